@@ -1,0 +1,209 @@
+//! Everything that can be changed: a closed enum, its effect and its inverse.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
+    intent::{Intent, Sealed, SecretKey},
+    spec::{Amounts, ServiceSpec},
+    time::Time,
+};
+
+/// One change of the intent. It is a value: it can be judged, shown, committed and undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// Creates or replaces services, all or none.
+    ApplyServices {
+        /// What each should be.
+        services: Vec<ServicePut>,
+    },
+    /// Removes a service; its named volumes stay.
+    DeleteService {
+        /// Which.
+        service: ServiceKey,
+    },
+    /// Sets the wanted number of instances.
+    ScaleService {
+        /// Which.
+        service: ServiceKey,
+        /// How many.
+        replicas: u32,
+    },
+    /// Sets limits; replaces instances by a rollout.
+    SetLimits {
+        /// Which.
+        service: ServiceKey,
+        /// The new limits, whole.
+        limits: Amounts,
+    },
+    /// Goes back to an earlier generation's spec, as a new generation.
+    RollbackService {
+        /// Which.
+        service: ServiceKey,
+        /// The generation to go back to.
+        to: Generation,
+    },
+    /// Asks for restarts: each instance must have been started after `at`.
+    RestartInstances {
+        /// Whose.
+        service: ServiceKey,
+        /// Which.
+        instances: Vec<InstanceId>,
+        /// Started before this means restart.
+        at: Time,
+    },
+    /// Says that the current generation's rollout finished. Asked by the core itself.
+    SettleService {
+        /// Which.
+        service: ServiceKey,
+        /// Which generation settled; ignored if it is no longer current.
+        generation: Generation,
+    },
+    /// Stores an encrypted secret.
+    PutSecret {
+        /// Its name.
+        secret: SecretKey,
+        /// The encrypted value.
+        sealed: Sealed,
+    },
+    /// Removes a secret.
+    DeleteSecret {
+        /// Its name.
+        secret: SecretKey,
+    },
+    /// Stops placing instances on a node.
+    CordonNode {
+        /// Which.
+        node: NodeName,
+    },
+    /// Places instances on a node again; also ends a drain.
+    UncordonNode {
+        /// Which.
+        node: NodeName,
+    },
+    /// Empties a node in graph order.
+    DrainNode {
+        /// Which.
+        node: NodeName,
+    },
+    /// An agent must not act until resumed.
+    PauseAgent {
+        /// Which.
+        agent: AgentName,
+    },
+    /// A paused agent may act again.
+    ResumeAgent {
+        /// Which.
+        agent: AgentName,
+    },
+    /// Puts services back exactly as they were: the inverse of changes that touch services.
+    RestoreServices {
+        /// Each service's earlier state; `None` means it did not exist.
+        services: BTreeMap<ServiceKey, Option<Box<crate::intent::Service>>>,
+    },
+    /// Several at once, all or none, in order.
+    All {
+        /// The parts.
+        changes: Vec<Change>,
+    },
+}
+
+/// One service of an [`Change::ApplyServices`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServicePut {
+    /// Which.
+    pub service: ServiceKey,
+    /// Words for selection.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What it should be.
+    pub spec: ServiceSpec,
+}
+
+/// What a change did: the new intent and the change that takes it back.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Applied {
+    /// The intent afterwards, its revision one higher.
+    pub intent: Intent,
+    /// Applied to that intent, gives the services, secrets, nodes and agents as they were before
+    /// (revision and generation numbers still only grow). `None` where there is no way back.
+    pub inverse: Option<Change>,
+}
+
+/// Why a change cannot be applied to this intent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No such service.
+    #[error("there is no service `{service}`; services are: {known}")]
+    NoService {
+        /// What was asked for.
+        service: ServiceKey,
+        /// Up to ten that exist.
+        known: String,
+    },
+    /// Outside the bounds of the spec.
+    #[error("{replicas} replicas of `{service}` are outside its bounds {min} to {max}; change `spec.replicas` first")]
+    OutOfBounds {
+        /// Which service.
+        service: ServiceKey,
+        /// What was asked for.
+        replicas: u32,
+        /// The lower bound.
+        min: u32,
+        /// The upper bound.
+        max: u32,
+    },
+    /// No such generation.
+    #[error("service `{service}` has no generation {generation} to go back to; it has: {known}")]
+    NoGeneration {
+        /// Which service.
+        service: ServiceKey,
+        /// What was asked for.
+        generation: Generation,
+        /// Those that exist.
+        known: String,
+    },
+    /// The needs form a cycle.
+    #[error("the services need each other in a cycle: {cycle}; remove one of these needs")]
+    Cycle {
+        /// The names along the cycle.
+        cycle: String,
+    },
+    /// A need names a service that is nowhere.
+    #[error("service `{service}` needs `{need}`, which does not exist; apply it first or in the same file")]
+    MissingNeed {
+        /// Which service.
+        service: ServiceKey,
+        /// What it needs.
+        need: ServiceKey,
+    },
+    /// Others need it.
+    #[error("service `{service}` is needed by {dependents}; delete those first")]
+    Needed {
+        /// Which service.
+        service: ServiceKey,
+        /// Who needs it.
+        dependents: String,
+    },
+    /// Two services publish the same host port.
+    #[error("host port {port} is published by both `{first}` and `{second}`; choose another `publish`")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// One service.
+        first: ServiceKey,
+        /// The other.
+        second: ServiceKey,
+    },
+    /// No such secret.
+    #[error("there is no secret `{0}`")]
+    NoSecret(SecretKey),
+    /// A spec that is not acceptable.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::InvalidManifest),
+}

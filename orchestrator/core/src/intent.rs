@@ -1,0 +1,108 @@
+//! The whole wanted state. Only a [`crate::change::Change`], committed by the gate, moves it.
+
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey},
+    spec::ServiceSpec,
+    time::Time,
+};
+
+/// The whole wanted state, with its revision.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// One more with every committed change.
+    pub revision: Revision,
+    /// What should run.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// Nodes that take no new instances.
+    pub cordoned: BTreeSet<NodeName>,
+    /// Nodes that should be empty.
+    pub draining: BTreeSet<NodeName>,
+    /// Encrypted secrets.
+    pub secrets: BTreeMap<SecretKey, Sealed>,
+    /// Agents that must not act.
+    pub paused_agents: BTreeSet<AgentName>,
+}
+
+/// A secret's full name, written `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct SecretKey {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The name within it.
+    pub name: SecretName,
+}
+
+impl std::fmt::Display for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{}/{}", self.namespace, self.name))
+    }
+}
+
+impl From<SecretKey> for String {
+    fn from(key: SecretKey) -> String {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for SecretKey {
+    type Error = crate::id::InvalidName;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (namespace, name) = text.split_once('/').unwrap_or(("default", &text));
+        Ok(Self { namespace: Namespace::new(namespace)?, name: SecretName::new(name)? })
+    }
+}
+
+/// Encrypted bytes (XChaCha20-Poly1305, bound to the secret's name); base64 text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Sealed(pub String);
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealed(…)")
+    }
+}
+
+/// One service as wanted now, with enough of its past to go back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// What it should be.
+    pub spec: Arc<ServiceSpec>,
+    /// Words for selection. Data.
+    pub labels: BTreeMap<String, String>,
+    /// One more with every change that must replace instances.
+    pub generation: Generation,
+    /// Wanted instances, inside `spec.replicas`.
+    pub replicas: u32,
+    /// When this generation was asked for.
+    pub changed_at: Time,
+    /// The last generation whose rollout finished, if it is not the current one.
+    pub stable: Option<Past>,
+    /// Whether the current generation's rollout finished.
+    pub settled: bool,
+    /// Generations before, newest first, ten at most.
+    pub history: Vec<Past>,
+    /// Instances that someone asked to restart: each must have been started after the given time.
+    pub restart_after: BTreeMap<InstanceId, Time>,
+}
+
+/// A generation that was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Its number.
+    pub generation: Generation,
+    /// What it was.
+    pub spec: Arc<ServiceSpec>,
+    /// When it was asked for.
+    pub changed_at: Time,
+}
+
+/// How many generations before the current one are kept.
+pub const HISTORY_LIMIT: usize = 10;

@@ -1,0 +1,20 @@
+//! The pure core: what is wanted, what was seen, what to do about it.
+//!
+//! Nothing here has a clock, randomness, async or I/O: time and seeds are arguments, so the core
+//! can be simulated, forked and replayed. Data's way: `spec` → `intent` (moved by `change`) and
+//! `observed` → `reconcile` → `plan` (checked by `check`) → the driver executes its `step`s.
+
+pub mod change;
+pub mod event;
+pub mod graph;
+pub mod id;
+pub mod incident;
+pub mod intent;
+pub mod observed;
+pub mod plan;
+pub mod proposal;
+pub mod signal;
+pub mod spec;
+pub mod step;
+pub mod time;
+pub mod units;

@@ -1,0 +1,235 @@
+//! What was seen, when, and what is not known. Kept in memory only, never stored durably.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{Generation, InstanceId, NodeName, ServiceKey},
+    time::{Span, Time},
+    units::{Bytes, MilliCpu},
+};
+
+/// Everything seen at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    /// Every known machine.
+    pub nodes: BTreeMap<NodeName, NodeSeen>,
+    /// Every instance that exists on any of them, also ended ones not yet removed.
+    pub instances: BTreeMap<InstanceId, InstanceSeen>,
+    /// Which instances take a service's traffic now.
+    pub routes: BTreeMap<ServiceKey, Vec<InstanceId>>,
+}
+
+/// A machine as seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeSeen {
+    /// Whether it answers and can run instances.
+    pub ready: bool,
+    /// CPU that may be requested on it.
+    pub cpu: MilliCpu,
+    /// Memory that may be requested on it.
+    pub memory: Bytes,
+    /// Most instances on it.
+    pub max_instances: u32,
+    /// When it was last heard.
+    pub seen_at: Time,
+}
+
+/// An instance as seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InstanceSeen {
+    /// Whose.
+    pub service: ServiceKey,
+    /// Where.
+    pub node: NodeName,
+    /// Which generation of the spec it was made from.
+    pub generation: Generation,
+    /// CPU it reserves.
+    pub cpu: MilliCpu,
+    /// Memory it reserves.
+    pub memory: Bytes,
+    /// What it is doing.
+    pub phase: Phase,
+    /// When the phase began.
+    pub since: Time,
+    /// How often it was started; the first start is 1.
+    pub attempt: u32,
+    /// When the current or last attempt began running.
+    pub started_at: Option<Time>,
+    /// When it was first placed.
+    pub created_at: Time,
+    /// Its ends, oldest first, the last sixteen.
+    pub exits: Vec<Exit>,
+    /// Answers of the probes.
+    pub health: Health,
+    /// Its address on the service network, where there is one.
+    pub address: Option<Ipv4Addr>,
+    /// The main process on its node, while running.
+    pub pid: Option<u32>,
+}
+
+/// How many ends of an instance are remembered.
+pub const EXITS_LIMIT: usize = 16;
+
+/// What an instance is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Being prepared: image, mounts, network.
+    Starting,
+    /// Its process runs.
+    Running,
+    /// Asked to end; still there.
+    Stopping,
+    /// Its process ended; see the last of `exits`.
+    Ended,
+    /// It could not be started.
+    Failed {
+        /// Why.
+        problem: Problem,
+    },
+    /// Its node does not answer.
+    Unknown,
+}
+
+/// Why an instance could not be started. `detail` may carry untrusted text; it is capped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// The kind, which rules act on.
+    pub kind: ProblemKind,
+    /// In words, 500 characters at most.
+    pub detail: String,
+}
+
+/// The kinds of start failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// The image reference names nothing.
+    ImageNotFound,
+    /// The registry could not be reached or refused.
+    RegistryUnavailable,
+    /// The image's content does not match its digest, or cannot be unpacked.
+    ImageCorrupt,
+    /// A secret that the spec names does not exist.
+    SecretMissing,
+    /// The command does not exist in the image or may not be executed.
+    CommandNotFound,
+    /// A host path of a volume does not exist.
+    VolumeMissing,
+    /// No space left.
+    DiskFull,
+    /// A published port is in use.
+    PortTaken,
+    /// The network could not be set up.
+    Network,
+    /// Anything else the backend reported.
+    Backend,
+}
+
+/// One end of an instance's process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exit {
+    /// Which attempt ended.
+    pub attempt: u32,
+    /// When.
+    pub at: Time,
+    /// How long it ran.
+    pub ran: Span,
+    /// Exit code, when it exited.
+    pub code: Option<i32>,
+    /// Signal number, when it was killed.
+    pub signal: Option<i32>,
+    /// Whether the kernel killed it for exceeding its memory limit.
+    pub out_of_memory: bool,
+    /// Whether Ostler asked for it (stop, restart, failed liveness); such ends are no failures.
+    pub asked: bool,
+    /// Whether a failed liveness probe was the reason it was asked.
+    #[serde(default)]
+    pub liveness: bool,
+}
+
+impl Exit {
+    /// Whether it counts towards back-off and crash loops.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.liveness || !self.asked
+    }
+
+    /// `exit code 1`, `SIGKILL (out of memory)`, `SIGSEGV`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match (self.code, self.signal) {
+            _ if self.out_of_memory => "out of memory (SIGKILL)".to_owned(),
+            (_, Some(signal)) => signal_name(signal),
+            (Some(code), _) => format!("exit code {code}"),
+            (None, None) => "exit status unknown".to_owned(),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        31 => "SIGSYS",
+        _ => return format!("signal {signal}"),
+    };
+    name.to_owned()
+}
+
+/// Answers of the three probes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// Has it started?
+    pub startup: Answer,
+    /// Does it live?
+    pub liveness: Answer,
+    /// May it take traffic?
+    pub readiness: Answer,
+}
+
+/// One probe's standing answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// Not asked yet, or nothing to ask: counts as yes only where no probe is configured.
+    #[default]
+    Unknown,
+    /// Passing since.
+    Yes {
+        /// When it began to pass.
+        since: Time,
+    },
+    /// Failing since.
+    No {
+        /// When it began to fail.
+        since: Time,
+        /// What the last try said; untrusted, capped at 200 characters.
+        reason: String,
+    },
+}
+
+impl InstanceSeen {
+    /// Whether it may take traffic: running, and every configured probe says yes.
+    #[must_use]
+    pub fn is_ready(&self, probes: &crate::spec::Probes) -> bool {
+        let passes = |configured: bool, answer: &Answer| !configured || matches!(answer, Answer::Yes { .. });
+        self.phase == Phase::Running
+            && passes(probes.startup.is_some(), &self.health.startup)
+            && passes(probes.readiness.is_some(), &self.health.readiness)
+            && !matches!(self.health.liveness, Answer::No { .. })
+    }
+}

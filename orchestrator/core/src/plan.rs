@@ -1,0 +1,130 @@
+//! What reconcile decided: steps, their reasons, what it saw on the way, when to look again.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{Generation, InstanceId, ServiceKey},
+    observed::ProblemKind,
+    step::Step,
+    time::Time,
+};
+
+/// A decision about the whole fleet at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[must_use = "a plan that nobody executes changes nothing"]
+pub struct Plan {
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+    /// Changes of the intent that the core itself asks the gate for.
+    pub requests: Vec<Request>,
+    /// How each service stands.
+    pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// When something may be due without anything having happened.
+    pub wake_at: Option<Time>,
+}
+
+/// A change of the intent that the core's own rules call for; the gate judges it like any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// The rollout finished.
+    Settle {
+        /// Of which service.
+        service: ServiceKey,
+        /// Which generation.
+        generation: Generation,
+    },
+    /// The rollout missed its deadline: go back.
+    Revert {
+        /// Of which service.
+        service: ServiceKey,
+        /// The generation that failed.
+        from: Generation,
+        /// The last good one.
+        to: Generation,
+    },
+}
+
+/// How one service stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceStatus {
+    /// In one word.
+    pub state: ServiceState,
+    /// Wanted instances.
+    pub wanted: u32,
+    /// Running instances, any generation.
+    pub running: u32,
+    /// Ready instances, any generation.
+    pub ready: u32,
+    /// Running instances of the current generation.
+    pub updated: u32,
+    /// What rules found and cannot settle by themselves, or are busy settling.
+    pub findings: Vec<Finding>,
+}
+
+/// A service's state in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// As wanted.
+    Healthy,
+    /// On the way: starting, scaling or updating, nothing wrong.
+    Progressing,
+    /// Takes traffic, but not as wanted.
+    Degraded,
+    /// Takes no traffic although it should.
+    Down,
+    /// Nothing is wanted and nothing runs.
+    Idle,
+}
+
+/// Something reconcile noticed about a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub enum Finding {
+    /// It waits for services that it needs.
+    WaitsFor {
+        /// Which.
+        needs: Vec<ServiceKey>,
+    },
+    /// An instance fails again and again.
+    CrashLoop {
+        /// Which.
+        instance: InstanceId,
+        /// Failures without a reset.
+        failures: u32,
+        /// When it is tried again.
+        retry_at: Time,
+    },
+    /// An instance cannot be started.
+    CannotStart {
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        problem: ProblemKind,
+        /// When it is tried again.
+        retry_at: Time,
+    },
+    /// An instance runs but is not ready.
+    NotReady {
+        /// Which.
+        instance: InstanceId,
+        /// Since when.
+        since: Time,
+    },
+    /// A new generation is on its way in.
+    Rollout {
+        /// The new generation.
+        generation: Generation,
+        /// When it must have settled.
+        deadline: Time,
+    },
+    /// No node has room.
+    NoRoom {
+        /// How many instances wait.
+        missing: u32,
+    },
+}

@@ -1,0 +1,364 @@
+//! The one trait behind which any runtime stands.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use ostler_core::{
+    id::{Generation, InstanceId, SecretName, ServiceKey},
+    observed::{Exit, Phase, Problem},
+    spec::{Protocol, ServiceSpec, Stop},
+    time::Time,
+    units::{Bytes, MilliCpu},
+};
+use serde::{Deserialize, Serialize};
+
+/// Runs instances on one machine. Every call is idempotent: late and repeated work is harmless.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Short name for people: `youki`, `process`, `sim`.
+    fn name(&self) -> &'static str;
+
+    /// Makes the instance if it does not exist, and starts the given attempt.
+    /// Returns once the process runs. Starting an attempt that already runs does nothing.
+    ///
+    /// # Errors
+    /// A [`Problem`] whose kind tells rules what to do; nothing half-made is left running.
+    async fn start(&self, order: &Order) -> Result<Started, Problem>;
+
+    /// Signals the instance, waits for the grace period, then kills. Returns once it has ended.
+    ///
+    /// # Errors
+    /// When it cannot be signalled; not when it is already gone.
+    async fn stop(&self, instance: &InstanceId, stop: &Stop, why: StopCause) -> Result<(), BackendError>;
+
+    /// Takes away an ended instance: container, mounts, network, cgroup, logs.
+    ///
+    /// # Errors
+    /// When something could not be removed; calling again continues.
+    async fn remove(&self, instance: &InstanceId) -> Result<(), BackendError>;
+
+    /// Everything that exists, also what an earlier daemon started.
+    ///
+    /// # Errors
+    /// When the backend's own state cannot be read.
+    async fn list(&self) -> Result<Vec<Seen>, BackendError>;
+
+    /// Returns when something may have changed since the last call: an instance ended or started.
+    /// May return spuriously; never loses a change.
+    async fn changed(&self);
+
+    /// A page of an instance's log.
+    ///
+    /// # Errors
+    /// When there is no such instance or its log cannot be read.
+    async fn logs(&self, instance: &InstanceId, query: &LogQuery) -> Result<LogPage, BackendError>;
+
+    /// Runs a command inside a running instance and waits for it.
+    ///
+    /// # Errors
+    /// When it cannot be started or exceeds its time.
+    async fn exec(&self, instance: &InstanceId, order: &ExecOrder) -> Result<ExecOutcome, BackendError>;
+
+    /// What an instance uses now.
+    ///
+    /// # Errors
+    /// When it does not run.
+    async fn usage(&self, instance: &InstanceId) -> Result<Usage, BackendError>;
+
+    /// What the machine offers and how full it is.
+    ///
+    /// # Errors
+    /// When the machine's own figures cannot be read.
+    async fn machine(&self) -> Result<Machine, BackendError>;
+
+    /// Sets where names lead and which instances take traffic; the whole table, level-triggered.
+    ///
+    /// # Errors
+    /// When the network refuses; the earlier table stays in force.
+    async fn route(&self, table: &RouteTable) -> Result<(), BackendError>;
+
+    /// Brings an image's content from a local file into the store: an OCI layout directory or
+    /// archive. Returns the names under which it can be used.
+    ///
+    /// # Errors
+    /// When the content does not match its digests; nothing is kept then.
+    async fn import_image(&self, path: &std::path::Path, name: Option<&str>) -> Result<Vec<ImageInfo>, BackendError>;
+
+    /// Images in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn images(&self) -> Result<Vec<ImageInfo>, BackendError>;
+
+    /// Removes images and layers that no instance and none of `keep` uses.
+    ///
+    /// # Errors
+    /// When something could not be removed; calling again continues.
+    async fn collect_garbage(&self, keep: &[String]) -> Result<Freed, BackendError>;
+}
+
+/// Everything needed to start one attempt of one instance.
+#[derive(Clone)]
+pub struct Order {
+    /// Which.
+    pub instance: InstanceId,
+    /// Whose.
+    pub service: ServiceKey,
+    /// From which generation.
+    pub generation: Generation,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When the instance was first placed.
+    pub created_at: Time,
+    /// What it should be.
+    pub spec: Arc<ServiceSpec>,
+    /// Contents of the secrets that the spec names. Dropped after use, never written to a disk.
+    pub secrets: BTreeMap<SecretName, SecretBytes>,
+}
+
+/// Secret content; prints as `…`.
+#[derive(Clone)]
+pub struct SecretBytes(pub Arc<[u8]>);
+
+impl std::fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// An attempt that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// Its main process.
+    pub pid: Option<u32>,
+    /// Its address on the service network.
+    pub address: Option<Ipv4Addr>,
+    /// When it began to run.
+    pub at: Time,
+}
+
+/// Why an instance is stopped; recorded with its exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// Asked for by the plan.
+    Asked,
+    /// Its liveness probe fails.
+    NotLive,
+}
+
+/// One instance as the backend sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which.
+    pub instance: InstanceId,
+    /// Whose.
+    pub service: ServiceKey,
+    /// From which generation.
+    pub generation: Generation,
+    /// Running or Ended (others are the driver's to know); Stopping once signalled.
+    pub phase: Phase,
+    /// The last attempt.
+    pub attempt: u32,
+    /// When it was first placed.
+    pub created_at: Time,
+    /// When the last attempt began to run.
+    pub started_at: Option<Time>,
+    /// Ends so far, oldest first, the last sixteen.
+    pub exits: Vec<Exit>,
+    /// Its address.
+    pub address: Option<Ipv4Addr>,
+    /// Its main process, while running.
+    pub pid: Option<u32>,
+    /// CPU it reserves.
+    pub cpu: MilliCpu,
+    /// Memory it reserves.
+    pub memory: Bytes,
+}
+
+/// Which lines of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Only lines after this cursor, as an earlier page gave it.
+    pub after: Option<u64>,
+    /// Only lines since then.
+    pub since: Option<Time>,
+    /// The last so many of those, 10,000 at most.
+    pub tail: u32,
+}
+
+/// Lines of a log, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// The lines.
+    pub lines: Vec<LogLine>,
+    /// Where the next page begins.
+    pub cursor: u64,
+    /// Whether older lines were rotated away before the page's start.
+    pub truncated: bool,
+}
+
+/// One line; untrusted text, cut at 8 KiB, control characters stripped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Time,
+    /// Which stream.
+    pub stream: Stream,
+    /// Which attempt wrote it.
+    pub attempt: u32,
+    /// The text.
+    pub text: String,
+}
+
+/// A process's output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A command to run inside an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOrder {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// What it reads on standard input.
+    pub input: Vec<u8>,
+    /// Longest time it may take; then it is killed.
+    pub timeout: Duration,
+    /// Most bytes kept of each stream.
+    pub output_limit: usize,
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutcome {
+    /// Its exit code; 128 + signal when killed.
+    pub code: i32,
+    /// Standard output, cut at the limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, cut at the limit.
+    pub stderr: Vec<u8>,
+}
+
+/// What an instance uses. Counters only grow within one attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time used, in microseconds.
+    pub cpu_us: u64,
+    /// Scheduling periods in which it was throttled, and periods in all.
+    pub throttled: Option<(u64, u64)>,
+    /// Memory in use without reclaimable page cache.
+    pub memory: Bytes,
+    /// Its memory limit.
+    pub memory_limit: Option<Bytes>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// PSI `some avg10` for CPU, memory, I/O as shares from 0 to 1, where the kernel tells.
+    pub pressure: Option<[f64; 3]>,
+    /// Fullest volume: share in use from 0 to 1.
+    pub volume_share: Option<f64>,
+}
+
+/// What the machine offers and how full it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// CPUs.
+    pub cpu: MilliCpu,
+    /// Memory.
+    pub memory: Bytes,
+    /// Memory that programs can still get.
+    pub memory_available: Bytes,
+    /// Share in use of the disk that holds instances, 0 to 1.
+    pub disk_share: f64,
+    /// PSI `some avg10` for CPU, memory, I/O as shares from 0 to 1, where the kernel tells.
+    pub pressure: Option<[f64; 3]>,
+}
+
+/// Where names lead and which instances take traffic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteTable {
+    /// Every service.
+    pub services: BTreeMap<ServiceKey, Route>,
+}
+
+/// One service's way in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// Addresses of instances that take traffic.
+    pub backends: Vec<Ipv4Addr>,
+    /// Its ports.
+    pub ports: Vec<RoutePort>,
+}
+
+/// One port of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoutePort {
+    /// The port inside the container, and on the service's own address.
+    pub port: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The host's port that leads here.
+    pub publish: Option<u16>,
+}
+
+/// An image in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// The name it is used by.
+    pub name: String,
+    /// The manifest's digest.
+    pub digest: String,
+    /// Unpacked size in bytes.
+    pub size: u64,
+}
+
+/// What garbage collection took away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freed {
+    /// Images.
+    pub images: u32,
+    /// Layers.
+    pub layers: u32,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What a backend could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Nothing by that name.
+    #[error("there is no instance `{0}`")]
+    NoInstance(InstanceId),
+    /// It must run for this.
+    #[error("instance `{0}` is not running")]
+    NotRunning(InstanceId),
+    /// This backend cannot do it.
+    #[error("the {backend} backend cannot {operation}")]
+    Unsupported {
+        /// Which backend.
+        backend: &'static str,
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// Took too long.
+    #[error("`{operation}` took longer than {limit_ms} ms")]
+    Timeout {
+        /// What was being done.
+        operation: &'static str,
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// An operation failed.
+    #[error("cannot {operation}: {detail}")]
+    Failed {
+        /// What was being done.
+        operation: &'static str,
+        /// Why, in words.
+        detail: String,
+    },
+}

@@ -1,0 +1,4 @@
+//! Backends that run instances. A backend does what it is told and tells what it sees; it decides
+//! nothing. `backend` is the contract, `conformance` the suite that every backend passes.
+
+pub mod backend;
