@@ -1,1 +1,10 @@
-//! x
+//! The catalogue of tools: one file a tool; from arguments to a decision about what it would do.
+//!
+//! Pure: a tool reads a [`view::View`] and answers with [`contract::Decided`]; it performs nothing.
+//! MCP schemas, Cedar actions, CLI commands, docs pages and coverage tests derive from here.
+
+pub mod contract;
+pub mod principal;
+pub mod query;
+pub mod record;
+pub mod view;

@@ -1,0 +1,186 @@
+//! What the gate needs of the outside: a store, the world, a clock.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ostler_core::{change::Change, id::{Revision, ServiceKey}, intent::Intent, time::Time};
+use ostler_tools::{query::Query, record::Records, view::{SignalReader, WorldView}};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Keeps what must survive: intent, records, past changes, the audit log. One transaction each call.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Everything kept, as of the last commit.
+    ///
+    /// # Errors
+    /// When it cannot be read or does not fit this version.
+    async fn load(&self) -> Result<Kept, StoreError>;
+
+    /// Writes all of it or none: durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when `base` or `leaf_index` is not what the store holds.
+    async fn commit(&self, commit: &Commit) -> Result<(), StoreError>;
+
+    /// Audit leaves in order, from an index.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn leaves(&self, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, StoreError>;
+
+    /// Past changes, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn changes(&self, service: Option<&ServiceKey>, limit: u32) -> Result<Vec<PastChange>, StoreError>;
+
+    /// One past change.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn change(&self, revision: Revision) -> Result<Option<PastChange>, StoreError>;
+}
+
+/// Everything kept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// The intent.
+    pub intent: Intent,
+    /// Incidents, proposals, approvals, tokens.
+    pub records: Records,
+    /// How many audit leaves there are.
+    pub leaves: u64,
+}
+
+/// One transaction.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The intent's revision before.
+    pub base: Revision,
+    /// The intent after and the change that led there, where it moved.
+    pub moved: Option<Moved>,
+    /// The intent before, so that only differences are written.
+    pub before: Arc<Intent>,
+    /// Records after; only those that differ are given.
+    pub records: Records,
+    /// Records that go (retention, revoked tokens), by kind and id.
+    pub removed: Vec<(RecordKind, String)>,
+    /// The audit leaf, canonical bytes, and its index.
+    pub leaf: Vec<u8>,
+    /// The leaf's index: the number of leaves before it.
+    pub leaf_index: u64,
+    /// A new signed checkpoint, where one is due.
+    pub checkpoint: Option<String>,
+}
+
+/// A move of the intent.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    /// Afterwards.
+    pub intent: Arc<Intent>,
+    /// What was done, for the history.
+    pub past: PastChange,
+}
+
+/// Kinds of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// An incident.
+    Incident,
+    /// A proposal.
+    Proposal,
+    /// An approval.
+    Approval,
+    /// A token.
+    Token,
+}
+
+/// A change that was committed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastChange {
+    /// The revision it made.
+    pub revision: Revision,
+    /// When.
+    pub at: Time,
+    /// Who, as written in the audit log.
+    pub principal: String,
+    /// By which tool.
+    pub tool: String,
+    /// In words.
+    pub summary: String,
+    /// Services it touched.
+    pub services: Vec<ServiceKey>,
+    /// What was done.
+    pub change: Change,
+    /// What takes it back, where there is a way.
+    pub inverse: Option<Change>,
+    /// The audit leaf that recorded it.
+    pub leaf: u64,
+}
+
+/// A leaf as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLeaf {
+    /// Its index.
+    pub index: u64,
+    /// Its canonical bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What the store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was there first.
+    #[error("the store holds revision {held} and {leaves} audit leaves, not what this commit is based on")]
+    Conflict {
+        /// The revision held.
+        held: u64,
+        /// The number of leaves held.
+        leaves: u64,
+    },
+    /// The disk is full.
+    #[error("the disk that holds the state is full; free space, nothing was changed")]
+    Full,
+    /// Something kept cannot be understood.
+    #[error("the stored {what} cannot be read: {detail}")]
+    Corrupt {
+        /// What.
+        what: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// An operation failed.
+    #[error("cannot {operation} the store")]
+    Failed {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The running fleet as the gate sees it.
+#[async_trait]
+pub trait World: Send + Sync {
+    /// What was last seen.
+    fn view(&self) -> Arc<WorldView>;
+    /// The signals' history.
+    fn signals(&self) -> &dyn SignalReader;
+    /// Performs a permitted query; the gate answers `Audit*`, `ExplainPolicy`, `Changes` and `Undo` itself.
+    ///
+    /// # Errors
+    /// In words, for the caller.
+    async fn query(&self, query: &Query) -> Result<Value, String>;
+    /// Called after a commit that moved the intent; must return at once.
+    fn intent_moved(&self, intent: Arc<Intent>, past: &PastChange);
+}
+
+/// Where the gate's time and randomness come from.
+pub trait Clock: Send + Sync {
+    /// Now, milliseconds since the epoch.
+    fn now(&self) -> Time;
+    /// Sixty-four random bits.
+    fn fresh(&self) -> u64;
+}

@@ -1,0 +1,167 @@
+//! Paperwork that is not intent: incidents, proposals, approvals, tokens. Closed enum of moves.
+
+use ostler_core::{
+    id::{ApprovalId, IncidentId, ProposalId},
+    incident::{Cause, Incident, IncidentState},
+    proposal::{ProposalBody, ProposalState},
+    time::{Span, Time},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::principal::Role;
+
+/// Everything recorded beside the intent; loaded from the store, kept whole in memory, bounded by retention.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Records {
+    /// Incidents.
+    pub incidents: BTreeMap<IncidentId, Incident>,
+    /// Proposals.
+    pub proposals: BTreeMap<ProposalId, ostler_core::proposal::Proposal>,
+    /// Approvals.
+    pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// Tokens by name; hashes only.
+    pub tokens: BTreeMap<String, Token>,
+}
+
+/// One move of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum RecordChange {
+    /// Opens an incident.
+    OpenIncident {
+        /// As it begins.
+        incident: Box<Incident>,
+    },
+    /// Adds to an incident.
+    NoteIncident {
+        /// Which.
+        incident: IncidentId,
+        /// What, for the timeline.
+        note: String,
+        /// A cause found.
+        cause: Option<Box<Cause>>,
+        /// Where it stands now.
+        state: Option<IncidentState>,
+    },
+    /// Submits a proposal; the gate judges each call and asks for an approval where policy says so.
+    SubmitProposal {
+        /// Its new id.
+        proposal: ProposalId,
+        /// For which incident.
+        incident: IncidentId,
+        /// What is proposed.
+        body: Box<ProposalBody>,
+    },
+    /// Says how far a proposal is.
+    AdvanceProposal {
+        /// Which.
+        proposal: ProposalId,
+        /// Where it stands now.
+        state: ProposalState,
+        /// Calls carried out so far.
+        done: u32,
+        /// What came of it.
+        outcome: Option<String>,
+    },
+    /// A person's yes or no.
+    Decide {
+        /// To what.
+        approval: ApprovalId,
+        /// Yes or no.
+        yes: bool,
+        /// Why; required for a no.
+        reason: String,
+    },
+    /// Makes a token. The gate makes the secret, stores its hash, and answers it once.
+    CreateToken {
+        /// Its name: the user's name in the audit log.
+        name: String,
+        /// What it may be.
+        roles: Vec<Role>,
+        /// When it ends.
+        expires: Time,
+    },
+    /// Ends a token.
+    RevokeToken {
+        /// Which.
+        name: String,
+    },
+}
+
+/// A request for a person's yes, and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The exact calls it is about, in order; each may be used once.
+    pub calls: Vec<ApprovalCall>,
+    /// Who asked.
+    pub requested_by: String,
+    /// When.
+    pub requested_at: Time,
+    /// Until when a person may say yes.
+    pub expires_at: Time,
+    /// How long after the yes the calls may be made.
+    pub valid_for: Span,
+    /// The roles of which somebody must say yes.
+    pub needs: Vec<Role>,
+    /// Why policy asks.
+    pub because: Vec<String>,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// Who said yes or no.
+    pub decided_by: Option<String>,
+    /// When.
+    pub decided_at: Option<Time>,
+    /// Their words.
+    pub reason: Option<String>,
+    /// The proposal it belongs to.
+    pub proposal: Option<ProposalId>,
+}
+
+/// One exact call an approval is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalCall {
+    /// The tool.
+    pub tool: String,
+    /// SHA-256 over canonical arguments, resulting change, base and policy version; hexadecimal.
+    pub digest: String,
+    /// What it would do, in words.
+    pub summary: String,
+    /// Whether it was used.
+    pub used: bool,
+}
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    /// Waits for a person.
+    Waiting,
+    /// Yes.
+    Granted,
+    /// No.
+    Rejected,
+    /// Every call was made.
+    Used,
+    /// Not decided or not used in time.
+    Expired,
+}
+
+/// A bearer token for the HTTP door; only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Token {
+    /// The user's name.
+    pub name: String,
+    /// What it may be.
+    pub roles: Vec<Role>,
+    /// SHA-256 of the secret, hexadecimal. Never shown.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub hash: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+}

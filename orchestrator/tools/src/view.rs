@@ -1,0 +1,121 @@
+//! What a tool can see while it decides: one consistent moment.
+
+use std::collections::BTreeMap;
+
+use ostler_core::{
+    event::Event,
+    id::{AgentName, InstanceId, ServiceKey},
+    intent::{Intent, Sealed, SecretKey},
+    observed::Observed,
+    plan::ServiceStatus,
+    signal::{Series, SignalKind, Subject},
+    time::Time,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{principal::Principal, record::Records};
+
+/// One consistent moment.
+pub struct View<'a> {
+    /// Now.
+    pub now: Time,
+    /// Who calls.
+    pub caller: &'a Principal,
+    /// What is wanted.
+    pub intent: &'a Intent,
+    /// Incidents, proposals, approvals, tokens.
+    pub records: &'a Records,
+    /// What was seen of the world.
+    pub world: &'a WorldView,
+    /// Sixty-four random bits, new for every call; ids are made of them.
+    pub fresh: u64,
+    /// Encrypts a secret before anything else sees it.
+    pub sealer: &'a dyn Sealer,
+    /// History of signals.
+    pub signals: &'a dyn SignalReader,
+}
+
+/// What was seen of the world at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct WorldView {
+    /// Nodes, instances, routes.
+    pub observed: Observed,
+    /// How each service stands.
+    pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// Recent events, oldest first.
+    pub events: std::collections::VecDeque<Event>,
+    /// The agents' processes.
+    pub agents: BTreeMap<AgentName, AgentStatus>,
+    /// The daemon.
+    pub daemon: DaemonStatus,
+}
+
+/// An agent's process as the supervisor sees it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentStatus {
+    /// `running`, `paused`, `backing_off`, `stopped`.
+    pub state: String,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Starts after the first.
+    pub restarts: u32,
+    /// When it was last heard.
+    pub heard_at: Option<Time>,
+    /// Why it last ended.
+    pub last_end: Option<String>,
+}
+
+/// The daemon about itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DaemonStatus {
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: Time,
+    /// The backend in use.
+    pub backend: String,
+    /// The network address of the HTTP door.
+    pub http: Option<String>,
+    /// Things that are wrong with the daemon itself, in words.
+    pub problems: Vec<String>,
+}
+
+/// Encrypts secrets with the daemon's key.
+pub trait Sealer: Send + Sync {
+    /// Encrypts; bound to the name, so that a sealed value cannot be moved to another.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    fn seal(&self, name: &SecretKey, value: &[u8]) -> Result<Sealed, crate::contract::Refusal>;
+}
+
+/// Reads the short history of signals.
+pub trait SignalReader: Send + Sync {
+    /// A stretch of one series, resampled to at most `points` points; empty when nothing is known.
+    fn series(&self, subject: &Subject, kind: SignalKind, from: Time, to: Time, points: usize) -> Series;
+    /// Which kinds are known of a subject.
+    fn kinds(&self, subject: &Subject) -> Vec<SignalKind>;
+}
+
+impl View<'_> {
+    /// Instances of a service, in order of id.
+    pub fn instances_of<'v>(
+        &'v self,
+        service: &'v ServiceKey,
+    ) -> impl Iterator<Item = (&'v InstanceId, &'v ostler_core::observed::InstanceSeen)> {
+        self.world.observed.instances.iter().filter(move |(_, seen)| &seen.service == service)
+    }
+
+    /// A new id with this prefix, such as `inc_`: twelve base-32 characters of the call's random bits.
+    #[must_use]
+    pub fn fresh_tail(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        (0..12)
+            .map(|index| {
+                let five = usize::try_from((self.fresh >> (index * 5)) & 31).unwrap_or(0);
+                ALPHABET.get(five).copied().map_or('0', char::from)
+            })
+            .collect()
+    }
+}
