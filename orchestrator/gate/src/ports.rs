@@ -51,6 +51,8 @@ pub struct Kept {
     pub records: Records,
     /// How many audit leaves there are.
     pub leaves: u64,
+    /// The last signed checkpoint of the audit log.
+    pub checkpoint: Option<String>,
 }
 
 /// One transaction.
@@ -66,12 +68,21 @@ pub struct Commit {
     pub records: Records,
     /// Records that go (retention, revoked tokens), by kind and id.
     pub removed: Vec<(RecordKind, String)>,
-    /// The audit leaf, canonical bytes, and its index.
-    pub leaf: Vec<u8>,
-    /// The leaf's index: the number of leaves before it.
+    /// New audit leaves, in order; never none.
+    pub leaves: Vec<NewLeaf>,
+    /// The first one's index: the number of leaves before it.
     pub leaf_index: u64,
     /// A new signed checkpoint, where one is due.
     pub checkpoint: Option<String>,
+}
+
+/// An audit leaf to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLeaf {
+    /// Its canonical bytes.
+    pub bytes: Vec<u8>,
+    /// Its RFC 6962 leaf hash: names the leaf when its bytes are changed behind our back.
+    pub hash: [u8; 32],
 }
 
 /// A move of the intent.
@@ -126,6 +137,8 @@ pub struct StoredLeaf {
     pub index: u64,
     /// Its canonical bytes.
     pub bytes: Vec<u8>,
+    /// The leaf hash that was stored beside it.
+    pub hash: [u8; 32],
 }
 
 /// What the store could not do.

@@ -107,6 +107,12 @@ pub struct Approval {
     pub valid_for: Span,
     /// The roles of which somebody must say yes.
     pub needs: Vec<Role>,
+    /// Whether one of `needs` is enough; otherwise each, from different people.
+    #[serde(default)]
+    pub any: bool,
+    /// Who said yes so far.
+    #[serde(default)]
+    pub yes: Vec<Yes>,
     /// Why policy asks.
     pub because: Vec<String>,
     /// Where it stands.
@@ -119,6 +125,15 @@ pub struct Approval {
     pub reason: Option<String>,
     /// The proposal it belongs to.
     pub proposal: Option<ProposalId>,
+}
+
+/// One person's yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Yes {
+    /// Who.
+    pub by: String,
+    /// As what.
+    pub role: Role,
 }
 
 /// One exact call an approval is about.
