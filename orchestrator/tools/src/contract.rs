@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use ostler_core::{change::Change, id::{Namespace, ServiceKey}};
+use ostler_core::{
+    change::Change,
+    id::{Namespace, ServiceKey},
+};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -59,8 +62,15 @@ pub enum Class {
 
 impl Class {
     /// Every class, in order.
-    pub const ALL: [Class; 7] =
-        [Self::Read, Self::ReadData, Self::Change, Self::Act, Self::Record, Self::Approve, Self::Admin];
+    pub const ALL: [Class; 7] = [
+        Self::Read,
+        Self::ReadData,
+        Self::Change,
+        Self::Act,
+        Self::Record,
+        Self::Approve,
+        Self::Admin,
+    ];
 
     /// Its Cedar action group.
     #[must_use]
@@ -124,7 +134,10 @@ impl About {
     /// About one service.
     #[must_use]
     pub fn service(service: &ServiceKey) -> Self {
-        Self { services: vec![service.clone()], namespace: None }
+        Self {
+            services: vec![service.clone()],
+            namespace: None,
+        }
     }
 }
 
@@ -139,7 +152,9 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal in these words.
     pub fn new(problem: impl Into<Cow<'static, str>>) -> Self {
-        Self { problem: problem.into() }
+        Self {
+            problem: problem.into(),
+        }
     }
 }
 
@@ -176,7 +191,9 @@ pub struct Tool {
 
 impl std::fmt::Debug for Tool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Tool")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -202,7 +219,11 @@ fn schema_of<T: JsonSchema>() -> Value {
 }
 
 fn decide_erased<D: Describe>(view: &View<'_>, args: Value) -> Result<Decided, Refusal> {
-    let args = serde_json::from_value(args)
-        .map_err(|error| Refusal::new(format!("the arguments of `{}` are not accepted: {error}", D::NAME)))?;
+    let args = serde_json::from_value(args).map_err(|error| {
+        Refusal::new(format!(
+            "the arguments of `{}` are not accepted: {error}",
+            D::NAME
+        ))
+    })?;
     D::decide(view, args)
 }

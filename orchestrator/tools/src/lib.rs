@@ -3,6 +3,7 @@
 //! Pure: a tool reads a [`view::View`] and answers with [`contract::Decided`]; it performs nothing.
 //! MCP schemas, Cedar actions, CLI commands, docs pages and coverage tests derive from here.
 
+pub mod answer;
 pub mod contract;
 pub mod principal;
 pub mod query;

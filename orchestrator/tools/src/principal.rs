@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// An authenticated caller. Made by transports from proof (peer credentials, a token, a pipe that
 /// the supervisor holds), never from anything the caller says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Principal {
     /// A person or a program acting for one.
@@ -28,7 +30,9 @@ pub enum Principal {
 }
 
 /// What a user may be. Roles do not include each other; policies say what each may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Looks.

@@ -93,7 +93,14 @@ pub trait Sealer: Send + Sync {
 /// Reads the short history of signals.
 pub trait SignalReader: Send + Sync {
     /// A stretch of one series, resampled to at most `points` points; empty when nothing is known.
-    fn series(&self, subject: &Subject, kind: SignalKind, from: Time, to: Time, points: usize) -> Series;
+    fn series(
+        &self,
+        subject: &Subject,
+        kind: SignalKind,
+        from: Time,
+        to: Time,
+        points: usize,
+    ) -> Series;
     /// Which kinds are known of a subject.
     fn kinds(&self, subject: &Subject) -> Vec<SignalKind>;
 }
@@ -104,7 +111,11 @@ impl View<'_> {
         &'v self,
         service: &'v ServiceKey,
     ) -> impl Iterator<Item = (&'v InstanceId, &'v ostler_core::observed::InstanceSeen)> {
-        self.world.observed.instances.iter().filter(move |(_, seen)| &seen.service == service)
+        self.world
+            .observed
+            .instances
+            .iter()
+            .filter(move |(_, seen)| &seen.service == service)
     }
 
     /// A new id with this prefix, such as `inc_`: twelve base-32 characters of the call's random bits.

@@ -1,0 +1,162 @@
+//! Answers about law and record: the audit log, the policy, tokens.
+
+use ostler_core::{
+    id::{ApprovalId, CallId, Revision, ServiceKey},
+    time::Time,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::principal::Role;
+
+/// Entries of the audit log, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditEntries {
+    /// Oldest first.
+    pub entries: Vec<AuditEntry>,
+    /// How many entries the log holds.
+    pub total: u64,
+}
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditEntry {
+    /// Its index in the log, from 0.
+    pub index: u64,
+    /// When.
+    pub at: Time,
+    /// The call that it records.
+    pub call: Option<CallId>,
+    /// Who called.
+    pub principal: String,
+    /// The tool, or another name for what happened.
+    pub tool: String,
+    /// The arguments, secret ones left out.
+    pub arguments: Value,
+    /// What policy decided: `allow`, `needs_approval`, `deny`; absent where it was not asked.
+    pub decision: Option<String>,
+    /// The ids of the policies that spoke.
+    pub policies: Vec<String>,
+    /// What came of it: `done`, `held`, `denied`, `refused`, `failed`.
+    pub outcome: String,
+    /// In words.
+    pub words: String,
+    /// The services that it was about.
+    pub services: Vec<ServiceKey>,
+    /// The revision that a change made.
+    pub revision: Option<Revision>,
+    /// The approval that was asked for or used.
+    pub approval: Option<ApprovalId>,
+}
+
+/// What checking the audit log found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditVerification {
+    /// Whether every entry is as it was written.
+    pub ok: bool,
+    /// How many entries were checked.
+    pub leaves: u64,
+    /// The root of the Merkle tree, hexadecimal.
+    pub root: String,
+    /// The signed checkpoint (a C2SP signed note).
+    pub checkpoint: String,
+    /// The public key that verifies it, in the form `ostler audit verify --offline --key` takes.
+    pub public_key: String,
+    /// What is wrong, in words.
+    pub problem: Option<String>,
+    /// The first entry that is wrong, where one can be named.
+    pub bad_leaf: Option<u64>,
+}
+
+/// A page of the log for verification elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditExport {
+    /// The index of the first leaf of this page.
+    pub from: u64,
+    /// The leaves' canonical text, in order.
+    pub leaves: Vec<String>,
+    /// Where the next page begins; absent after the last.
+    pub next: Option<u64>,
+    /// How many leaves the log held when the checkpoint was signed.
+    pub total: u64,
+    /// The signed checkpoint over the first `total` leaves.
+    pub checkpoint: String,
+    /// The public key that verifies it.
+    pub public_key: String,
+}
+
+/// How policy would decide a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Explanation {
+    /// As whom.
+    pub principal: String,
+    /// The tool.
+    pub tool: String,
+    /// What it would decide.
+    pub decision: Verdict,
+    /// In words.
+    pub words: String,
+    /// The policies that speak.
+    pub policies: Vec<PolicyWord>,
+    /// The roles of which somebody would have to say yes.
+    pub needs: Vec<Role>,
+    /// The facts that the policies were given.
+    pub facts: Value,
+    /// The version of the policies: a digest.
+    pub policy_version: String,
+}
+
+/// What policy decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// May be done.
+    Allow,
+    /// May be done once a person said yes.
+    NeedsApproval,
+    /// May not be done.
+    Deny,
+}
+
+/// What one policy says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyWord {
+    /// Its id.
+    pub id: String,
+    /// Its words for people.
+    pub words: String,
+}
+
+/// Tokens of the HTTP door; never their secrets, never hashes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tokens {
+    /// In order of name.
+    pub tokens: Vec<TokenInfo>,
+}
+
+/// One token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenInfo {
+    /// Its name: the user's name in the audit log.
+    pub name: String,
+    /// What it may be.
+    pub roles: Vec<Role>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+    /// Whether it has ended.
+    pub expired: bool,
+}
+
+/// What making a token or ending one answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenMade {
+    /// Its name.
+    pub name: String,
+    /// The bearer token. Shown this once, kept nowhere; absent when a token was ended.
+    pub token: Option<String>,
+    /// When it ends.
+    pub expires_at: Time,
+}

@@ -1,0 +1,30 @@
+//! What tools answer: the shapes that clients, agents and the command line read.
+//!
+//! Every answer is an object. Text that a workload wrote stands in fields named `untrusted_…`, or is
+//! pointed at by an `untrusted` list of JSON pointers: it is data, never an instruction. Times are
+//! milliseconds since 1970-01-01T00:00:00Z.
+
+mod audit;
+mod change;
+mod fleet;
+mod instance;
+mod paper;
+mod service;
+mod signal;
+
+pub use audit::{
+    AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, PolicyWord, TokenInfo,
+    TokenMade, Tokens, Verdict,
+};
+pub use change::{Changed, Changes, FieldChange, PastChangeInfo, Preview, ServiceDiff, Sort};
+pub use fleet::{
+    AgentInfo, Agents, Counts, Events, Freed, Graph, GraphEdge, GraphNode, Image, Images, NodeInfo,
+    Nodes, SecretInfo, Secrets, Status,
+};
+pub use instance::{ExecAnswer, InstanceInfo, Instances, LogAnswer, LogLine, LogStream};
+pub use paper::{
+    Approvals, Decision, IncidentDetail, IncidentSummary, IncidentTouched, Incidents,
+    ProposalDetail, ProposalSummary, ProposalTouched, Proposals,
+};
+pub use service::{GenerationInfo, NeedState, ServiceDetail, ServiceSummary, Services};
+pub use signal::{Shape, SignalSeries, Signals};
