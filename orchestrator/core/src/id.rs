@@ -17,22 +17,25 @@ pub struct InvalidName {
     pub accepted: &'static str,
 }
 
-const LABEL: &str =
-    "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter, not ending with a hyphen";
+const LABEL: &str = "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter, not ending with a hyphen";
 
 fn is_label(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes.first().is_some_and(u8::is_ascii_lowercase)
         && bytes.last().is_some_and(|last| *last != b'-')
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 const NODE: &str = "use 1 to 253 lower-case letters, digits, hyphens and dots";
 
 fn is_node(text: &str) -> bool {
     (1..=253).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
 }
 
 const TAIL: &str = "use letters, digits and hyphens after the prefix, 80 characters at most";
@@ -41,7 +44,9 @@ fn is_prefixed(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|tail| {
         !tail.is_empty()
             && text.len() <= 80
-            && tail.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && tail
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     })
 }
 
@@ -186,7 +191,10 @@ impl FromStr for ServiceKey {
             Some((namespace, name)) => (Namespace::new(namespace)?, name),
             None => (Namespace::default(), text),
         };
-        Ok(Self { namespace, name: ServiceName::new(name)? })
+        Ok(Self {
+            namespace,
+            name: ServiceName::new(name)?,
+        })
     }
 }
 
@@ -204,12 +212,38 @@ impl From<ServiceKey> for String {
 }
 
 /// The revision of the whole intent: one more with every committed change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
 /// The generation of one service's spec: one more with every change that must replace instances.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Generation(pub u64);
 

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::{CallId, IncidentId, ProposalId, ServiceKey}, time::Time};
+use crate::{
+    id::{CallId, IncidentId, ProposalId, ServiceKey},
+    time::Time,
+};
 
 /// An incident as stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,7 +70,9 @@ pub struct Cause {
 }
 
 /// Kinds of causes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
     /// A change of spec, image or config made it worse.

@@ -1,13 +1,18 @@
 //! The whole wanted state. Only a [`crate::change::Change`], committed by the gate, moves it.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey},
-    spec::ServiceSpec,
+    id::{
+        AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey,
+    },
+    spec::{Protocol, ServiceSpec},
     time::Time,
 };
 
@@ -29,7 +34,9 @@ pub struct Intent {
 }
 
 /// A secret's full name, written `namespace/name`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct SecretKey {
@@ -55,7 +62,10 @@ impl TryFrom<String> for SecretKey {
     type Error = crate::id::InvalidName;
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let (namespace, name) = text.split_once('/').unwrap_or(("default", &text));
-        Ok(Self { namespace: Namespace::new(namespace)?, name: SecretName::new(name)? })
+        Ok(Self {
+            namespace: Namespace::new(namespace)?,
+            name: SecretName::new(name)?,
+        })
     }
 }
 
@@ -106,3 +116,72 @@ pub struct Past {
 
 /// How many generations before the current one are kept.
 pub const HISTORY_LIMIT: usize = 10;
+
+impl Intent {
+    /// A service's spec as a given generation had it, while that is remembered.
+    #[must_use]
+    pub fn spec_of(
+        &self,
+        service: &ServiceKey,
+        generation: Generation,
+    ) -> Option<&Arc<ServiceSpec>> {
+        self.services.get(service)?.spec_of(generation)
+    }
+
+    /// Every published host port with its protocol and its service, in the services' order.
+    pub fn published_ports(&self) -> impl Iterator<Item = (u16, Protocol, &ServiceKey)> {
+        self.services.iter().flat_map(|(key, service)| {
+            service
+                .spec
+                .ports
+                .iter()
+                .filter_map(move |port| Some((port.publish?, port.protocol, key)))
+        })
+    }
+
+    /// Up to ten names of services, for error messages; says so when there are none.
+    #[must_use]
+    pub fn known_services(&self) -> String {
+        let names: Vec<String> = self
+            .services
+            .keys()
+            .take(10)
+            .map(ToString::to_string)
+            .collect();
+        if names.is_empty() {
+            "(none)".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
+}
+
+impl Service {
+    /// The current generation as something that was.
+    #[must_use]
+    pub fn as_past(&self) -> Past {
+        Past {
+            generation: self.generation,
+            spec: Arc::clone(&self.spec),
+            changed_at: self.changed_at,
+        }
+    }
+
+    /// The spec of a generation: the current one, or one that history remembers.
+    #[must_use]
+    pub fn spec_of(&self, generation: Generation) -> Option<&Arc<ServiceSpec>> {
+        if generation == self.generation {
+            return Some(&self.spec);
+        }
+        self.past(generation).map(|past| &past.spec)
+    }
+
+    /// An earlier generation, while it is remembered.
+    #[must_use]
+    pub fn past(&self, generation: Generation) -> Option<&Past> {
+        self.history
+            .iter()
+            .chain(&self.stable)
+            .find(|past| past.generation == generation)
+    }
+}

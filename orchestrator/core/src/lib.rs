@@ -6,6 +6,7 @@
 
 pub mod change;
 pub mod event;
+pub mod facts;
 pub mod graph;
 pub mod id;
 pub mod incident;

@@ -104,7 +104,9 @@ pub struct Problem {
 }
 
 /// The kinds of start failures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// The image reference names nothing.
@@ -226,7 +228,8 @@ impl InstanceSeen {
     /// Whether it may take traffic: running, and every configured probe says yes.
     #[must_use]
     pub fn is_ready(&self, probes: &crate::spec::Probes) -> bool {
-        let passes = |configured: bool, answer: &Answer| !configured || matches!(answer, Answer::Yes { .. });
+        let passes =
+            |configured: bool, answer: &Answer| !configured || matches!(answer, Answer::Yes { .. });
         self.phase == Phase::Running
             && passes(probes.startup.is_some(), &self.health.startup)
             && passes(probes.readiness.is_some(), &self.health.readiness)

@@ -6,7 +6,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z. Never read from a clock inside the core.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Time(pub u64);
 
@@ -33,7 +46,20 @@ impl std::ops::Sub<Span> for Time {
 }
 
 /// A length of time in milliseconds; in text `250ms`, `10s`, `1m30s`, `2h`, `7d`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = "^([0-9]+(ms|s|m|h|d))+$"))]
 pub struct Span(pub u64);
@@ -67,10 +93,18 @@ impl Span {
 
 /// A span that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a span of time: write a number with ms, s, m, h or d, such as `250ms`, `10s` or `1m30s`")]
+#[error(
+    "`{0}` is not a span of time: write a number with ms, s, m, h or d, such as `250ms`, `10s` or `1m30s`"
+)]
 pub struct InvalidSpan(String);
 
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 impl FromStr for Span {
     type Err = InvalidSpan;
@@ -83,13 +117,24 @@ impl FromStr for Span {
         }
         let mut total: u64 = 0;
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .ok_or_else(refuse)?;
             let (number, after) = rest.split_at(digits);
-            let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+            let letters = after
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(after.len());
             let (unit, after) = after.split_at(letters);
-            let scale = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?.1;
+            let scale = UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .ok_or_else(refuse)?
+                .1;
             let number: u64 = number.parse().map_err(|_| refuse())?;
-            total = number.checked_mul(scale).and_then(|ms| total.checked_add(ms)).ok_or_else(refuse)?;
+            total = number
+                .checked_mul(scale)
+                .and_then(|ms| total.checked_add(ms))
+                .ok_or_else(refuse)?;
             rest = after;
         }
         Ok(Self(total))
@@ -129,12 +174,26 @@ mod tests {
 
     #[test]
     fn spans_read_as_people_write_them() {
-        for (text, ms) in [("250ms", 250), ("10s", 10_000), ("1m30s", 90_000), ("7d", 604_800_000), ("0s", 0)] {
+        for (text, ms) in [
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("1m30s", 90_000),
+            ("7d", 604_800_000),
+            ("0s", 0),
+        ] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.0, ms, "{text}");
             assert_eq!(span.to_string(), text);
         }
-        for text in ["", "10", "s", "1.5s", "10 s", "-1s", "99999999999999999999d"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "1.5s",
+            "10 s",
+            "-1s",
+            "99999999999999999999d",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -31,7 +31,20 @@ macro_rules! text_amount {
 }
 
 /// Thousandths of one CPU: `250m`, `0.5`, `2`. At most 1,024 CPUs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = "^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$"))]
 pub struct MilliCpu(pub u64);
@@ -49,7 +62,11 @@ impl FromStr for MilliCpu {
             Some(number) => number.parse::<u64>().map_err(|_| refuse())?,
             None => parse_thousandths(text).ok_or_else(refuse)?,
         };
-        if milli > 1_024_000 { Err(refuse()) } else { Ok(Self(milli)) }
+        if milli > 1_024_000 {
+            Err(refuse())
+        } else {
+            Ok(Self(milli))
+        }
     }
 }
 
@@ -60,17 +77,38 @@ fn parse_thousandths(text: &str) -> Option<u64> {
         return None;
     }
     let scale = 10u64.pow(3 - u32::try_from(part.len()).ok()?);
-    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(part.parse::<u64>().ok()? * scale)
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1_000)?
+        .checked_add(part.parse::<u64>().ok()? * scale)
 }
 
 impl fmt::Display for MilliCpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_multiple_of(1_000) { f.pad(&(self.0 / 1_000).to_string()) } else { f.pad(&format!("{}m", self.0)) }
+        if self.0.is_multiple_of(1_000) {
+            f.pad(&(self.0 / 1_000).to_string())
+        } else {
+            f.pad(&format!("{}m", self.0))
+        }
     }
 }
 
 /// Bytes: `64Mi`, `1Gi`, `500M`, `4096`. At most 1 PiB.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = "^[0-9]+(Ki|Mi|Gi|Ti|k|M|G|T)?$"))]
 pub struct Bytes(pub u64);
@@ -103,10 +141,20 @@ impl FromStr for Bytes {
             value: text.chars().take(40).collect(),
             accepted: "write a whole number with Ki, Mi, Gi, Ti (or k, M, G, T), such as \"64Mi\"; 1024Ti at most",
         };
-        let scaled = SCALES.iter().find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, *scale)));
+        let scaled = SCALES
+            .iter()
+            .find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, *scale)));
         let (number, scale) = scaled.unwrap_or((text, 1));
-        let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).ok_or_else(refuse)?;
-        if bytes > 1 << 50 { Err(refuse()) } else { Ok(Self(bytes)) }
+        let bytes = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(scale))
+            .ok_or_else(refuse)?;
+        if bytes > 1 << 50 {
+            Err(refuse())
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 
@@ -122,7 +170,20 @@ impl fmt::Display for Bytes {
 }
 
 /// A share from 0 to 100 percent, written `25%`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = "^(100|[0-9]{1,2})%$"))]
 pub struct Percent(pub u8);
@@ -131,7 +192,10 @@ text_amount!(Percent);
 impl FromStr for Percent {
     type Err = InvalidAmount;
     fn from_str(text: &str) -> Result<Self, InvalidAmount> {
-        let number = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok()).filter(|n| *n <= 100);
+        let number = text
+            .strip_suffix('%')
+            .and_then(|number| number.parse::<u8>().ok())
+            .filter(|n| *n <= 100);
         number.map(Self).ok_or_else(|| InvalidAmount {
             what: "a share",
             value: text.chars().take(40).collect(),
@@ -156,7 +220,12 @@ mod tests {
             assert_eq!(text.parse::<MilliCpu>().unwrap().0, milli);
         }
         assert_eq!("0.5".parse::<MilliCpu>().unwrap().to_string(), "500m");
-        for (text, bytes) in [("64Mi", 64 << 20), ("1Gi", 1 << 30), ("500M", 500_000_000), ("4096", 4096)] {
+        for (text, bytes) in [
+            ("64Mi", 64 << 20),
+            ("1Gi", 1 << 30),
+            ("500M", 500_000_000),
+            ("4096", 4096),
+        ] {
             assert_eq!(text.parse::<Bytes>().unwrap().0, bytes);
         }
         assert_eq!(Bytes(64 << 20).to_string(), "64Mi");

@@ -2,12 +2,17 @@
 //!
 //! Unknown fields are errors. `read` turns text into checked manifests; nothing is half-accepted.
 
+mod amount;
 mod amounts;
+mod check;
 mod probe;
 mod read;
 mod storage;
+mod syntax;
 
+pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
+pub use check::{check, check_service};
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
@@ -18,9 +23,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ServiceName, SecretName},
+    id::{SecretName, ServiceName},
     time::Span,
-    units::Percent,
+    units::{Bytes, MilliCpu},
 };
 
 /// The wanted shape of one service.
@@ -102,7 +107,9 @@ pub struct Port {
 }
 
 /// Transport protocol of a port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
@@ -225,36 +232,6 @@ impl Default for Update {
     }
 }
 
-/// A number of instances or a share of the wanted count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Amount {
-    /// That many.
-    Count(u32),
-    /// That share; surge rounds up, unavailable rounds down (as Kubernetes does).
-    Share(Percent),
-}
-
-impl Amount {
-    /// The number for `wanted` instances, rounded up.
-    #[must_use]
-    pub fn of_rounded_up(self, wanted: u32) -> u32 {
-        match self {
-            Self::Count(count) => count,
-            Self::Share(share) => wanted.saturating_mul(u32::from(share.0)).div_ceil(100),
-        }
-    }
-
-    /// The number for `wanted` instances, rounded down.
-    #[must_use]
-    pub fn of_rounded_down(self, wanted: u32) -> u32 {
-        match self {
-            Self::Count(count) => count,
-            Self::Share(share) => wanted.saturating_mul(u32::from(share.0)) / 100,
-        }
-    }
-}
-
 /// How an instance is asked to end: a signal, then patience, then SIGKILL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -267,7 +244,10 @@ pub struct Stop {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { signal: StopSignal::Term, grace: Span::seconds(10) }
+        Self {
+            signal: StopSignal::Term,
+            grace: Span::seconds(10),
+        }
     }
 }
 
@@ -341,6 +321,34 @@ impl ServiceSpec {
     /// Whether instances keep data: a named volume makes a service stateful.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
-        self.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::Named { .. }) && !volume.read_only)
+        self.volumes
+            .iter()
+            .any(|volume| matches!(volume.source, VolumeSource::Named { .. }) && !volume.read_only)
+    }
+
+    /// Whether instances made from either spec are alike: they differ at most in what steers
+    /// Ostler itself (replica bounds, objectives, update strategy).
+    #[must_use]
+    pub fn makes_same(&self, other: &Self) -> bool {
+        let mut with_mine = other.clone();
+        with_mine.keep_steering_of(self);
+        *self == with_mine
+    }
+
+    /// Takes over the parts of another spec that steer Ostler, not the instance.
+    pub(crate) fn keep_steering_of(&mut self, other: &Self) {
+        self.replicas = other.replicas;
+        self.objectives.clone_from(&other.objectives);
+        self.update = other.update;
+    }
+
+    /// CPU and memory that one instance reserves on its node: its requests, zero where absent.
+    #[must_use]
+    pub fn reserved(&self) -> (MilliCpu, Bytes) {
+        let requests = self.resources.requests;
+        (
+            requests.cpu.unwrap_or_default(),
+            requests.memory.unwrap_or_default(),
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! From YAML text to checked manifests; the error names line, field and what is accepted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,9 +96,21 @@ const MANIFEST_LIMIT: usize = 4 << 20;
 /// [`InvalidManifest`] names line, field and accepted values; nothing is half-accepted.
 pub fn read_manifests(text: &str) -> Result<Vec<Manifest>, InvalidManifest> {
     if text.len() > MANIFEST_LIMIT {
-        return Err(InvalidManifest::TooLarge { bytes: text.len(), limit: MANIFEST_LIMIT });
+        return Err(InvalidManifest::TooLarge {
+            bytes: text.len(),
+            limit: MANIFEST_LIMIT,
+        });
     }
-    serde_saphyr::from_multiple(text).map_err(|error| InvalidManifest::Syntax(error.to_string()))
+    let manifests: Vec<Manifest> = serde_saphyr::from_multiple(text)
+        .map_err(|error| InvalidManifest::Syntax(super::syntax::explain(&error)))?;
+    let mut keys = BTreeSet::new();
+    for manifest in &manifests {
+        super::check(manifest)?;
+        if !keys.insert(manifest.key()) {
+            return Err(InvalidManifest::Twice(manifest.key().to_string()));
+        }
+    }
+    Ok(manifests)
 }
 
 /// The JSON Schema (2020-12) of a manifest.

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::{SecretName, ServiceName}, units::Bytes};
+use crate::{
+    id::{SecretName, ServiceName},
+    units::Bytes,
+};
 
 /// Storage mounted into every instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,12 @@
 //! Everything that can be changed: a closed enum, its effect and its inverse.
 
+mod apply;
+mod nodes;
+mod services;
+mod validate;
+
+pub use apply::apply;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -147,7 +154,9 @@ pub enum Refused {
         known: String,
     },
     /// Outside the bounds of the spec.
-    #[error("{replicas} replicas of `{service}` are outside its bounds {min} to {max}; change `spec.replicas` first")]
+    #[error(
+        "{replicas} replicas of `{service}` are outside its bounds {min} to {max}; change `spec.replicas` first"
+    )]
     OutOfBounds {
         /// Which service.
         service: ServiceKey,
@@ -175,7 +184,9 @@ pub enum Refused {
         cycle: String,
     },
     /// A need names a service that is nowhere.
-    #[error("service `{service}` needs `{need}`, which does not exist; apply it first or in the same file")]
+    #[error(
+        "service `{service}` needs `{need}`, which does not exist; apply it first or in the same file"
+    )]
     MissingNeed {
         /// Which service.
         service: ServiceKey,
@@ -191,7 +202,9 @@ pub enum Refused {
         dependents: String,
     },
     /// Two services publish the same host port.
-    #[error("host port {port} is published by both `{first}` and `{second}`; choose another `publish`")]
+    #[error(
+        "host port {port} is published by both `{first}` and `{second}`; choose another `publish`"
+    )]
     PortTaken {
         /// The port.
         port: u16,
@@ -199,6 +212,12 @@ pub enum Refused {
         first: ServiceKey,
         /// The other.
         second: ServiceKey,
+    },
+    /// Changes nested in changes, too deep.
+    #[error("changes are nested deeper than {limit} levels; write them as one flat list")]
+    TooDeep {
+        /// The limit.
+        limit: u32,
     },
     /// No such secret.
     #[error("there is no secret `{0}`")]

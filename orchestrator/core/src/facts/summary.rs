@@ -1,0 +1,157 @@
+//! One line for people: what a change does.
+
+use super::ChangeFacts;
+use crate::{change::Change, id::ServiceKey, intent::Intent};
+
+/// Says what the change does, such as `scale shop/cart from 2 to 5 replicas`.
+pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &ChangeFacts) -> String {
+    match change {
+        Change::ApplyServices { .. } => applied(facts),
+        Change::DeleteService { service } => {
+            format!(
+                "delete {service} with its {}",
+                count(replicas_of(before, service), "replica")
+            )
+        }
+        Change::ScaleService { service, replicas } => {
+            let from = replicas_of(before, service);
+            format!(
+                "scale {service} from {from} to {}",
+                count(*replicas, "replica")
+            )
+        }
+        Change::SetLimits { service, .. } => limits(service, facts),
+        Change::RollbackService { service, to } => {
+            let from = before
+                .services
+                .get(service)
+                .map_or(0, |service| service.generation.0);
+            let new = after
+                .services
+                .get(service)
+                .map_or(0, |service| service.generation.0);
+            format!(
+                "roll {service} back from generation {from} to what generation {to} was, as generation {new}"
+            )
+        }
+        Change::RestartInstances {
+            service, instances, ..
+        } => {
+            format!(
+                "restart {} of {service}",
+                count(instances.len(), "instance")
+            )
+        }
+        Change::SettleService {
+            service,
+            generation,
+        } => {
+            format!("record that generation {generation} of {service} has rolled out")
+        }
+        Change::PutSecret { secret, .. } => format!("store secret {secret}"),
+        Change::DeleteSecret { secret } => format!("delete secret {secret}"),
+        Change::CordonNode { node } => format!("place nothing new on node {node}"),
+        Change::UncordonNode { node } => format!("place instances on node {node} again"),
+        Change::DrainNode { node } => format!("move every instance off node {node}"),
+        Change::PauseAgent { agent } => format!("pause agent {agent}"),
+        Change::ResumeAgent { agent } => format!("let agent {agent} act again"),
+        Change::RestoreServices { .. } => format!("put back {}", names(facts.services.iter())),
+        Change::All { changes } => {
+            let parts: Vec<String> = changes
+                .iter()
+                .take(5)
+                .map(|part| of(before, after, part, facts))
+                .collect();
+            let rest = changes.len().saturating_sub(5);
+            let more = if rest > 0 {
+                format!("; and {rest} more")
+            } else {
+                String::new()
+            };
+            format!("{}{more}", parts.join("; "))
+        }
+    }
+}
+
+fn replicas_of(intent: &Intent, service: &ServiceKey) -> u32 {
+    intent
+        .services
+        .get(service)
+        .map_or(0, |service| service.replicas)
+}
+
+fn applied(facts: &ChangeFacts) -> String {
+    let changed: Vec<&ServiceKey> = facts
+        .diff
+        .iter()
+        .map(|diff| &diff.service)
+        .filter(|key| !facts.creates.contains(key))
+        .collect();
+    let mut parts = Vec::new();
+    if !facts.creates.is_empty() {
+        parts.push(format!("create {}", names(facts.creates.iter())));
+    }
+    if !changed.is_empty() {
+        parts.push(format!("update {}", names(changed.into_iter())));
+    }
+    if parts.is_empty() {
+        return format!("change nothing in {}", names(facts.services.iter()));
+    }
+    parts.join(" and ")
+}
+
+fn limits(service: &ServiceKey, facts: &ChangeFacts) -> String {
+    let lines = facts
+        .diff
+        .iter()
+        .filter(|diff| diff.service == *service)
+        .flat_map(|diff| &diff.lines);
+    let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let parts: Vec<String> = lines
+        .filter_map(|line| {
+            let name = line.path.strip_prefix("spec.resources.limits.")?;
+            Some(format!("{name} {} → {}", show(&line.from), show(&line.to)))
+        })
+        .collect();
+    if parts.is_empty() {
+        return format!("leave the limits of {service} as they are");
+    }
+    format!("set limits of {service}: {}", parts.join(", "))
+}
+
+fn names<'a>(keys: impl ExactSizeIterator<Item = &'a ServiceKey>) -> String {
+    let all = keys.len();
+    let mut text = keys
+        .take(5)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if all > 5 {
+        text.push_str(&format!(" and {} more", all - 5));
+    }
+    text
+}
+
+fn count(number: impl Into<Count>, noun: &str) -> String {
+    let Count(number) = number.into();
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+/// A count of things, whatever integer it came as.
+struct Count(u64);
+
+impl From<u32> for Count {
+    fn from(number: u32) -> Self {
+        Self(number.into())
+    }
+}
+
+impl From<usize> for Count {
+    fn from(number: usize) -> Self {
+        Self(u64::try_from(number).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,11 @@
+//! The core's tests from outside, one module an idea.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests stop at the first surprise"
+)]
+
+mod change;
+mod common;
+mod graph;
+mod spec;
