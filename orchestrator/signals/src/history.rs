@@ -1,0 +1,254 @@
+//! An hour of every series with bounded memory: five minutes fine, the rest coarse.
+//!
+//! A series costs at most about 3.5 KiB: 150 fine points and 130 coarse ones of 12 bytes each.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{PoisonError, RwLock},
+};
+
+use ostler_core::{
+    signal::{Point, Series, SignalKind, Subject},
+    time::{Span, Time},
+};
+
+/// How far apart fine points are at least.
+pub const FINE_STEP: Span = Span::seconds(2);
+/// How far apart coarse points are at least.
+pub const COARSE_STEP: Span = Span::seconds(30);
+const FINE_LIMIT: usize = 150;
+const COARSE_LIMIT: usize = 130;
+/// Most series kept; beyond it new ones are not recorded, and that is counted.
+pub const SERIES_LIMIT: usize = 20_000;
+
+/// The recorder and its readers share one of these.
+#[derive(Debug, Default)]
+pub struct History {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    series: BTreeMap<Subject, BTreeMap<SignalKind, Recorded>>,
+    count: usize,
+    refused: u64,
+}
+
+#[derive(Debug, Default)]
+struct Recorded {
+    fine: VecDeque<(Time, f32)>,
+    coarse: VecDeque<(Time, f32)>,
+}
+
+impl Recorded {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "seven digits are enough for a signal"
+    )]
+    fn push(&mut self, at: Time, value: f64) {
+        let point = (at, value as f32);
+        push_spaced(&mut self.fine, point, FINE_STEP, FINE_LIMIT);
+        push_spaced(&mut self.coarse, point, COARSE_STEP, COARSE_LIMIT);
+    }
+
+    /// Coarse points older than the first fine one, then the fine ones.
+    fn points(&self) -> impl Iterator<Item = Point> {
+        let first_fine = self.fine.front().map_or(Time(u64::MAX), |point| point.0);
+        let coarse = self.coarse.iter().filter(move |point| point.0 < first_fine);
+        coarse.chain(self.fine.iter()).map(|(at, value)| Point {
+            at: *at,
+            value: f64::from(*value),
+        })
+    }
+}
+
+/// Keeps one point for each `step` of time: a newer one in the same step replaces the last.
+fn push_spaced(points: &mut VecDeque<(Time, f32)>, point: (Time, f32), step: Span, limit: usize) {
+    if points.back().is_some_and(|last| point.0 < last.0) {
+        points.clear(); // The clock jumped back; an order that lies helps nobody.
+    }
+    let slot = |at: Time| at.0 / step.0;
+    if points
+        .back()
+        .is_some_and(|last| slot(last.0) == slot(point.0))
+    {
+        points.pop_back();
+    }
+    if points.len() >= limit {
+        points.pop_front();
+    }
+    points.push_back(point);
+}
+
+impl History {
+    /// Records one value; values that are not finite are dropped.
+    pub fn record(&self, subject: &Subject, kind: SignalKind, at: Time, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let inner = &mut *inner;
+        let known = inner
+            .series
+            .get(subject)
+            .is_some_and(|kinds| kinds.contains_key(&kind));
+        if !known {
+            if inner.count >= SERIES_LIMIT {
+                inner.refused += 1;
+                return;
+            }
+            inner.count += 1;
+        }
+        inner
+            .series
+            .entry(subject.clone())
+            .or_default()
+            .entry(kind)
+            .or_default()
+            .push(at, value);
+    }
+
+    /// A stretch of one series with at most `points` points, evenly thinned; empty when unknown.
+    pub fn series(
+        &self,
+        subject: &Subject,
+        kind: SignalKind,
+        from: Time,
+        to: Time,
+        points: usize,
+    ) -> Series {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let recorded = inner.series.get(subject).and_then(|kinds| kinds.get(&kind));
+        let all: Vec<Point> = recorded
+            .map(|recorded| {
+                recorded
+                    .points()
+                    .filter(|point| (from..=to).contains(&point.at))
+                    .collect()
+            })
+            .unwrap_or_default();
+        Series {
+            subject: subject.clone(),
+            kind,
+            points: thin(all, points),
+        }
+    }
+
+    /// Which kinds are known of a subject.
+    pub fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner
+            .series
+            .get(subject)
+            .map(|kinds| kinds.keys().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// The newest value of a series, with its moment.
+    pub fn last(&self, subject: &Subject, kind: SignalKind) -> Option<Point> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let recorded = inner.series.get(subject)?.get(&kind)?;
+        recorded.fine.back().map(|(at, value)| Point {
+            at: *at,
+            value: f64::from(*value),
+        })
+    }
+
+    /// Forgets subjects that are gone.
+    pub fn retain(&self, keep: impl Fn(&Subject) -> bool) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.series.retain(|subject, _| keep(subject));
+        inner.count = inner.series.values().map(BTreeMap::len).sum();
+    }
+
+    /// Series kept, and values refused because there were too many series.
+    pub fn size(&self) -> (usize, u64) {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        (inner.count, inner.refused)
+    }
+}
+
+/// Keeps the last point and thins the others evenly.
+fn thin(all: Vec<Point>, limit: usize) -> Vec<Point> {
+    if all.len() <= limit || limit == 0 {
+        return if limit == 0 { Vec::new() } else { all };
+    }
+    let count = all.len();
+    let wanted = |index: usize| (index + 1) * limit / count > index * limit / count;
+    all.into_iter()
+        .enumerate()
+        .filter(|(index, _)| wanted(*index))
+        .map(|(_, point)| point)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject::Service("default/shop".parse().unwrap())
+    }
+
+    #[test]
+    fn an_hour_stays_bounded_and_ordered() {
+        let history = History::default();
+        for second in 0..7_200 {
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            history.record(
+                &subject(),
+                SignalKind::RequestRate,
+                Time(second * 1_000),
+                second as f64,
+            );
+        }
+        let series = history.series(
+            &subject(),
+            SignalKind::RequestRate,
+            Time(0),
+            Time(u64::MAX),
+            1_000,
+        );
+        assert!(series.points.len() <= FINE_LIMIT + COARSE_LIMIT);
+        assert!(series.points.windows(2).all(|pair| pair[0].at < pair[1].at));
+        let covered = series.points.last().unwrap().at.since(series.points[0].at);
+        assert!(covered >= Span::minutes(55), "{covered}");
+        assert_eq!(series.points.last().unwrap().value, 7_199.0);
+    }
+
+    #[test]
+    fn gaps_stay_gaps_and_nonsense_is_dropped() {
+        let history = History::default();
+        history.record(&subject(), SignalKind::ErrorRatio, Time(1_000), f64::NAN);
+        history.record(&subject(), SignalKind::ErrorRatio, Time(2_000), 0.5);
+        history.record(&subject(), SignalKind::ErrorRatio, Time(900_000), 0.25);
+        let series = history.series(
+            &subject(),
+            SignalKind::ErrorRatio,
+            Time(0),
+            Time(u64::MAX),
+            10,
+        );
+        assert_eq!(
+            series
+                .points
+                .iter()
+                .map(|point| point.value)
+                .collect::<Vec<_>>(),
+            [0.5, 0.25]
+        );
+    }
+
+    #[test]
+    fn thinning_keeps_the_newest() {
+        let points: Vec<Point> = (0..100)
+            .map(|at| Point {
+                at: Time(at),
+                value: 1.0,
+            })
+            .collect();
+        let thinned = thin(points, 7);
+        assert_eq!(thinned.len(), 7);
+        assert_eq!(thinned[6].at, Time(99));
+    }
+}
