@@ -16,7 +16,7 @@ pub use audit::{
     AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, PolicyWord, TokenInfo,
     TokenMade, Tokens, Verdict,
 };
-pub use change::{Changed, Changes, FieldChange, PastChangeInfo, Preview, ServiceDiff, Sort};
+pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use fleet::{
     AgentInfo, Agents, Counts, Events, Freed, Graph, GraphEdge, GraphNode, Image, Images, NodeInfo,
     Nodes, SecretInfo, Secrets, Status,

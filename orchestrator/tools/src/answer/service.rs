@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_core::{
     event::Event,
+    facts::DiffLine,
     id::{Generation, InstanceId, Revision, ServiceKey},
     intent::SecretKey,
     plan::{Finding, ServiceState},
@@ -14,7 +15,7 @@ use ostler_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldChange, InstanceInfo};
+use super::InstanceInfo;
 
 /// Services at a glance.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -111,6 +112,7 @@ pub struct GenerationInfo {
     pub current: bool,
     /// Whether it is the last one whose rollout finished.
     pub last_good: bool,
-    /// What the current generation changed against it; empty for the current one.
-    pub changed_since: Vec<FieldChange>,
+    /// What going back to it would change: `from` is the current generation, `to` is this one.
+    /// Empty for the current one.
+    pub rollback: Vec<DiffLine>,
 }

@@ -1,0 +1,48 @@
+//! `get_proposal`: one proposal.
+
+use ostler_core::id::ProposalId;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    answer::ProposalDetail,
+    contract::{About, Class, Decided, Describe, Refusal},
+    view::View,
+};
+
+use super::lookup::{self, answer};
+
+/// See the module.
+pub struct GetProposal;
+
+/// Its arguments.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Args {
+    /// The proposal's id, `prp_…`.
+    pub proposal: ProposalId,
+}
+
+impl Describe for GetProposal {
+    type Args = Args;
+    type Answer = ProposalDetail;
+    const NAME: &'static str = "get_proposal";
+    const TITLE: &'static str = "One proposal";
+    const DESCRIPTION: &'static str = "Shows one proposal in full: the cause it answers with evidence, the exact tool calls in \
+        order, the expected effect, how it will be verified, alternatives that were considered, and \
+        its approval.";
+    const CLASS: Class = Class::Read;
+
+    fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
+        let proposal = lookup::proposal(view, &args.proposal)?;
+        let approval = proposal
+            .approval
+            .as_ref()
+            .and_then(|id| view.records.approvals.get(id));
+        let detail = ProposalDetail {
+            proposal: proposal.clone(),
+            approval: approval.cloned(),
+        };
+        answer(&detail, About::service(&proposal.body.cause.culprit))
+    }
+}

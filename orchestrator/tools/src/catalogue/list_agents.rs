@@ -1,0 +1,38 @@
+//! `list_agents`: agents.
+
+use std::collections::BTreeSet;
+
+use ostler_core::id::AgentName;
+
+use crate::{
+    answer::{AgentInfo, Agents},
+    contract::{About, Class, Decided, Describe, Refusal},
+    view::View,
+};
+
+use super::lookup::{Nothing, answer};
+
+/// See the module.
+pub struct ListAgents;
+
+impl Describe for ListAgents {
+    type Args = Nothing;
+    type Answer = Agents;
+    const NAME: &'static str = "list_agents";
+    const TITLE: &'static str = "Agents";
+    const DESCRIPTION: &'static str = "Lists the supervised agents: whether each runs, is paused by a person, when it was last \
+        heard, restarts, why it last ended.";
+    const CLASS: Class = Class::Read;
+
+    fn decide(view: &View<'_>, _args: Self::Args) -> Result<Decided, Refusal> {
+        let mut names: BTreeSet<&AgentName> = view.world.agents.keys().collect();
+        names.extend(&view.intent.paused_agents);
+        let info = |name: &AgentName| AgentInfo {
+            name: name.clone(),
+            paused: view.intent.paused_agents.contains(name),
+            status: view.world.agents.get(name).cloned().unwrap_or_default(),
+        };
+        let agents = names.into_iter().map(info).collect();
+        answer(&Agents { agents }, About::fleet())
+    }
+}
