@@ -29,7 +29,12 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be signalled; not when it is already gone.
-    async fn stop(&self, instance: &InstanceId, stop: &Stop, why: StopCause) -> Result<(), BackendError>;
+    async fn stop(
+        &self,
+        instance: &InstanceId,
+        stop: &Stop,
+        why: StopCause,
+    ) -> Result<(), BackendError>;
 
     /// Takes away an ended instance: container, mounts, network, cgroup, logs.
     ///
@@ -57,7 +62,11 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be started or exceeds its time.
-    async fn exec(&self, instance: &InstanceId, order: &ExecOrder) -> Result<ExecOutcome, BackendError>;
+    async fn exec(
+        &self,
+        instance: &InstanceId,
+        order: &ExecOrder,
+    ) -> Result<ExecOutcome, BackendError>;
 
     /// What an instance uses now.
     ///
@@ -82,7 +91,11 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// When the content does not match its digests; nothing is kept then.
-    async fn import_image(&self, path: &std::path::Path, name: Option<&str>) -> Result<Vec<ImageInfo>, BackendError>;
+    async fn import_image(
+        &self,
+        path: &std::path::Path,
+        name: Option<&str>,
+    ) -> Result<Vec<ImageInfo>, BackendError>;
 
     /// Images in the store.
     ///

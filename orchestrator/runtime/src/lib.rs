@@ -2,3 +2,4 @@
 //! nothing. `backend` is the contract, `conformance` the suite that every backend passes.
 
 pub mod backend;
+pub mod image;
