@@ -1,0 +1,109 @@
+//! What the daemon knows of the running fleet: the table of instances, events, agents, signals.
+//!
+//! In memory only. The driver, the probes and the backend's news write here; the gate reads views.
+//! Nothing here decides or acts.
+
+mod absorb;
+mod table;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use ostler_core::{
+    event::{Event, Happening},
+    id::{InstanceId, NodeName, ServiceKey},
+    intent::Intent,
+    time::Time,
+};
+use ostler_runtime::backend::Backend;
+use ostler_signals::history::History;
+use ostler_tools::view::WorldView;
+use tokio::sync::{Notify, watch};
+
+pub use table::{Busy, ProbeName, Table};
+
+use crate::{clock, metrics::Metrics};
+
+/// The shared knowledge of the running fleet.
+pub struct Fleet {
+    /// Where instances run.
+    pub backend: Arc<dyn Backend>,
+    /// This machine's name.
+    pub node: NodeName,
+    /// An hour of signals.
+    pub signals: world::Signals,
+    /// The daemon's own metrics.
+    pub metrics: Metrics,
+    /// Wakes the driver; a hint, never the only reason it looks.
+    pub wake: Notify,
+    table: Mutex<Table>,
+    view: RwLock<Option<Arc<WorldView>>>,
+    intent: watch::Sender<Arc<Intent>>,
+}
+
+impl Fleet {
+    /// An empty table over a backend.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, node: NodeName) -> Arc<Self> {
+        Arc::new(Self {
+            backend,
+            node,
+            signals: world::Signals::default(),
+            metrics: Metrics::default(),
+            wake: Notify::new(),
+            table: Mutex::default(),
+            view: RwLock::new(None),
+            intent: watch::Sender::new(Arc::default()),
+        })
+    }
+
+    /// Reads the table.
+    pub fn read<R>(&self, look: impl FnOnce(&Table) -> R) -> R {
+        look(&self.lock())
+    }
+
+    /// Writes the table; the next view shows it.
+    pub fn write<R>(&self, change: impl FnOnce(&mut Table) -> R) -> R {
+        let result = change(&mut self.lock());
+        self.stale();
+        result
+    }
+
+    /// Records a happening: one event, one log line, one count.
+    pub fn tell(&self, service: Option<&ServiceKey>, instance: Option<&InstanceId>, what: Happening) {
+        self.tell_at(clock::now(), service, instance, what);
+    }
+
+    fn tell_at(&self, at: Time, service: Option<&ServiceKey>, instance: Option<&InstanceId>, what: Happening) {
+        crate::happening::log(service, instance, &what);
+        self.metrics.happened(&what);
+        let event = Event { seq: 0, at, service: service.cloned(), instance: instance.cloned(), what };
+        self.write(|table| table.push_event(event));
+    }
+
+    /// The history of signals.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.signals.0
+    }
+
+    /// The intent as last published by the gate.
+    #[must_use]
+    pub fn intents(&self) -> watch::Receiver<Arc<Intent>> {
+        self.intent.subscribe()
+    }
+
+    /// Publishes the intent to the driver.
+    pub fn publish(&self, intent: Arc<Intent>) {
+        self.intent.send_replace(intent);
+        self.wake.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stale(&self) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

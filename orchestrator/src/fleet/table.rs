@@ -1,0 +1,157 @@
+//! The table itself: instances as seen, what is being done to them, recent events.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ostler_core::{
+    event::Event,
+    id::{AgentName, InstanceId, NodeName, ServiceKey},
+    observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem},
+    plan::ServiceStatus,
+    time::Time,
+};
+use ostler_runtime::backend::Started;
+use ostler_tools::view::{AgentStatus, DaemonStatus};
+
+/// Most events remembered.
+pub const EVENTS_LIMIT: usize = 2_000;
+
+/// What is being done to an instance right now; the backend's news about it waits meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// Being started.
+    Starting,
+    /// Being stopped.
+    Stopping,
+    /// Being removed.
+    Removing,
+}
+
+/// Everything known of the running fleet.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Machines, instances, routes.
+    pub observed: Observed,
+    /// What is being done.
+    pub busy: BTreeMap<InstanceId, Busy>,
+    /// How each service stood at the last plan.
+    pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// The agents' processes.
+    pub agents: BTreeMap<AgentName, AgentStatus>,
+    /// The daemon about itself.
+    pub daemon: DaemonStatus,
+    /// Instances known from an earlier daemon, whose probes have not answered yet.
+    pub adopted: BTreeSet<InstanceId>,
+    /// Recent events, oldest first.
+    pub events: VecDeque<Event>,
+    next_event: u64,
+}
+
+impl Table {
+    /// Numbers and remembers an event.
+    pub fn push_event(&mut self, mut event: Event) {
+        self.next_event += 1;
+        event.seq = self.next_event;
+        if self.events.len() >= EVENTS_LIMIT {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    /// Sets what is known of a machine.
+    pub fn set_node(&mut self, node: &NodeName, seen: NodeSeen) {
+        self.observed.nodes.insert(node.clone(), seen);
+    }
+
+    /// An instance begins to be started.
+    pub fn starting(&mut self, instance: &InstanceId, attempt: u32, now: Time) {
+        self.busy.insert(instance.clone(), Busy::Starting);
+        if let Some(seen) = self.observed.instances.get_mut(instance) {
+            seen.phase = Phase::Starting;
+            seen.attempt = attempt;
+            seen.since = now;
+            seen.health = Health::default();
+        }
+    }
+
+    /// A start succeeded.
+    pub fn started(&mut self, instance: &InstanceId, started: &Started) {
+        self.busy.remove(instance);
+        if let Some(seen) = self.observed.instances.get_mut(instance) {
+            seen.phase = Phase::Running;
+            seen.since = started.at;
+            seen.started_at = Some(started.at);
+            seen.pid = started.pid;
+            seen.address = started.address;
+        }
+    }
+
+    /// A start failed.
+    pub fn failed(&mut self, instance: &InstanceId, problem: Problem, now: Time) {
+        self.busy.remove(instance);
+        if let Some(seen) = self.observed.instances.get_mut(instance) {
+            seen.phase = Phase::Failed { problem };
+            seen.since = now;
+            seen.pid = None;
+        }
+    }
+
+    /// An instance begins to be stopped.
+    pub fn stopping(&mut self, instance: &InstanceId, now: Time) {
+        self.busy.insert(instance.clone(), Busy::Stopping);
+        if let Some(seen) = self.observed.instances.get_mut(instance) {
+            seen.phase = Phase::Stopping;
+            seen.since = now;
+        }
+    }
+
+    /// Nothing is being done to it any more; the backend's news counts again.
+    pub fn idle(&mut self, instance: &InstanceId) {
+        self.busy.remove(instance);
+    }
+
+    /// It is gone.
+    pub fn gone(&mut self, instance: &InstanceId) -> Option<InstanceSeen> {
+        self.busy.remove(instance);
+        self.adopted.remove(instance);
+        self.observed.instances.remove(instance)
+    }
+
+    /// A probe's standing answer for one attempt; late answers of earlier attempts are ignored.
+    /// Returns the answer that stood before, when this one differs in kind.
+    pub fn answered(&mut self, instance: &InstanceId, attempt: u32, probe: ProbeName, answer: Answer) -> Option<Answer> {
+        let seen = self.observed.instances.get_mut(instance)?;
+        if seen.attempt != attempt || seen.phase != Phase::Running {
+            return None;
+        }
+        let slot = match probe {
+            ProbeName::Startup => &mut seen.health.startup,
+            ProbeName::Liveness => &mut seen.health.liveness,
+            ProbeName::Readiness => &mut seen.health.readiness,
+        };
+        let before = std::mem::replace(slot, answer);
+        (std::mem::discriminant(&before) != std::mem::discriminant(slot)).then_some(before)
+    }
+}
+
+/// Which of the three probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeName {
+    /// Has it started?
+    Startup,
+    /// Does it live?
+    Liveness,
+    /// May it take traffic?
+    Readiness,
+}
+
+impl ProbeName {
+    /// As in specs and events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Liveness => "liveness",
+            Self::Readiness => "readiness",
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The daemon's own metrics, in the Prometheus text format. Labels are closed sets.
+
+use std::sync::atomic::AtomicU64;
+
+use ostler_core::event::Happening;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::{Histogram, exponential_buckets}},
+    registry::Registry,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+/// Everything the daemon counts about itself.
+pub struct Metrics {
+    registry: Registry,
+    happenings: Family<Kind, Counter>,
+    steps: Family<Kind, Counter>,
+    instances: Family<Kind, Gauge>,
+    services: Family<Kind, Gauge>,
+    reconcile_seconds: Histogram,
+    start_seconds: Histogram,
+    refused_plans: Counter,
+    agent_restarts: Counter,
+    signal_series: Gauge,
+    audit_leaves: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("ostler"),
+            happenings: Family::default(),
+            steps: Family::default(),
+            instances: Family::default(),
+            services: Family::default(),
+            reconcile_seconds: Histogram::new(exponential_buckets(0.000_05, 4.0, 9)),
+            start_seconds: Histogram::new(exponential_buckets(0.002, 2.0, 12)),
+            refused_plans: Counter::default(),
+            agent_restarts: Counter::default(),
+            signal_series: Gauge::default(),
+            audit_leaves: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+/// Names and help texts of all metrics, for the reference page.
+pub const REFERENCE: [(&str, &str); 10] = [
+    ("ostler_happenings_total", "Happenings in the fleet, by kind"),
+    ("ostler_steps_total", "Steps handed to the executor, by kind"),
+    ("ostler_instances", "Instances, by phase"),
+    ("ostler_services", "Services, by state"),
+    ("ostler_reconcile_seconds", "Time that one decision about the fleet took"),
+    ("ostler_start_seconds", "Time from the order to a running instance"),
+    ("ostler_refused_plans_total", "Plans that broke an invariant and were not executed"),
+    ("ostler_agent_restarts_total", "Restarts of agents' processes"),
+    ("ostler_signal_series", "Series kept in memory"),
+    ("ostler_audit_leaves", "Leaves of the audit log"),
+];
+
+fn help(name: &str) -> &'static str {
+    let full = |known: &str| known.trim_start_matches("ostler_").trim_end_matches("_total") == name;
+    REFERENCE.iter().find(|(known, _)| full(known)).map_or("", |(_, help)| help)
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("happenings", help("happenings"), self.happenings.clone());
+        registry.register("steps", help("steps"), self.steps.clone());
+        registry.register("instances", help("instances"), self.instances.clone());
+        registry.register("services", help("services"), self.services.clone());
+        registry.register("reconcile_seconds", help("reconcile_seconds"), self.reconcile_seconds.clone());
+        registry.register("start_seconds", help("start_seconds"), self.start_seconds.clone());
+        registry.register("refused_plans", help("refused_plans"), self.refused_plans.clone());
+        registry.register("agent_restarts", help("agent_restarts"), self.agent_restarts.clone());
+        registry.register("signal_series", help("signal_series"), self.signal_series.clone());
+        registry.register("audit_leaves", help("audit_leaves"), self.audit_leaves.clone());
+    }
+
+    /// Counts a happening.
+    pub fn happened(&self, what: &Happening) {
+        self.happenings.get_or_create(&Kind { kind: crate::happening::kind(what) }).inc();
+        if let Happening::Started { took, .. } = what {
+            self.start_seconds.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Counts a step.
+    pub fn stepped(&self, kind: &'static str) {
+        self.steps.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// Records how long a decision took.
+    pub fn reconciled(&self, seconds: f64) {
+        self.reconcile_seconds.observe(seconds);
+    }
+
+    /// Counts a plan that was not executed.
+    pub fn refused_plan(&self) {
+        self.refused_plans.inc();
+    }
+
+    /// Counts a restart of an agent.
+    pub fn agent_restarted(&self) {
+        self.agent_restarts.inc();
+    }
+
+    /// Sets the number of instances in each phase.
+    pub fn set_instances(&self, counts: &[(&'static str, i64)]) {
+        for (kind, count) in counts {
+            self.instances.get_or_create(&Kind { kind }).set(*count);
+        }
+    }
+
+    /// Sets the number of services in each state.
+    pub fn set_services(&self, counts: &[(&'static str, i64)]) {
+        for (kind, count) in counts {
+            self.services.get_or_create(&Kind { kind }).set(*count);
+        }
+    }
+
+    /// Sets the number of series kept.
+    pub fn set_series(&self, count: usize) {
+        self.signal_series.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the number of audit leaves.
+    pub fn set_audit_leaves(&self, count: u64) {
+        self.audit_leaves.set(count);
+    }
+
+    /// The exposition.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# the metrics cannot be written: {error}\n"),
+        }
+    }
+}

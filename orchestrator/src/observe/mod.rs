@@ -1,0 +1,6 @@
+//! Looking at the fleet: probes, usage, scrapes, the machine. Writes the table and the signals.
+
+pub mod machine;
+pub mod probes;
+pub mod scrape;
+pub mod usage;

@@ -1,0 +1,96 @@
+//! The daemon's directory: one daemon at a time, nobody else looks in.
+
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// Where everything durable lives, locked for one daemon.
+#[derive(Debug)]
+pub struct StateDir {
+    root: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// Why the directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateDirError {
+    /// It cannot be made or opened.
+    #[error("cannot use `{path}` as the state directory; choose another with --state-dir")]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another daemon has it.
+    #[error("another ostler daemon uses `{path}`; stop it with `ostler down`, or choose another --state-dir")]
+    Taken {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl StateDir {
+    /// Opens and locks a directory, making it if need be (mode 0700).
+    ///
+    /// # Errors
+    /// [`StateDirError`] when it is in use or not usable.
+    pub fn open(root: &Path) -> Result<Self, StateDirError> {
+        let unusable = |source| StateDirError::Unusable { path: root.to_owned(), source };
+        fs::create_dir_all(root).map_err(unusable)?;
+        fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(unusable)?;
+        let root = root.canonicalize().map_err(unusable)?;
+        let file = File::create(root.join("lock")).map_err(unusable)?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| StateDirError::Taken { path: root.clone() })?;
+        let dir = Self { root, _lock: lock };
+        fs::write(dir.pid_file(), std::process::id().to_string()).map_err(unusable)?;
+        Ok(dir)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.root.join("ostler.db")
+    }
+
+    /// Where keys are.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// Where instances, images and volumes are.
+    #[must_use]
+    pub fn runtime(&self) -> PathBuf {
+        self.root.join("runtime")
+    }
+
+    /// The door for people and programs of this machine.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("ostler.sock")
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.root.join("daemon.pid")
+    }
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        // Best effort: a stale file is overwritten by the next daemon.
+        let _ = fs::remove_file(self.pid_file());
+    }
+}

@@ -1,0 +1,52 @@
+//! Generated pages are the same as what the code would generate now.
+//!
+//! After a change on purpose, write them anew: `OSTLER_WRITE=1 cargo test -p ostler --test generated`.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::{fs, path::Path};
+
+fn same(page: &str, generated: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs").join(page);
+    if std::env::var_os("OSTLER_WRITE").is_some() {
+        fs::write(&path, generated).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == generated,
+        "docs/{page} is out of date; write it anew with OSTLER_WRITE=1 cargo test -p ostler --test generated"
+    );
+}
+
+#[test]
+fn tools() {
+    same("tools.md", &ostler_tools::reference::markdown());
+}
+
+#[test]
+fn manifest_schema() {
+    let schema = ostler_core::spec::json_schema();
+    same("manifest.schema.json", &(serde_json::to_string_pretty(&schema).unwrap() + "\n"));
+}
+
+#[test]
+fn metrics() {
+    let mut page = String::from("# The daemon's metrics\n\nServed at `/metrics` in the Prometheus text format. Generated.\n\n| name | what it tells |\n|---|---|\n");
+    for (name, help) in ostler::metrics::REFERENCE {
+        page.push_str(&format!("| `{name}` | {help} |\n"));
+    }
+    same("metrics.md", &page);
+}
+
+#[test]
+fn every_metric_of_the_reference_is_exposed() {
+    let metrics = ostler::metrics::Metrics::default();
+    metrics.stepped("place");
+    metrics.set_instances(&[("running", 1)]);
+    metrics.set_services(&[("healthy", 1)]);
+    metrics.happened(&ostler_core::event::Happening::Removed);
+    let text = metrics.encode();
+    for (name, help) in ostler::metrics::REFERENCE {
+        assert!(text.contains(name), "{name} is not exposed");
+        assert!(text.contains(help), "{name} has no help text");
+    }
+}
