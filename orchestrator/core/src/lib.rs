@@ -4,6 +4,7 @@
 //! can be simulated, forked and replayed. Data's way: `spec` → `intent` (moved by `change`) and
 //! `observed` → `reconcile` → `plan` (checked by `check`) → the driver executes its `step`s.
 
+pub mod backoff;
 pub mod change;
 pub mod event;
 pub mod facts;
@@ -14,6 +15,8 @@ pub mod intent;
 pub mod observed;
 pub mod plan;
 pub mod proposal;
+pub mod reconcile;
+pub mod schedule;
 pub mod signal;
 pub mod spec;
 pub mod step;

@@ -160,6 +160,12 @@ impl Exit {
         self.liveness || !self.asked
     }
 
+    /// Whether the process ended by itself with exit code 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.code == Some(0) && self.signal.is_none() && !self.out_of_memory && !self.liveness
+    }
+
     /// `exit code 1`, `SIGKILL (out of memory)`, `SIGSEGV`.
     #[must_use]
     pub fn in_words(&self) -> String {

@@ -80,3 +80,77 @@ pub enum Reason {
     /// It ended and is not to be started again.
     Finished,
 }
+
+impl Step {
+    /// The step for people: `place cart-1a2b3c4d of shop/cart (generation 3) on node-1: too few`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Place {
+                instance,
+                service,
+                generation,
+                node,
+                reason,
+            } => {
+                let reason = reason.in_words();
+                format!(
+                    "place {instance} of {service} (generation {generation}) on {node}: {reason}"
+                )
+            }
+            Self::Restart {
+                instance,
+                attempt,
+                reason,
+            } => {
+                format!(
+                    "restart {instance} (attempt {attempt}): {}",
+                    reason.in_words()
+                )
+            }
+            Self::Stop { instance, reason } => format!("stop {instance}: {}", reason.in_words()),
+            Self::Remove { instance, reason } => {
+                format!("remove {instance}: {}", reason.in_words())
+            }
+            Self::Route { service, instances } if instances.is_empty() => {
+                format!("route {service} to nobody")
+            }
+            Self::Route { service, instances } => {
+                let names: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
+                format!("route {service} to {}", names.join(", "))
+            }
+        }
+    }
+
+    /// The instance it is about; routes are about a service.
+    #[must_use]
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Self::Place { instance, .. }
+            | Self::Restart { instance, .. }
+            | Self::Stop { instance, .. }
+            | Self::Remove { instance, .. } => Some(instance),
+            Self::Route { .. } => None,
+        }
+    }
+}
+
+impl Reason {
+    /// The reason for people.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::TooFew => "too few",
+            Self::TooMany => "too many",
+            Self::Exited => "it ended",
+            Self::StartFailed => "the start failed",
+            Self::NotLive => "its liveness probe fails",
+            Self::Asked => "someone asked",
+            Self::Replaced => "a newer generation replaces it",
+            Self::Reverted => "the rollout goes back",
+            Self::Deleted => "the service was deleted",
+            Self::NodeLeaving => "its node is being emptied",
+            Self::Finished => "it has finished",
+        }
+    }
+}

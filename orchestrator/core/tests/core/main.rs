@@ -8,4 +8,5 @@
 mod change;
 mod common;
 mod graph;
+mod reconcile;
 mod spec;

@@ -1,0 +1,204 @@
+//! From what is wanted and what was seen to what to do: the heart, pure and level-triggered.
+//!
+//! The same intent, observation and moment give the same plan; nothing is remembered between two
+//! calls. Carrying a plan out and asking again leads, step by step, to a plan without steps.
+//!
+//! One service is decided at a time, needed services first, by rules in this order: who is out of
+//! turn or lost (`group`), what ended (`exit`), too many (`scale`), dead weight of earlier
+//! generations (`rollout`), too few (`scale`, `needs`), replacing (`rollout`, `drain`), restarts
+//! that someone asked for (`asked`), traffic (`route`), and how it all stands (`report`).
+//!
+//! Steps are ordered so that traffic leaves before an instance is stopped: routes, stops,
+//! removals, restarts, placements. Whoever carries steps out must show a placed instance as
+//! starting in the next observation, or it will be placed again.
+
+mod asked;
+mod draft;
+mod drain;
+pub mod exit;
+mod group;
+mod ids;
+mod needs;
+mod report;
+mod rollout;
+mod route;
+mod scale;
+
+use crate::{
+    graph::Graph,
+    id::{InstanceId, ServiceKey},
+    intent::{Intent, Service},
+    observed::{InstanceSeen, Observed, Phase},
+    plan::Plan,
+    schedule::{Reserve, Room},
+    step::{Reason, Step},
+    time::{Span, Time},
+};
+
+use draft::Draft;
+use group::{Fate, Group};
+
+/// An instance whose node has not answered for this long is replaced elsewhere.
+pub const UNKNOWN_PATIENCE: Span = Span::seconds(60);
+/// Without a readiness probe, a new instance counts as good after running for this long.
+pub const UNPROBED_HOLD: Span = Span::seconds(5);
+/// A rollout has finished when all was as wanted for this long.
+pub const SETTLE_HOLD: Span = Span::seconds(10);
+/// An instance that runs but is not ready for longer than this makes its service degraded or down.
+pub const NOT_READY_PATIENCE: Span = Span::seconds(15);
+
+/// Decides what to do now. See the module for the order of rules.
+pub fn reconcile(intent: &Intent, observed: &Observed, now: Time) -> Plan {
+    let graph = Graph::of(intent);
+    let mut fleet = group::by_service(intent, observed);
+    let turn = drain::in_turn(intent, &graph, &fleet.services);
+    let standing = needs::standing(intent, &fleet.services, now);
+    let mut room = Room::of(intent, observed);
+    let mut draft = Draft::new(now);
+    for key in graph.start_order() {
+        let Some(service) = intent.services.get(key) else {
+            continue;
+        };
+        let members = fleet.services.remove(key).unwrap_or_default();
+        let leaving = if turn.contains(key) {
+            Some(&intent.draining)
+        } else {
+            None
+        };
+        let mut group = Group::new(key, service, members, leaving, now);
+        group.waits_for = needs::unmet(key, service, &standing);
+        decide(&mut group, &mut room, observed, &mut draft);
+    }
+    for (id, seen) in fleet.orphans {
+        leave(id, seen, &mut draft);
+    }
+    route::unknown(intent, observed, &mut draft);
+    draft.finish()
+}
+
+/// Applies the rules to one service.
+fn decide<'a>(
+    group: &mut Group<'a>,
+    room: &mut Room<'a>,
+    observed: &'a Observed,
+    draft: &mut Draft<'a>,
+) {
+    exit::restart_ended(group, draft);
+    scale::too_many(group);
+    rollout::clear_dead(group);
+    give_back(group, room);
+    scale::too_few(group, room, observed, draft);
+    rollout::replace(group);
+    asked::restart(group);
+    carry(group, draft);
+    route::decide(group, observed, draft);
+    rollout::conclude(group, draft);
+    report::write(group, draft);
+}
+
+/// Room of instances that this plan takes away can be used by this plan.
+fn give_back(group: &Group, room: &mut Room) {
+    for member in &group.members {
+        if matches!(member.fate, Fate::Remove(_)) {
+            let reserve = Reserve {
+                cpu: member.seen.cpu,
+                memory: member.seen.memory,
+            };
+            room.release(&member.seen.node, reserve);
+        }
+    }
+}
+
+/// Turns each member's fate into a step.
+fn carry<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
+    for member in &group.members {
+        let instance = member.id.clone();
+        match member.fate {
+            Fate::Keep => {}
+            Fate::Stop(reason) => draft.stop(Step::Stop { instance, reason }),
+            Fate::Remove(reason) => draft.remove(Step::Remove { instance, reason }),
+            Fate::Restart(reason) => {
+                let attempt = member.seen.attempt.saturating_add(1);
+                draft.restart(Step::Restart {
+                    instance,
+                    attempt,
+                    reason,
+                });
+            }
+        }
+    }
+}
+
+/// An instance of a service that nobody wants any more: stopped, then taken away.
+fn leave(id: &InstanceId, seen: &InstanceSeen, draft: &mut Draft) {
+    let (instance, reason) = (id.clone(), Reason::Deleted);
+    match seen.phase {
+        Phase::Starting | Phase::Running => draft.stop(Step::Stop { instance, reason }),
+        Phase::Ended | Phase::Failed { .. } => draft.remove(Step::Remove { instance, reason }),
+        Phase::Stopping | Phase::Unknown => {}
+    }
+}
+
+/// Most instances that a service may have while it is replaced, and fewest that must be ready.
+#[must_use]
+pub fn limits(service: &Service) -> Limits {
+    let wanted = service.replicas;
+    let surge = service.spec.update.max_surge.of_rounded_up(wanted);
+    let mut unavailable = service.spec.update.max_unavailable.of_rounded_down(wanted);
+    if surge == 0 && unavailable == 0 {
+        unavailable = 1;
+    }
+    Limits {
+        wanted,
+        surge,
+        unavailable: unavailable.min(wanted),
+    }
+}
+
+/// A service's bounds while instances are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Wanted instances.
+    pub wanted: u32,
+    /// Above that while replacing.
+    pub surge: u32,
+    /// Below that while replacing. If both came out as zero, one may be missing.
+    pub unavailable: u32,
+}
+
+impl Limits {
+    /// Fewest ready instances that replacing may leave.
+    #[must_use]
+    pub fn least_ready(self) -> u32 {
+        self.wanted.saturating_sub(self.unavailable)
+    }
+
+    /// Most instances that placing may lead to; a drain may always add one.
+    #[must_use]
+    pub fn most(self, draining: bool) -> u32 {
+        let surge = if draining {
+            self.surge.max(1)
+        } else {
+            self.surge
+        };
+        self.wanted.saturating_add(surge)
+    }
+}
+
+/// Whether an instance on a node that no longer answers is given up.
+#[must_use]
+pub fn is_lost(seen: &InstanceSeen, now: Time) -> bool {
+    seen.phase == Phase::Unknown && now.since(seen.since) >= UNKNOWN_PATIENCE
+}
+
+/// Whether instances of that generation are made as the current one would be made.
+#[must_use]
+pub fn is_current(service: &Service, seen: &InstanceSeen) -> bool {
+    seen.generation == service.generation
+        || service
+            .past(seen.generation)
+            .is_some_and(|past| past.spec.makes_same(&service.spec))
+}
+
+/// The keys that a plan speaks of must outlive it; this names the lifetime once.
+type Keys<'a> = std::collections::HashSet<&'a ServiceKey>;
