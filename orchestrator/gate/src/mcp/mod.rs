@@ -1,0 +1,19 @@
+//! The MCP face of the gate: the catalogue as MCP tools, every call through the one door.
+//!
+//! # How answers look
+//! Done: `structuredContent` is the tool's answer, `content` the same as JSON text, `isError` false.
+//! Held, denied, refused, failed: `isError` true, `content` says it in words, `structuredContent` is
+//! the whole [`crate::answer::Answer`] (`call`, `outcome`, `words`, and `approval` where there is one).
+//! Always: `_meta["ostler.dev/call"]` is the recorded call's id, which evidence cites;
+//! `_meta["ostler.dev/revision"]` the revision that a change made; and the last text block names the
+//! call for readers that see only text.
+
+mod convert;
+mod door;
+mod pipe;
+mod server;
+
+pub use convert::{CALL_KEY, REVISION_KEY, mcp_tool, result_of};
+pub use door::Door;
+pub use pipe::{PipeError, serve_pipe};
+pub use server::{McpServer, Who};

@@ -1,0 +1,48 @@
+//! MCP over any byte stream whose other end is already known: newline-delimited JSON-RPC.
+
+use std::sync::Arc;
+
+use ostler_tools::principal::Principal;
+use rmcp::{ServiceExt, transport::async_rw::AsyncRwTransport};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    door::Door,
+    server::{McpServer, Who},
+};
+
+/// Longest message in bytes: a manifest of 4 MiB, escaped, fits.
+const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// Serves one connection until its other end closes it.
+///
+/// # Errors
+/// When the other end does not speak MCP.
+pub async fn serve_pipe<Io>(door: Arc<dyn Door>, caller: Principal, io: Io) -> Result<(), PipeError>
+where
+    Io: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (read, write) = tokio::io::split(io);
+    let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(MESSAGE_LIMIT);
+    let server = McpServer::new(door, Who::Fixed(caller));
+    let running = server
+        .serve(transport)
+        .await
+        .map_err(|error| PipeError::Handshake(Box::new(error)))?;
+    running
+        .waiting()
+        .await
+        .map_err(|error| PipeError::Ended(Box::new(error)))?;
+    Ok(())
+}
+
+/// Why a connection was not served to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PipeError {
+    /// The first messages were not MCP's.
+    #[error("cannot open an MCP session with the other end")]
+    Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Serving ended by itself.
+    #[error("cannot serve the MCP session any longer")]
+    Ended(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
