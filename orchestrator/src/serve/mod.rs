@@ -1,0 +1,8 @@
+//! The doors of the daemon: a Unix socket, HTTP, and the bridge from standard input and output.
+//!
+//! Each only finds out who calls and hands the call to the gate; none decides anything.
+
+pub mod bridge;
+pub mod http;
+pub mod peers;
+pub mod unix;
