@@ -1,0 +1,515 @@
+//! The loop: a turn every few seconds, each reading everything anew and moving each case one step.
+//!
+//! The process may be killed at any moment: at the start it reads the incidents it opened and their
+//! proposals and goes on from there. It never acts on what it remembers, only on what it reads.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use ostler_core::{
+    id::ServiceKey,
+    incident::IncidentState,
+    plan::ServiceState,
+    proposal::Proposal,
+    time::{Span, Time},
+};
+
+use crate::{
+    budget::{Budget, Ledger},
+    case::{Case, Move, Phase, Seen, is_good},
+    client::{CallError, Caller},
+    look::{Gather, Look},
+    paper,
+    planner::{Planner, Verdict},
+    situation::Web,
+    symptom::{Notice, Symptom},
+    world,
+};
+
+/// How often a turn is taken; each reads something, which is the heartbeat too.
+pub const TICK: Duration = Duration::from_secs(2);
+/// Turns in a row that may fail before the process ends and its supervisor starts it anew.
+const FAILURES_LIMIT: u32 = 30;
+
+/// Where an agent's time comes from.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the epoch.
+    fn now(&self) -> Time;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What makes one agent differ from another.
+pub struct Parts {
+    /// Notices symptoms.
+    pub notice: Box<dyn Notice>,
+    /// Thinks.
+    pub planner: Box<dyn Planner>,
+    /// Limits.
+    pub budget: Budget,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running agent.
+pub struct Agent {
+    pub(crate) caller: Arc<dyn Caller>,
+    pub(crate) parts: Parts,
+    pub(crate) look: Look,
+    pub(crate) ledger: Ledger,
+    pub(crate) cases: Vec<Case>,
+    /// Services that were looked at without an incident: how often, and when to look again.
+    quiet: BTreeMap<ServiceKey, (u32, Time)>,
+    /// How the audit log names this agent.
+    pub(crate) me: String,
+}
+
+impl Agent {
+    /// An agent that has not looked yet.
+    #[must_use]
+    pub fn new(caller: Arc<dyn Caller>, parts: Parts) -> Self {
+        Self {
+            caller,
+            parts,
+            look: Look::default(),
+            ledger: Ledger::default(),
+            cases: Vec::new(),
+            quiet: BTreeMap::new(),
+            me: String::new(),
+        }
+    }
+
+    /// Runs until the pipe closes.
+    ///
+    /// # Errors
+    /// When many turns in a row fail; the supervisor starts the agent again.
+    pub async fn run(mut self) -> Result<(), CallError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failures = 0;
+        loop {
+            tick.tick().await;
+            match self.turn().await {
+                Ok(()) => failures = 0,
+                Err(CallError::Closed) => return Ok(()),
+                Err(error) if failures >= FAILURES_LIMIT => return Err(error),
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "a turn could not be finished");
+                }
+            }
+        }
+    }
+
+    /// One turn: look, notice, move each case, look into one new symptom.
+    ///
+    /// # Errors
+    /// When something essential could not be read or recorded; the next turn tries again.
+    pub async fn turn(&mut self) -> Result<(), CallError> {
+        if self.me.is_empty() {
+            self.resume().await?;
+        }
+        let now = self.parts.clock.now();
+        self.look
+            .refresh(&*self.caller, &self.parts.budget, now)
+            .await?;
+        let Some(glance) = self.look.glance() else {
+            return Ok(());
+        };
+        let symptoms = self.parts.notice.notice(glance);
+        let mut cases = std::mem::take(&mut self.cases);
+        let mut outcome = Ok(());
+        for case in &mut cases {
+            if outcome.is_ok() {
+                outcome = self.step(case, &symptoms, now).await;
+            }
+        }
+        cases.retain(|case| case.phase != Phase::Closed);
+        self.cases = cases;
+        outcome?;
+        self.look_into_new(&symptoms, now).await
+    }
+
+    /// Moves one case by what is seen of it.
+    async fn step(
+        &mut self,
+        case: &mut Case,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        let ill = symptoms
+            .iter()
+            .any(|symptom| symptom.service == case.culprit);
+        case.feel(
+            ill || matches!(
+                self.state_of(&case.culprit),
+                Some(ServiceState::Down | ServiceState::Degraded)
+            ),
+            now,
+        );
+        let proposal = self.proposal_of(case).await?;
+        let watched = proposal
+            .as_ref()
+            .map_or(&case.culprit, |proposal| &proposal.body.verify.service);
+        let seen = Seen {
+            now,
+            proposal: proposal.as_ref(),
+            verify_symptom: symptoms.iter().any(|symptom| &symptom.service == watched),
+            verify_state: self.state_of(watched),
+            proposals_limit: self.parts.budget.proposals_per_incident,
+        };
+        if let (Phase::Verifying { good_since, .. }, Some(proposal)) =
+            (&mut case.phase, seen.proposal)
+        {
+            let good = is_good(&proposal.body.verify, &seen);
+            *good_since = if good { good_since.or(Some(now)) } else { None };
+        }
+        let next = case.next(seen);
+        self.make(case, next, proposal.as_ref(), symptoms, now)
+            .await
+    }
+
+    async fn make(
+        &mut self,
+        case: &mut Case,
+        next: Move,
+        proposal: Option<&Proposal>,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        match (next, proposal) {
+            (Move::Wait, _) => Ok(()),
+            (Move::Look, _) => self.look_again(case, symptoms, now).await,
+            (Move::Act, Some(proposal)) => self.act(case, proposal, now).await,
+            (Move::Verified, Some(proposal)) => self.verified(case, proposal).await,
+            (Move::Withdraw, Some(proposal)) => self.withdraw(case, proposal).await,
+            (Move::Undo(why), Some(proposal)) => self.undo(case, proposal, &why, now).await,
+            (Move::Replan(why), _) => {
+                let again_at = now + Span::seconds(5);
+                case.phase = Phase::Looking { looks: 0, again_at };
+                paper::note(
+                    &*self.caller,
+                    case,
+                    &format!("{why}; looking again"),
+                    None,
+                    Some(IncidentState::Open),
+                )
+                .await
+            }
+            (Move::HandOver(why), _) => self.hand_over(case, &why).await,
+            (Move::Close, _) => {
+                case.phase = Phase::Closed;
+                let words = "the symptoms went away by themselves";
+                paper::note(
+                    &*self.caller,
+                    case,
+                    words,
+                    None,
+                    Some(IncidentState::Closed),
+                )
+                .await
+            }
+            (Move::Forget, _) => {
+                case.phase = Phase::Closed;
+                Ok(())
+            }
+            (_, None) => Ok(()),
+        }
+    }
+
+    pub(crate) async fn hand_over(&self, case: &mut Case, why: &str) -> Result<(), CallError> {
+        case.phase = Phase::WithPerson;
+        let words = format!("a person is needed: {why}");
+        paper::note(
+            &*self.caller,
+            case,
+            &words,
+            None,
+            Some(IncidentState::NeedsPerson),
+        )
+        .await
+    }
+
+    fn state_of(&self, service: &ServiceKey) -> Option<ServiceState> {
+        let services = &self.look.glance()?.services.value.services;
+        services
+            .iter()
+            .find(|summary| &summary.service == service)?
+            .state
+    }
+
+    async fn proposal_of(&self, case: &Case) -> Result<Option<Proposal>, CallError> {
+        let (Phase::Proposed { proposal, .. }
+        | Phase::Verifying { proposal, .. }
+        | Phase::Undoing { proposal, .. }) = &case.phase
+        else {
+            return Ok(None);
+        };
+        Ok(Some(
+            world::proposal(&*self.caller, proposal)
+                .await?
+                .value
+                .proposal,
+        ))
+    }
+
+    /// Symptoms that belong to no case yet: attach them to the case of their culprit, or look into
+    /// the one furthest upstream.
+    async fn look_into_new(&mut self, symptoms: &[Symptom], now: Time) -> Result<(), CallError> {
+        self.quiet
+            .retain(|service, _| symptoms.iter().any(|symptom| &symptom.service == service));
+        let mut due = None;
+        for symptom in symptoms {
+            if self
+                .cases
+                .iter()
+                .any(|case| case.services.contains(&symptom.service))
+            {
+                continue;
+            }
+            let Some(glance) = self.look.glance() else {
+                return Ok(());
+            };
+            let web = Web {
+                services: &glance.services.value,
+                graph: &glance.graph.value,
+                symptoms,
+            };
+            let culprit = web.culprit_of(&symptom.service).clone();
+            if let Some(case) = self.cases.iter_mut().find(|case| case.culprit == culprit) {
+                case.services.insert(symptom.service.clone());
+                let words = format!(
+                    "belongs here, as `{}` needs `{culprit}`: {}",
+                    symptom.service, symptom.claim
+                );
+                paper::note(&*self.caller, case, &words, None, None).await?;
+                continue;
+            }
+            let subject = if web.has_symptom(&culprit) {
+                culprit
+            } else {
+                symptom.service.clone()
+            };
+            let waits = self
+                .quiet
+                .get(&subject)
+                .is_some_and(|(_, again_at)| now < *again_at);
+            if due.is_none() && !waits {
+                due = Some(subject);
+            }
+        }
+        match due {
+            Some(subject) => self.consider(&subject, symptoms, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks into a symptom for which there is no incident yet.
+    async fn consider(
+        &mut self,
+        subject: &ServiceKey,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        let looks = self
+            .quiet
+            .get(subject)
+            .map_or(0, |(looks, _)| *looks)
+            .saturating_add(1);
+        self.quiet
+            .insert(subject.clone(), (looks, now + pause_after(looks)));
+        if self.cases.len() >= self.parts.budget.open_incidents {
+            tracing::warn!(%subject, "too many open incidents to open another");
+            return Ok(());
+        }
+        let Some(verdict) = self.think(subject, symptoms, now).await? else {
+            return Ok(());
+        };
+        let culprit = match &verdict {
+            Verdict::Healthy => return Ok(()),
+            Verdict::Unresolved {
+                cause: None,
+                person: false,
+                ..
+            } if looks < 4 => return Ok(()),
+            Verdict::Unresolved { cause, .. } => {
+                cause.as_ref().map_or(subject, |cause| &cause.culprit)
+            }
+            Verdict::Proposal(body) => &body.cause.culprit,
+        };
+        let culprit = culprit.clone();
+        if let Some(case) = self.cases.iter_mut().find(|case| case.culprit == culprit) {
+            case.services.insert(subject.clone());
+            return Ok(());
+        }
+        let mut case = self.open(subject, culprit, symptoms, now).await?;
+        let settled = self.settle(&mut case, verdict, now).await;
+        self.cases.push(case);
+        settled
+    }
+
+    async fn open(
+        &mut self,
+        subject: &ServiceKey,
+        culprit: ServiceKey,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<Case, CallError> {
+        let own = || {
+            symptoms
+                .iter()
+                .filter(|symptom| &symptom.service == subject)
+        };
+        let title = own()
+            .min_by_key(|symptom| symptom.kind)
+            .map_or("unwell", |symptom| symptom.claim.as_str());
+        let began = own().map(|symptom| symptom.since).min().unwrap_or(now);
+        let incident = paper::open(
+            &*self.caller,
+            subject,
+            &format!("{subject}: {title}"),
+            began,
+        )
+        .await?;
+        self.quiet.remove(subject);
+        Ok(Case {
+            incident,
+            services: [subject.clone(), culprit.clone()].into(),
+            culprit,
+            phase: Phase::Looking {
+                looks: 0,
+                again_at: now,
+            },
+            proposals: 0,
+            calm_since: None,
+            last_note: String::new(),
+        })
+    }
+
+    /// Looks again into a case whose cause is not settled.
+    async fn look_again(
+        &mut self,
+        case: &mut Case,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        let subject = case.culprit.clone();
+        match self.think(&subject, symptoms, now).await? {
+            Some(verdict) => self.settle(case, verdict, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Gathers a situation and asks the planner; nothing when the hour's turns are used up.
+    async fn think(
+        &mut self,
+        subject: &ServiceKey,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<Option<Verdict>, CallError> {
+        if !self.ledger.take_turn(&self.parts.budget, now) {
+            tracing::warn!(%subject, "the hour's turns are used up");
+            return Ok(None);
+        }
+        let Some(glance) = self.look.glance() else {
+            return Ok(None);
+        };
+        let gather = Gather::new(&*self.caller, &self.parts.budget, now);
+        let situation = gather.situation(glance, subject, symptoms).await?;
+        match self.parts.planner.think(&situation).await {
+            Ok(verdict) => Ok(Some(verdict)),
+            Err(error) => {
+                tracing::warn!(%error, "no verdict");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes a verdict into the case's incident and moves the case on.
+    async fn settle(
+        &mut self,
+        case: &mut Case,
+        verdict: Verdict,
+        now: Time,
+    ) -> Result<(), CallError> {
+        let looks = if let Phase::Looking { looks, .. } = case.phase {
+            looks.saturating_add(1)
+        } else {
+            1
+        };
+        case.phase = Phase::Looking {
+            looks,
+            again_at: now + pause_after(looks),
+        };
+        match verdict {
+            Verdict::Healthy => Ok(()),
+            Verdict::Unresolved { why, cause, person } => {
+                let call_person = person || looks >= self.parts.budget.unresolved_looks;
+                let state = call_person.then_some(IncidentState::NeedsPerson);
+                if call_person {
+                    case.phase = Phase::WithPerson;
+                }
+                paper::note(
+                    &*self.caller,
+                    case,
+                    &format!("unresolved: {why}"),
+                    cause.as_deref(),
+                    state,
+                )
+                .await
+            }
+            Verdict::Proposal(body) => {
+                let words = format!(
+                    "cause found ({:.0} %): {}",
+                    body.cause.confidence * 100.0,
+                    body.cause.explanation
+                );
+                paper::note(&*self.caller, case, &words, Some(&body.cause), None).await?;
+                self.propose(case, *body).await
+            }
+        }
+    }
+
+    async fn propose(
+        &mut self,
+        case: &mut Case,
+        body: ostler_core::proposal::ProposalBody,
+    ) -> Result<(), CallError> {
+        case.proposals = case.proposals.saturating_add(1);
+        case.culprit = body.cause.culprit.clone();
+        case.services.insert(case.culprit.clone());
+        match paper::submit(&*self.caller, &case.incident, body).await {
+            Ok(submitted) => {
+                case.phase = Phase::Proposed {
+                    proposal: submitted.proposal,
+                    acting: false,
+                    tries: 0,
+                };
+                Ok(())
+            }
+            Err(CallError::Denied { words } | CallError::Refused { words }) => {
+                self.hand_over(
+                    case,
+                    &format!("what should be done may not be proposed: {words}"),
+                )
+                .await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// How long to wait before looking again: soon at first, then ever more patiently.
+fn pause_after(looks: u32) -> Span {
+    Span::seconds(4_u64.saturating_mul(1 << looks.min(5)))
+}

@@ -1,0 +1,30 @@
+//! The healer: notices what the core's rules do not settle, finds the cause, proposes a fix.
+//!
+//! `notice` says what counts as a symptom; `rules` holds one file a cause; `plan` weighs what the
+//! rules say and writes the proposal. Nothing here acts: the kit does, after the gate allowed it.
+
+mod growth;
+mod notice;
+mod plan;
+pub mod rules;
+
+use std::sync::Arc;
+
+use ostler_agents_kit::{
+    agent::{Clock, Parts},
+    budget::Budget,
+};
+
+pub use notice::Noticing;
+pub use plan::RulesPlanner;
+
+/// The healer's parts.
+#[must_use]
+pub fn parts(clock: Arc<dyn Clock>) -> Parts {
+    Parts {
+        notice: Box::new(Noticing::default()),
+        planner: Box::new(RulesPlanner),
+        budget: Budget::default(),
+        clock,
+    }
+}

@@ -1,0 +1,266 @@
+//! From what the rules say to a verdict: the likeliest cause of the culprit, with alternatives.
+
+use async_trait::async_trait;
+use ostler_agents_kit::{
+    planner::{Planner, PlannerError, Verdict},
+    situation::{ServiceFacts, Situation},
+    text,
+};
+use ostler_core::{
+    id::ServiceKey,
+    incident::{Cause, CauseKind, Evidence},
+    plan::ServiceState,
+    proposal::{ProposalBody, ProposedCall, Verify},
+    time::Span,
+};
+use serde_json::{Map, Value, json};
+
+use super::rules::{Diagnosis, Judged, RULES, Remedy, patient::Patient};
+
+/// Below this, a cause is named but nothing is proposed.
+const ACT_FROM: f64 = 0.6;
+/// A process that ended once and runs again this recently is recovering.
+const RECOVERY: Span = Span::minutes(1);
+/// What the gate accepts.
+const ALTERNATIVES_LIMIT: usize = 10;
+const EXPLANATION_LIMIT: usize = 1_000;
+
+/// Thinks with rules alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RulesPlanner;
+
+#[async_trait]
+impl Planner for RulesPlanner {
+    async fn think(&self, situation: &Situation) -> Result<Verdict, PlannerError> {
+        let culprit = situation.web().culprit_of(&situation.subject).clone();
+        let Some(facts) = situation.facts.get(&culprit) else {
+            return Err(PlannerError(format!("nothing is known of `{culprit}`")));
+        };
+        Ok(conclude(situation, facts))
+    }
+}
+
+fn conclude(situation: &Situation, facts: &ServiceFacts) -> Verdict {
+    let patient = Patient { situation, facts };
+    let is_victim = facts.key() != &situation.subject;
+    if !is_victim && is_recovering(&patient) {
+        return Verdict::Healthy;
+    }
+    let mut fits: Vec<(CauseKind, &str, Diagnosis)> = Vec::new();
+    let mut ruled_out = Vec::new();
+    for rule in RULES {
+        match (rule.judge)(&patient) {
+            Judged::Fits(diagnosis) => fits.push((rule.kind, rule.name, diagnosis)),
+            Judged::Out(why) => ruled_out.push(format!("{}: {why}", rule.name)),
+        }
+    }
+    // The first of equals wins: rules stand in order of how specific they are.
+    fits.sort_by(|(_, _, one), (_, _, other)| other.confidence.total_cmp(&one.confidence));
+    let mut fits = fits.into_iter();
+    let Some((kind, _, best)) = fits.next() else {
+        return unexplained(&patient, is_victim, &ruled_out);
+    };
+    let others = fits.map(|(_, name, other)| {
+        format!(
+            "{name}: possible ({:.0} %), but less likely: {}",
+            other.confidence * 100.0,
+            other.explanation
+        )
+    });
+    let mut alternatives: Vec<String> = others
+        .chain(ruled_out)
+        .map(|words| text::claim(&words))
+        .collect();
+    alternatives.truncate(ALTERNATIVES_LIMIT);
+    decide(&patient, kind, best, alternatives)
+}
+
+/// One end, and it runs again: the core's business.
+fn is_recovering(patient: &Patient<'_>) -> bool {
+    use ostler_agents_kit::symptom::SymptomKind::{Degraded, Down};
+    let only_state = patient
+        .situation
+        .symptoms_of(patient.facts.key())
+        .all(|symptom| matches!(symptom.kind, Down | Degraded));
+    let failures = patient.failures();
+    let [(one, _)] = failures.as_slice() else {
+        return false;
+    };
+    let young = one
+        .seen
+        .started_at
+        .is_some_and(|started| patient.situation.now.since(started) < RECOVERY);
+    only_state && one.seen.pid.is_some() && young
+}
+
+fn decide(
+    patient: &Patient<'_>,
+    kind: CauseKind,
+    best: Diagnosis,
+    alternatives: Vec<String>,
+) -> Verdict {
+    let cause = cause(patient, kind, &best);
+    let service = patient.facts.key();
+    if best.confidence < ACT_FROM && !matches!(best.remedy, Remedy::Person(_)) {
+        let why = format!("{}; not sure enough to act", best.explanation);
+        return Verdict::Unresolved {
+            why,
+            cause: Some(Box::new(cause)),
+            person: true,
+        };
+    }
+    let (title, call, hold, within) = match best.remedy {
+        Remedy::Person(advice) => {
+            let why = format!("{}. {advice}", best.explanation);
+            return Verdict::Unresolved {
+                why,
+                cause: Some(Box::new(cause)),
+                person: true,
+            };
+        }
+        Remedy::Wait(words) => {
+            let why = format!("{}. {words}", best.explanation);
+            return Verdict::Unresolved {
+                why,
+                cause: Some(Box::new(cause)),
+                person: false,
+            };
+        }
+        Remedy::RollBack(to) => (
+            format!("Roll back `{service}` to generation {to}"),
+            proposed(
+                "rollback_service",
+                json!({ "service": service, "generation": to }),
+                &best.explanation,
+            ),
+            Span::seconds(15),
+            rollout_time(patient),
+        ),
+        Remedy::RaiseMemory(limit) => (
+            format!("Raise the memory limit of `{service}` to {limit}"),
+            proposed(
+                "set_limits",
+                json!({ "service": service, "memory": limit }),
+                &best.explanation,
+            ),
+            Span::seconds(30),
+            rollout_time(patient),
+        ),
+        Remedy::Restart(instance) => (
+            format!("Restart `{instance}` of `{service}`"),
+            proposed(
+                "restart_instances",
+                json!({ "instances": [instance] }),
+                &best.explanation,
+            ),
+            Span::seconds(20),
+            Span::minutes(3),
+        ),
+    };
+    let verify = Verify {
+        service: service.clone(),
+        state: ServiceState::Healthy,
+        hold,
+        within,
+    };
+    let expected = format!("`{service}` is healthy within {within} and stays so for {hold}");
+    Verdict::Proposal(Box::new(ProposalBody {
+        title,
+        cause,
+        calls: vec![call],
+        expected,
+        verify,
+        alternatives,
+    }))
+}
+
+fn proposed(tool: &str, arguments: Value, reason: &str) -> ProposedCall {
+    let arguments = if let Value::Object(map) = arguments {
+        map
+    } else {
+        Map::new()
+    };
+    ProposedCall {
+        tool: tool.to_owned(),
+        arguments,
+        reason: text::claim(reason),
+    }
+}
+
+/// Time for every instance to be replaced and get ready.
+fn rollout_time(patient: &Patient<'_>) -> Span {
+    let wanted = u64::from(patient.facts.detail.value.summary.wanted);
+    Span::seconds(wanted.saturating_mul(30).saturating_add(120).min(900))
+}
+
+fn cause(patient: &Patient<'_>, kind: CauseKind, best: &Diagnosis) -> Cause {
+    Cause {
+        kind,
+        culprit: patient.facts.key().clone(),
+        confidence: best.confidence.clamp(0.0, 1.0),
+        explanation: text::cut(&best.explanation, EXPLANATION_LIMIT),
+        evidence: best.evidence.iter().take(20).cloned().collect(),
+    }
+}
+
+/// No rule fits: a failing dependency is named as such, never the victim; anything else stays unresolved.
+fn unexplained(patient: &Patient<'_>, is_victim: bool, ruled_out: &[String]) -> Verdict {
+    let culprit = patient.facts.key();
+    let looked = text::claim(&format!("ruled out: {}", ruled_out.join("; ")));
+    if !is_victim {
+        return Verdict::Unresolved {
+            why: looked,
+            cause: None,
+            person: false,
+        };
+    }
+    let subject = &patient.situation.subject;
+    let state = patient.facts.detail.value.summary.state;
+    let words = state.map_or_else(
+        || "unwell".to_owned(),
+        |state| format!("{state:?}").to_lowercase(),
+    );
+    let explanation =
+        format!("`{subject}` suffers because `{culprit}`, which it needs, is {words}");
+    let cause = Cause {
+        kind: CauseKind::FailingDependency,
+        culprit: culprit.clone(),
+        confidence: 0.7,
+        explanation: explanation.clone(),
+        evidence: dependency_evidence(patient, subject, &words),
+    };
+    let why = text::claim(&format!(
+        "{explanation}; why `{culprit}` fails is not settled. {looked}"
+    ));
+    Verdict::Unresolved {
+        why,
+        cause: Some(Box::new(cause)),
+        person: true,
+    }
+}
+
+fn dependency_evidence(patient: &Patient<'_>, subject: &ServiceKey, words: &str) -> Vec<Evidence> {
+    let culprit = patient.facts.key();
+    let mut evidence: Vec<Evidence> = patient
+        .situation
+        .symptoms_of(subject)
+        .map(|symptom| Evidence {
+            claim: symptom.claim.clone(),
+            call: symptom.call.clone(),
+            untrusted: false,
+        })
+        .collect();
+    evidence.push(
+        patient
+            .situation
+            .graph
+            .claim(format!("`{subject}` needs `{culprit}`, directly or not")),
+    );
+    evidence.push(
+        patient
+            .facts
+            .detail
+            .claim(format!("`{culprit}` is {words}")),
+    );
+    evidence
+}

@@ -1,0 +1,105 @@
+//! **A deadlock**: one instance lives, but does not answer and does not work.
+//!
+//! Symptoms: not ready for long although it was. Tests: it had been ready (or ran well before the
+//! probe began to say no), its process did not end, it uses next to no CPU, and its siblings of the
+//! same generation are fine. Remedy: restart that one. Confidence: 0.85 with idle CPU measured, 0.6
+//! without; out when all instances are affected, for then the cause is shared.
+
+use ostler_agents_kit::{text::Untrusted, trend};
+use ostler_core::{signal::SignalKind, time::Span};
+use ostler_tools::answer::InstanceInfo;
+
+use super::{
+    Diagnosis, Judged, Remedy, out,
+    patient::{Patient, coarse},
+};
+
+/// Not ready for at least this long.
+const LONG: Span = Span::seconds(25);
+/// It must have run this long before, so that it is no slow start.
+const WAS_WELL: Span = Span::seconds(20);
+/// Cores below which a process does nothing.
+const IDLE: f64 = 0.01;
+
+pub(super) fn judge(patient: &Patient<'_>) -> Judged {
+    let stuck = patient.not_ready();
+    let Some((one, since, reason)) = stuck
+        .iter()
+        .max_by_key(|(_, since, _)| std::cmp::Reverse(*since))
+        .copied()
+    else {
+        return out("no running instance is stuck");
+    };
+    let now = patient.situation.now;
+    if now.since(since) < LONG {
+        return out("it is not ready for too short a time to tell");
+    }
+    if one
+        .seen
+        .started_at
+        .is_none_or(|started| since.since(started) < WAS_WELL)
+    {
+        return out("it was never ready since it started");
+    }
+    let running = patient
+        .facts
+        .instances()
+        .filter(|other| other.seen.pid.is_some())
+        .count();
+    if running > 1 && stuck.len() == running {
+        return out("all instances are affected, so the cause is shared");
+    }
+    if patient
+        .recent_change()
+        .is_ok_and(|change| since.since(change.at) < Span::minutes(2))
+    {
+        return out("it began with a change of its spec");
+    }
+    let cpu = cpu(patient, one);
+    if let Some(cores) = cpu.filter(|cores| *cores > IDLE) {
+        return out(format!(
+            "`{}` still works: it uses {cores:.2} cores",
+            one.instance
+        ));
+    }
+    let mut evidence = patient.symptoms();
+    let claim = format!(
+        "`{}` (attempt {}) runs, was ready before, and its probe says no for {}: {}",
+        one.instance,
+        one.seen.attempt,
+        coarse(now.since(since)),
+        Untrusted::new(reason)
+    );
+    evidence.push(patient.facts.detail.untrusted_claim(claim));
+    if let (Some(cores), Some(signals)) = (cpu, patient.facts.instance_signals.get(&one.instance)) {
+        evidence.push(signals.claim(format!("it uses {cores:.3} cores: it does nothing")));
+    }
+    if running > 1 {
+        evidence.push(patient.facts.detail.claim(format!(
+            "{} other instances are ready",
+            running - stuck.len()
+        )));
+    }
+    let explanation = format!(
+        "`{}` lives but neither answers nor works; nothing around it changed",
+        one.instance
+    );
+    let confidence = if cpu.is_some() { 0.85 } else { 0.6 };
+    Judged::Fits(Diagnosis {
+        confidence,
+        explanation,
+        evidence,
+        remedy: Remedy::Restart(one.instance.clone()),
+    })
+}
+
+/// Cores it used over the last minute, where known.
+fn cpu(patient: &Patient<'_>, one: &InstanceInfo) -> Option<f64> {
+    let points = patient
+        .facts
+        .instance_points(&one.instance, SignalKind::CpuCores);
+    trend::mean(trend::since(
+        points,
+        patient.situation.now - Span::minutes(1),
+    ))
+}
