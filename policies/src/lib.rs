@@ -1,1 +1,15 @@
-//! x
+//! What callers may do: Cedar schema, policy bundle, engine.
+//!
+//! Fails closed: no policy, a broken bundle or an error while deciding means *deny*. Knows nothing of
+//! tools or records: actions and facts are handed in, a decision with its reasons comes out.
+
+mod bundle;
+mod engine;
+mod explain;
+mod request;
+mod schema;
+
+pub use bundle::{Bundle, BundleError, Source};
+pub use engine::Engine;
+pub use request::{Action, Decision, Facts, Reason, Request, Verdict, Who};
+pub use schema::{GROUPS, schema_text};

@@ -3,5 +3,29 @@
 //! Nothing changes without a permit, and only this crate makes permits. It knows no database, no
 //! runtime and no socket: those stand behind the `ports`.
 
+mod answers;
+mod approval;
 pub mod answer;
+pub mod audit;
+mod config;
+mod digest;
+mod door;
+mod facts;
+mod keys;
+mod ledger;
+pub mod mcp;
+mod permit;
+mod plan;
 pub mod ports;
+mod proposal;
+mod query;
+mod record;
+mod request;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod token;
+
+pub use config::{GateConfig, GateError, Limits};
+pub use door::Gate;
+pub use facts::actions;
+pub use keys::{KeyError, Keys};

@@ -128,6 +128,9 @@ pub struct PastChange {
     pub inverse: Option<Change>,
     /// The audit leaf that recorded it.
     pub leaf: u64,
+    /// The revision that it took back, where it was an undo.
+    #[serde(default)]
+    pub undoes: Option<Revision>,
 }
 
 /// A leaf as stored.

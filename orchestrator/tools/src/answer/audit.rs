@@ -76,6 +76,9 @@ pub struct AuditExport {
     pub from: u64,
     /// The leaves' canonical text, in order.
     pub leaves: Vec<String>,
+    /// The leaves' RFC 6962 hashes as stored, hexadecimal: they name a leaf that was changed.
+    #[serde(default)]
+    pub hashes: Vec<String>,
     /// Where the next page begins; absent after the last.
     pub next: Option<u64>,
     /// How many leaves the log held when the checkpoint was signed.

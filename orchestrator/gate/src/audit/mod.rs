@@ -1,0 +1,12 @@
+//! The tamper-evident log: an RFC 6962 Merkle tree over canonical leaves, its head signed as a
+//! C2SP signed note. Pure: bytes in, verdict out; anybody can check it offline.
+
+mod note;
+mod tree;
+mod verify;
+
+pub(crate) use note::{Checkpoint, Signer};
+pub use note::public_key;
+pub(crate) use tree::{Frontier, leaf_hash};
+pub(crate) use verify::Check;
+pub use verify::{Report, Tampered, export_lines, verify};

@@ -1,0 +1,91 @@
+//! What a gate is made of, and the limits it holds.
+
+use std::sync::Arc;
+
+use ostler_core::time::Span;
+use ostler_policies::Engine;
+use ostler_tools::contract::Tool;
+
+use crate::{
+    keys::{KeyError, Keys},
+    ports::{Clock, Store, StoreError, World},
+};
+
+/// What a gate is made of.
+pub struct GateConfig {
+    /// Where state is kept.
+    pub store: Arc<dyn Store>,
+    /// The running fleet.
+    pub world: Arc<dyn World>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// The policies, loaded against [`crate::actions`] of the same catalogue.
+    pub engine: Arc<Engine>,
+    /// The signing and sealing keys.
+    pub keys: Keys,
+    /// Every tool there is.
+    pub catalogue: &'static [Tool],
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// Limits on waits, sizes and what is remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a request waits for a person's yes; one hour.
+    pub approval_waits: Span,
+    /// How long after the yes the calls may be made; fifteen minutes.
+    pub approval_lasts: Span,
+    /// Bytes of a call's arguments; 1 MiB.
+    pub arguments: usize,
+    /// Bytes of the arguments of `apply_services`, which carry manifests; 4 MiB.
+    pub manifests: usize,
+    /// Bytes of arguments in an audit leaf; beyond, their hash and length are kept. 32 KiB.
+    pub audited: usize,
+    /// Closed incidents that are remembered, with their proposals and approvals; 1,000.
+    pub closed_incidents: usize,
+    /// Approvals that no longer wait and belong to no incident that is remembered; 1,000.
+    pub old_approvals: usize,
+    /// Requests that may wait for a person at once; 200.
+    pub waiting_approvals: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            approval_waits: Span::minutes(60),
+            approval_lasts: Span::minutes(15),
+            arguments: 1 << 20,
+            manifests: 4 << 20,
+            audited: 32 << 10,
+            closed_incidents: 1_000,
+            old_approvals: 1_000,
+            waiting_approvals: 200,
+        }
+    }
+}
+
+/// Why a gate did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The state could not be loaded.
+    #[error("cannot load the state: {0}")]
+    Load(#[from] StoreError),
+    /// The keys could not be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The audit log does not match its checkpoint.
+    #[error("the audit log does not match its signed checkpoint: {0}")]
+    Tampered(#[from] crate::audit::Tampered),
+    /// Two tools share a name, or the policies were loaded against another catalogue.
+    #[error("tool `{0}` is listed twice or is unknown to the policies")]
+    Catalogue(String),
+    /// A secret cannot be opened.
+    #[error("secret `{secret}` cannot be opened: {problem}")]
+    Secret {
+        /// Which.
+        secret: ostler_core::intent::SecretKey,
+        /// Why.
+        problem: &'static str,
+    },
+}

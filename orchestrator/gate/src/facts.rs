@@ -1,0 +1,63 @@
+//! From facts of a change to facts of a policy's context, and from tools to Cedar actions.
+
+use std::collections::BTreeSet;
+
+use ostler_core::{change::Change, facts::ChangeFacts};
+use ostler_policies::{Action, Facts, Who};
+use ostler_tools::{
+    contract::Tool,
+    principal::{Principal, Role},
+};
+
+/// The actions that policies are loaded against: every tool.
+#[must_use]
+pub fn actions(catalogue: &[Tool]) -> Vec<Action> {
+    catalogue.iter().map(|tool| Action::new(tool.name, tool.class.group())).collect()
+}
+
+pub(crate) fn who(principal: &Principal) -> Who {
+    match principal {
+        Principal::User { name, roles } => {
+            Who::User { name: name.clone(), roles: roles.iter().map(|role| role.as_str().to_owned()).collect() }
+        }
+        Principal::Agent { name } => Who::Agent(name.clone()),
+        Principal::System => Who::System,
+    }
+}
+
+/// A role by its name in policies; unknown names ask for the strictest.
+pub(crate) fn role(name: &str) -> Role {
+    match name {
+        "operator" => Role::Operator,
+        "viewer" => Role::Viewer,
+        _ => Role::Admin,
+    }
+}
+
+pub(crate) fn for_policy(change: &Change, facts: &ChangeFacts, undoes_own: bool) -> Facts {
+    let mut kinds = BTreeSet::new();
+    kinds_of(change, &mut kinds);
+    Facts {
+        kinds,
+        services: i64::try_from(facts.services.len()).unwrap_or(i64::MAX),
+        replicas_from: facts.replicas_from.into(),
+        replicas_to: facts.replicas_to.into(),
+        replicas_delta: facts.replicas_delta,
+        fleet_share: facts.fleet_share.into(),
+        blast_radius: facts.blast_radius.into(),
+        stateful: facts.stateful,
+        destructive: facts.destructive,
+        replaces_instances: facts.replaces_instances,
+        memory_percent: facts.memory_limit_percent.map_or(100, i64::from),
+        undoes_own,
+    }
+}
+
+fn kinds_of(change: &Change, kinds: &mut BTreeSet<String>) {
+    match change {
+        Change::All { changes } => changes.iter().for_each(|part| kinds_of(part, kinds)),
+        one => {
+            kinds.insert(one.kind().to_owned());
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! From a tool's decision to a planned call: what it would do, with the facts a policy judges.
+
+use std::sync::Arc;
+
+use ostler_core::{
+    change::{self, Applied, Change},
+    facts::{ChangeFacts, facts},
+    id::{CallId, Generation, Revision, ServiceKey},
+    intent::Intent,
+    time::Time,
+};
+use ostler_policies::{Facts, Request};
+use ostler_tools::{
+    contract::{About, Decided, Tool},
+    principal::Principal,
+    query::Query,
+    record::{RecordChange, Records},
+    view::View,
+};
+use serde_json::Value;
+
+use crate::{
+    digest::{Bound, call_digest},
+    door::Gate,
+    facts::{for_policy, who},
+};
+
+/// The durable state at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    pub(crate) intent: Arc<Intent>,
+    pub(crate) records: Arc<Records>,
+}
+
+/// Who calls what, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) caller: Principal,
+    pub(crate) tool: &'static Tool,
+    pub(crate) args: Value,
+    pub(crate) now: Time,
+    pub(crate) fresh: u64,
+    /// The generation that must still be current when the call is committed.
+    pub(crate) current: Option<(ServiceKey, Generation)>,
+}
+
+/// A call that could be done, not yet judged.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) deed: Deed,
+    pub(crate) about: About,
+    pub(crate) request: Request,
+    pub(crate) digest: String,
+}
+
+/// What it would do.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    Answer(Value),
+    Query(Query),
+    Change(Box<Move>),
+    Record(RecordChange),
+}
+
+/// A change with its effect.
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub(crate) change: Change,
+    pub(crate) applied: Applied,
+    pub(crate) facts: ChangeFacts,
+    pub(crate) undoes: Option<Revision>,
+}
+
+impl Planned {
+    /// What it would do, in words.
+    pub(crate) fn summary(&self, call: &Call) -> String {
+        match &self.deed {
+            Deed::Change(moved) => moved.summary(),
+            _ => call.tool.title.to_owned(),
+        }
+    }
+}
+
+impl Move {
+    pub(crate) fn summary(&self) -> String {
+        match self.undoes {
+            Some(revision) => format!("take back revision {revision}: {}", self.facts.summary),
+            None => self.facts.summary.clone(),
+        }
+    }
+}
+
+impl Gate {
+    /// What a call would do on this state; the refusal is in words.
+    pub(crate) async fn plan(&self, call: &Call, state: &State) -> Result<Planned, String> {
+        if let Some((key, wanted)) = &call.current {
+            let now = state.intent.services.get(key).map(|service| service.generation);
+            if now != Some(*wanted) {
+                return Err(format!("generation {wanted} of `{key}` is no longer current"));
+            }
+        }
+        match self.decide(call, state)? {
+            Decided::Answer { answer, about } => Ok(self.planned(call, Deed::Answer(answer), about)),
+            Decided::Query { query: Query::Undo { revision }, .. } => {
+                let (change, own) = self.inverse_of(call, Revision(revision)).await?;
+                self.plan_change(call, state, change, Some((Revision(revision), own)))
+            }
+            Decided::Query { query, about } => Ok(self.planned(call, Deed::Query(query), about)),
+            Decided::Change(change) => self.plan_change(call, state, change, None),
+            Decided::Record { record, about } => Ok(self.planned(call, Deed::Record(record), about)),
+        }
+    }
+
+    fn decide(&self, call: &Call, state: &State) -> Result<Decided, String> {
+        let world = self.world.view();
+        let view = View {
+            now: call.now,
+            caller: &call.caller,
+            intent: &state.intent,
+            records: &state.records,
+            world: &world,
+            fresh: call.fresh,
+            sealer: &self.keys,
+            signals: self.world.signals(),
+        };
+        (call.tool.decide)(&view, call.args.clone()).map_err(|refusal| refusal.to_string())
+    }
+
+    fn planned(&self, call: &Call, deed: Deed, about: About) -> Planned {
+        let digest = call_digest(&self.keys, self.engine.version(), call.tool, &call.args, None);
+        let request = self.question(call, &about, Facts::default());
+        Planned { deed, about, request, digest }
+    }
+
+    fn plan_change(
+        &self,
+        call: &Call,
+        state: &State,
+        change: Change,
+        undo: Option<(Revision, bool)>,
+    ) -> Result<Planned, String> {
+        let applied = change::apply(&state.intent, &change, call.now).map_err(|refused| refused.to_string())?;
+        let facts = facts(&state.intent, &change).map_err(|refused| refused.to_string())?;
+        let services: Vec<_> = facts.services.iter().cloned().collect();
+        let bound = Bound { change: &change, intent: &state.intent, services: &services };
+        let digest = call_digest(&self.keys, self.engine.version(), call.tool, &call.args, Some(bound));
+        let namespace = (facts.namespaces.len() == 1).then(|| facts.namespaces.first().cloned()).flatten();
+        let about = About { services, namespace };
+        let request = self.question(call, &about, for_policy(&change, &facts, undo.is_some_and(|(_, own)| own)));
+        let undoes = undo.map(|(revision, _)| revision);
+        Ok(Planned { deed: Deed::Change(Box::new(Move { change, applied, facts, undoes })), about, request, digest })
+    }
+
+    fn question(&self, call: &Call, about: &About, facts: Facts) -> Request {
+        Request {
+            who: who(&call.caller),
+            action: call.tool.name.to_owned(),
+            services: about.services.clone(),
+            namespace: about.namespace.clone(),
+            facts,
+            approvals: std::collections::BTreeSet::new(),
+            now: call.now,
+        }
+    }
+
+    /// The change that takes a revision back, if nothing else was built on it since.
+    async fn inverse_of(&self, call: &Call, revision: Revision) -> Result<(Change, bool), String> {
+        let unread = |error: crate::ports::StoreError| error.to_string();
+        let past = self.store.change(revision).await.map_err(unread)?;
+        let past = past.ok_or_else(|| format!("revision {revision} is no longer remembered"))?;
+        let words = &past.summary;
+        let inverse = past.inverse.clone().ok_or_else(|| format!("revision {revision} ({words}) cannot be taken back"))?;
+        let mut later = std::collections::BTreeMap::new();
+        let mut undone = std::collections::BTreeSet::new();
+        for service in past.services.iter().map(Some).chain(past.services.is_empty().then_some(None)) {
+            for change in self.store.changes(service, 200).await.map_err(unread)? {
+                if change.revision > revision && !matches!(change.change, Change::SettleService { .. }) {
+                    undone.extend(change.undoes.map(|undoes| (undoes, change.revision)));
+                    later.insert(change.revision, change);
+                }
+            }
+        }
+        if let Some((_, by)) = undone.iter().find(|(undoes, _)| *undoes == revision) {
+            return Err(format!("revision {revision} was taken back already, by revision {by}"));
+        }
+        let cancelled = |at: &Revision| undone.iter().any(|(undoes, by)| undoes == at || by == at);
+        if let Some((at, change)) = later.iter().find(|(at, change)| !cancelled(at) && past.services_meet(change)) {
+            return Err(format!(
+                "revision {revision} ({words}) cannot be taken back alone: revision {at} ({}) changed the same since; \
+                 take that back first",
+                change.summary
+            ));
+        }
+        Ok((inverse, past.principal == call.caller.to_string()))
+    }
+}
+
+impl crate::ports::PastChange {
+    /// Whether another change touched the same: a service of both, or, without services, the same kind.
+    fn services_meet(&self, other: &Self) -> bool {
+        if self.services.is_empty() {
+            return other.services.is_empty() && same_target(&self.change, &other.change);
+        }
+        self.services.iter().any(|service| other.services.contains(service))
+    }
+}
+
+/// Whether two changes without services speak of the same secret, node or agent.
+fn same_target(one: &Change, other: &Change) -> bool {
+    let target = |change: &Change| match change {
+        Change::PutSecret { secret, .. } | Change::DeleteSecret { secret } => Some(format!("secret {secret}")),
+        Change::CordonNode { node } | Change::UncordonNode { node } | Change::DrainNode { node } => {
+            Some(format!("node {node}"))
+        }
+        Change::PauseAgent { agent } | Change::ResumeAgent { agent } => Some(format!("agent {agent}")),
+        _ => None,
+    };
+    match (target(one), target(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    }
+}

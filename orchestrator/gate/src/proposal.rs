@@ -1,0 +1,161 @@
+//! Proposals: every call judged in order on a fork of the intent, one request for a yes for all.
+
+use std::sync::Arc;
+
+use ostler_core::{
+    id::{IncidentId, ProposalId},
+    incident::{Entry, Incident, IncidentState, TIMELINE_LIMIT},
+    proposal::{Proposal, ProposalBody, ProposalState, ProposedCall},
+};
+use ostler_policies::Verdict;
+use ostler_tools::{
+    answer::ProposalTouched,
+    contract::Class,
+    principal::Role,
+    record::{Approval, ApprovalCall, ApprovalState},
+};
+use serde_json::Value;
+
+use crate::{
+    approval::approval_call,
+    door::Gate,
+    facts::role,
+    ledger::Writing,
+    plan::{Call, Deed, State},
+};
+
+/// What a proposal's calls need together.
+pub(crate) struct Asked {
+    pub(crate) calls: Vec<ApprovalCall>,
+    pub(crate) needs: Vec<Role>,
+    pub(crate) any: bool,
+    pub(crate) because: Vec<String>,
+}
+
+impl Asked {
+    /// Adds what one call needs: one person who satisfies both, or else everybody named.
+    fn add(&mut self, roles: &[String], any: bool, because: impl Iterator<Item = String>) {
+        let roles: Vec<Role> = roles.iter().map(|name| role(name)).collect();
+        let first = self.needs.is_empty();
+        let both: Vec<Role> = self.needs.iter().filter(|role| roles.contains(role)).copied().collect();
+        if first {
+            (self.needs, self.any) = (roles, any);
+        } else if self.any && any && !both.is_empty() {
+            self.needs = both;
+        } else {
+            self.needs.extend(roles);
+            self.needs.sort_unstable();
+            self.needs.dedup();
+            self.any = false;
+        }
+        self.because.extend(because);
+        self.because.sort_unstable();
+        self.because.dedup();
+    }
+}
+
+impl Gate {
+    /// Takes a proposal in: refused in words when a call cannot be made or is denied.
+    pub(crate) async fn submit(
+        &self,
+        call: &Call,
+        state: &State,
+        writing: &mut Writing,
+        (id, incident, body): (ProposalId, IncidentId, ProposalBody),
+    ) -> Result<ProposalTouched, String> {
+        let asked = self.judge_all(call, state, &body.calls).await?;
+        let mut incident = find(state, &incident)?.clone();
+        let mut words = "policy lets these calls be made at once".to_owned();
+        let mut approval = None;
+        if !asked.needs.is_empty() {
+            words = asked.because.join("; ");
+            let made = self.ask_for_proposal(state, call, &id, asked)?;
+            approval = Some(made.id.clone());
+            writing.records.approvals.insert(made.id.clone(), made);
+        }
+        let waits = approval.is_some();
+        let proposal = Proposal {
+            id: id.clone(),
+            incident: incident.id.clone(),
+            by: call.caller.to_string(),
+            at: call.now,
+            state: if waits { ProposalState::Waiting } else { ProposalState::Approved },
+            body,
+            approval: approval.clone(),
+            done: 0,
+            outcome: None,
+        };
+        note(&mut incident, call, format!("proposes: {}", proposal.body.title));
+        incident.state = IncidentState::Proposed;
+        incident.cause = Some(proposal.body.cause.clone());
+        incident.proposals.push(id.clone());
+        let touched = ProposalTouched { proposal: id.clone(), state: proposal.state, approval, words };
+        writing.records.incidents.insert(incident.id.clone(), incident);
+        writing.records.proposals.insert(id, proposal);
+        Ok(touched)
+    }
+
+    async fn judge_all(&self, call: &Call, state: &State, proposed: &[ProposedCall]) -> Result<Asked, String> {
+        let mut fork = state.clone();
+        let mut asked = Asked { calls: Vec::new(), needs: Vec::new(), any: true, because: Vec::new() };
+        for (number, proposed) in (1_u64..).zip(proposed) {
+            let at = |words: String| format!("call {number} (`{}`): {words}", proposed.tool);
+            let tool = self.catalogue.iter().find(|tool| tool.name == proposed.tool && tool.class == Class::Change);
+            let tool = tool.ok_or_else(|| at("proposals may call tools that change the intent only".to_owned()))?;
+            let part = Call {
+                id: call.id.clone(),
+                caller: call.caller.clone(),
+                tool,
+                args: Value::Object(proposed.arguments.clone()),
+                now: call.now,
+                fresh: call.fresh.wrapping_add(number),
+                current: None,
+            };
+            let planned = self.plan(&part, &fork).await.map_err(at)?;
+            let decision = self.engine.decide(&planned.request);
+            match &decision.verdict {
+                Verdict::Allow => {}
+                Verdict::Deny => return Err(at(self.engine.explain(&planned.request, &decision))),
+                Verdict::NeedsApproval { roles, any } => {
+                    asked.add(roles, *any, decision.policies.iter().map(|reason| reason.words.clone()));
+                }
+            }
+            asked.calls.push(approval_call(&part, &planned));
+            let Deed::Change(moved) = planned.deed else { return Err(at("it would change nothing".to_owned())) };
+            fork.intent = Arc::new(moved.applied.intent);
+        }
+        Ok(asked)
+    }
+}
+
+/// Moves a proposal with the answer to its request, and tells its incident.
+pub(crate) fn answered(call: &Call, state: &State, writing: &mut Writing, approval: &Approval, reason: &str) {
+    let proposal = approval.proposal.as_ref().and_then(|id| state.records.proposals.get(id));
+    let Some(mut proposal) = proposal.cloned() else { return };
+    let granted = approval.state == ApprovalState::Granted;
+    proposal.state = if granted { ProposalState::Approved } else { ProposalState::Rejected };
+    if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
+        let verb = if granted { "approved" } else { "rejected" };
+        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        note(&mut incident, call, format!("{verb} \u{201c}{}\u{201d}{because}", proposal.body.title));
+        if !granted && incident.state == IncidentState::Proposed {
+            incident.state = IncidentState::NeedsPerson;
+        }
+        writing.records.incidents.insert(incident.id.clone(), incident);
+    }
+    writing.records.proposals.insert(proposal.id.clone(), proposal);
+}
+
+/// An incident by its id.
+pub(crate) fn find<'s>(state: &'s State, id: &IncidentId) -> Result<&'s Incident, String> {
+    state.records.incidents.get(id).ok_or_else(|| format!("there is no incident `{id}`"))
+}
+
+/// Adds to an incident's timeline; beyond the limit the oldest after the first goes.
+pub(crate) fn note(incident: &mut Incident, call: &Call, what: String) {
+    let clean = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    if incident.timeline.len() >= TIMELINE_LIMIT {
+        incident.timeline.remove(1);
+    }
+    incident.timeline.push(Entry { at: call.now, by: call.caller.to_string(), what: clean });
+}

@@ -1,0 +1,125 @@
+//! Paperwork: what each move of a record does.
+
+use ostler_core::{id::ApprovalId, incident::IncidentState, proposal::ProposalState};
+use ostler_tools::{
+    answer::{IncidentTouched, ProposalTouched, TokenMade},
+    principal::Principal,
+    record::{RecordChange, Token},
+};
+use serde_json::Value;
+
+use crate::{
+    answers::value,
+    door::Gate,
+    ledger::Writing,
+    plan::{Call, State},
+    ports::RecordKind,
+    proposal::{find, note},
+};
+
+/// What a move of a record came to.
+pub(crate) struct Recorded {
+    pub(crate) value: Value,
+    pub(crate) approval: Option<ApprovalId>,
+}
+
+impl Gate {
+    /// Works out a move of a record; the refusal is in words.
+    pub(crate) async fn record(
+        &self,
+        call: &Call,
+        state: &State,
+        writing: &mut Writing,
+        change: RecordChange,
+    ) -> Result<Recorded, String> {
+        let mut approval = None;
+        let value = match change {
+            RecordChange::SubmitProposal { proposal, incident, body } => {
+                let touched = self.submit(call, state, writing, (proposal, incident, *body)).await?;
+                approval.clone_from(&touched.approval);
+                value(&touched)
+            }
+            RecordChange::Decide { approval: id, yes, reason } => {
+                approval = Some(id.clone());
+                value(&crate::approval::decide(call, state, writing, &id, yes, &reason)?)
+            }
+            other => simple(call, state, writing, other),
+        }?;
+        Ok(Recorded { value, approval })
+    }
+}
+
+fn simple(call: &Call, state: &State, writing: &mut Writing, change: RecordChange) -> Result<Value, String> {
+    match change {
+        RecordChange::OpenIncident { mut incident } => {
+            incident.opened_by = call.caller.to_string();
+            incident.opened_at = call.now;
+            if state.records.incidents.contains_key(&incident.id) {
+                return Err(format!("there is an incident `{}` already", incident.id));
+            }
+            let touched = IncidentTouched { incident: incident.id.clone(), state: incident.state };
+            writing.records.incidents.insert(incident.id.clone(), *incident);
+            value(&touched)
+        }
+        RecordChange::NoteIncident { incident, note: what, cause, state: moved } => {
+            let mut incident = find(state, &incident)?.clone();
+            note(&mut incident, call, what);
+            incident.cause = cause.map(|cause| *cause).or(incident.cause);
+            incident.state = moved.unwrap_or(incident.state);
+            let over = matches!(incident.state, IncidentState::Resolved | IncidentState::Closed);
+            incident.closed_at = over.then(|| incident.closed_at.unwrap_or(call.now));
+            let touched = IncidentTouched { incident: incident.id.clone(), state: incident.state };
+            writing.records.incidents.insert(incident.id.clone(), incident);
+            value(&touched)
+        }
+        RecordChange::AdvanceProposal { proposal, state: to, done, outcome } => {
+            advance(call, state, writing, (proposal, to, done, outcome))
+        }
+        RecordChange::CreateToken { name, roles, expires } => {
+            let (secret, hash) = crate::token::make(&name);
+            let token = Token { name: name.clone(), roles, hash, created_at: call.now, expires_at: expires };
+            writing.records.tokens.insert(name.clone(), token);
+            value(&TokenMade { name, token: Some(secret.to_string()), expires_at: expires })
+        }
+        RecordChange::RevokeToken { name } => {
+            let token = state.records.tokens.get(&name).ok_or_else(|| format!("there is no token `{name}`"))?;
+            writing.removed.push((RecordKind::Token, name.clone()));
+            value(&TokenMade { name, token: None, expires_at: token.expires_at })
+        }
+        RecordChange::SubmitProposal { .. } | RecordChange::Decide { .. } => {
+            Err("this move is not simple".to_owned())
+        }
+    }
+}
+
+fn advance(
+    call: &Call,
+    state: &State,
+    writing: &mut Writing,
+    (id, to, done, outcome): (ostler_core::id::ProposalId, ProposalState, u32, Option<String>),
+) -> Result<Value, String> {
+    let proposal = state.records.proposals.get(&id).ok_or_else(|| format!("there is no proposal `{id}`"))?;
+    let mut proposal = proposal.clone();
+    if proposal.by != call.caller.to_string() && call.caller != Principal::System {
+        return Err(format!("proposal `{id}` is {}'s; only they move it on", proposal.by));
+    }
+    // A yes comes from a person only, never from the author's own pen.
+    if matches!(to, ProposalState::Approved | ProposalState::Rejected) && proposal.state != to {
+        return Err(format!("proposal `{id}` is approved or rejected by a person only"));
+    }
+    if proposal.state == ProposalState::Waiting && to != ProposalState::Expired {
+        return Err(format!("proposal `{id}` waits for a person"));
+    }
+    proposal.state = to;
+    proposal.done = done;
+    if let Some(outcome) = outcome {
+        if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
+            note(&mut incident, call, outcome.clone());
+            writing.records.incidents.insert(incident.id.clone(), incident);
+        }
+        proposal.outcome = Some(outcome);
+    }
+    let approval = proposal.approval.clone();
+    writing.records.proposals.insert(id.clone(), proposal);
+    value(&ProposalTouched { proposal: id, state: to, approval, words: String::new() })
+}

@@ -1,0 +1,112 @@
+//! The Cedar schema, generated from the list of actions: a tool that exists is an action that policies can name.
+
+use crate::{bundle::BundleError, request::Action};
+
+/// The classes of actions; each is a Cedar action group, named `CLASS tools` so that no tool can take its name.
+pub const GROUPS: [&str; 7] = [
+    "read",
+    "read_data",
+    "change",
+    "act",
+    "record",
+    "approve",
+    "admin",
+];
+
+const TYPES: &str = r#"// Who asks.
+entity Role;
+entity User in [Role];
+entity Agent;
+entity System;
+
+// About what.
+entity Fleet;
+entity Namespace;
+entity Service in [Namespace];
+
+// What is known of the change that a call would make, and of the moment.
+type Facts = {
+    kinds: Set<String>,
+    services: Long,
+    replicas_from: Long,
+    replicas_to: Long,
+    replicas_delta: Long,
+    fleet_share: Long,
+    blast_radius: Long,
+    stateful: Bool,
+    destructive: Bool,
+    replaces_instances: Bool,
+    memory_percent: Long,
+    undoes_own: Bool,
+    approvals: Set<String>,
+    hour_utc: Long,
+    weekday: Long,
+};
+
+"#;
+
+/// The schema as Cedar text.
+///
+/// # Errors
+/// When an action's name is taken by a class or by another action, or its class does not exist.
+pub fn schema_text(actions: &[Action]) -> Result<String, BundleError> {
+    let mut text = String::from(TYPES);
+    for group in GROUPS {
+        text.push_str(&format!("action \"{group} tools\";\n"));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for Action { name, group } in actions {
+        check(name, group, seen.insert(name.as_str()))?;
+        text.push_str(&format!(
+            "action \"{name}\" in [\"{group} tools\"] appliesTo {{\n    principal: [User, Agent, System],\n    \
+             resource: [Service, Namespace, Fleet],\n    context: Facts,\n}};\n"
+        ));
+    }
+    Ok(text)
+}
+
+fn check(name: &str, group: &str, new: bool) -> Result<(), BundleError> {
+    let problem = if !new {
+        "is listed twice"
+    } else if !GROUPS.contains(&group) {
+        "has a class that does not exist"
+    } else if name.is_empty()
+        || !name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    {
+        "is not written in lower-case letters, digits and underscores"
+    } else {
+        return Ok(());
+    };
+    Err(BundleError::Action {
+        name: name.to_owned(),
+        problem,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_not_be_written_are_refused() {
+        for (name, group) in [
+            ("read", "read"),
+            ("x", "nonsense"),
+            ("x\"y", "read"),
+            ("", "read"),
+        ] {
+            assert!(
+                schema_text(&[Action::new(name, group)]).is_err(),
+                "{name} {group}"
+            );
+        }
+        assert!(schema_text(&[Action::new("x", "read"), Action::new("x", "change")]).is_err());
+        assert!(
+            schema_text(&[Action::new("x", "read")])
+                .unwrap()
+                .contains("action \"x\" in [\"read tools\"]")
+        );
+    }
+}
