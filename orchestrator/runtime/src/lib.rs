@@ -2,4 +2,7 @@
 //! nothing. `backend` is the contract, `conformance` the suite that every backend passes.
 
 pub mod backend;
+pub mod conformance;
 pub mod image;
+pub mod network;
+pub mod youki;

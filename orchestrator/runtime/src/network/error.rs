@@ -1,0 +1,114 @@
+//! What can go wrong with the network, and which kind of problem that is to the rules.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use ostler_core::observed::{Problem, ProblemKind};
+
+/// Why the network could not be set up as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The settings cannot work.
+    #[error("network setting `{field}` is `{value}`: {accepted}")]
+    Config {
+        /// Which setting.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What is accepted.
+        accepted: &'static str,
+    },
+    /// Every address of a kind is taken.
+    #[error("no free {kind} address is left in {subnet}")]
+    AddressesExhausted {
+        /// `instance` or `service`.
+        kind: &'static str,
+        /// The range.
+        subnet: String,
+    },
+    /// Another process of the host listens on a port that is to be published.
+    #[error("port {0} of this machine is in use by another process")]
+    PortTaken(u16),
+    /// The kernel refused to make or change a link, address or namespace.
+    #[error("cannot {operation} `{subject}`")]
+    Link {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The packet filter refused the rules; the earlier ones stay in force.
+    #[error("cannot set the packet filter's rules: {detail}")]
+    Rules {
+        /// Its words.
+        detail: String,
+    },
+    /// A file of the network's state cannot be read or written.
+    #[error("cannot {operation} `{path}`")]
+    Disk {
+        /// What was being done.
+        operation: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl NetworkError {
+    /// The kind and words that the rules and people see.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let mut detail = self.to_string();
+        let mut kind = ProblemKind::Network;
+        match self {
+            Self::PortTaken(_) => kind = ProblemKind::PortTaken,
+            Self::Disk { source, .. } => {
+                detail = format!("{detail}: {source}");
+                if source.kind() == io::ErrorKind::StorageFull {
+                    kind = ProblemKind::DiskFull;
+                }
+            }
+            Self::Link { source, .. } => detail = format!("{detail}: {source}"),
+            _ => {}
+        }
+        Problem {
+            kind,
+            detail: detail
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(500)
+                .collect(),
+        }
+    }
+}
+
+/// Turns an I/O error into one that says what was being done to which link.
+pub(super) fn link<E: Into<io::Error>>(
+    operation: &'static str,
+    subject: impl Into<String>,
+) -> impl FnOnce(E) -> NetworkError {
+    move |error| NetworkError::Link {
+        operation,
+        subject: subject.into(),
+        source: error.into(),
+    }
+}
+
+/// Turns an I/O error into one that says what was being done to which file.
+pub(super) fn disk<E: Into<io::Error>>(
+    operation: &'static str,
+    path: &Path,
+) -> impl FnOnce(E) -> NetworkError {
+    move |error| NetworkError::Disk {
+        operation,
+        path: path.to_owned(),
+        source: error.into(),
+    }
+}
