@@ -105,13 +105,18 @@ impl Engine {
     /// Whether some permit speaks of this caller and action, whatever its conditions.
     #[must_use]
     pub fn could(&self, who: &Who, action: &str) -> bool {
-        let Some((uid, action)) = self.actions.get(action) else { return false };
+        let Some((uid, action)) = self.actions.get(action) else {
+            return false;
+        };
         let (principal, _) = self.types.who(who);
         let roles = self.types.roles(who);
-        self.policies.policies().filter(|policy| policy.effect() == Effect::Permit).any(|policy| {
-            crate::explain::speaks_of(policy, &principal, &roles)
-                && crate::explain::names_action(policy, uid, &action.group)
-        })
+        self.policies
+            .policies()
+            .filter(|policy| policy.effect() == Effect::Permit)
+            .any(|policy| {
+                crate::explain::speaks_of(policy, &principal, &roles)
+                    && crate::explain::names_action(policy, uid, &action.group)
+            })
     }
 
     /// Decides. Never fails: what cannot be evaluated is denied.

@@ -73,7 +73,9 @@ impl Engine {
 
 /// Whether a policy's scope names an action, by itself or by its class.
 pub(crate) fn names_action(policy: &Policy, action: &EntityUid, group: &str) -> bool {
-    let covers = |named: &EntityUid| named == action || AsRef::<str>::as_ref(named.id()).strip_suffix(" tools") == Some(group);
+    let covers = |named: &EntityUid| {
+        named == action || AsRef::<str>::as_ref(named.id()).strip_suffix(" tools") == Some(group)
+    };
     match policy.action_constraint() {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(named) => covers(&named),

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn names_that_could_not_be_written_are_refused() {
         for (name, group) in [
-            ("read", "read"),
+            ("x y", "read"),
             ("x", "nonsense"),
             ("x\"y", "read"),
             ("", "read"),

@@ -12,7 +12,13 @@ use crate::{
 /// What a read or an act came to: its name in the log, and the outcome.
 pub(crate) fn read(result: Result<Value, String>) -> (&'static str, Outcome) {
     match result {
-        Ok(value) => ("done", Outcome::Done { value, revision: None }),
+        Ok(value) => (
+            "done",
+            Outcome::Done {
+                value,
+                revision: None,
+            },
+        ),
         Err(words) => ("failed", Outcome::Failed { words }),
     }
 }
@@ -37,14 +43,18 @@ pub(crate) fn changed(past: &PastChange) -> Outcome {
         undoable: past.inverse.is_some(),
     };
     match value(&answer) {
-        Ok(value) => Outcome::Done { value, revision: Some(past.revision) },
+        Ok(value) => Outcome::Done {
+            value,
+            revision: Some(past.revision),
+        },
         Err(words) => Outcome::Failed { words },
     }
 }
 
 /// An answer as JSON.
 pub(crate) fn value<T: Serialize>(answer: &T) -> Result<Value, String> {
-    serde_json::to_value(answer).map_err(|error| format!("the answer could not be written as JSON: {error}"))
+    serde_json::to_value(answer)
+        .map_err(|error| format!("the answer could not be written as JSON: {error}"))
 }
 
 /// The store said no.
@@ -55,7 +65,9 @@ pub(crate) fn not_stored(error: &StoreError) -> Outcome {
         words.push_str(&format!(": {inner}"));
         source = inner.source();
     }
-    Outcome::Failed { words: format!("{words}; nothing was changed") }
+    Outcome::Failed {
+        words: format!("{words}; nothing was changed"),
+    }
 }
 
 /// Up to three names that look like a word, nearest first.
@@ -76,7 +88,9 @@ fn distance(one: &str, other: &str) -> usize {
         let mut left = index + 1;
         for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
             let above = *cell;
-            let next = (above + 1).min(left + 1).min(diagonal + usize::from(a != b));
+            let next = (above + 1)
+                .min(left + 1)
+                .min(diagonal + usize::from(a != b));
             diagonal = above;
             left = next;
             *cell = next;
@@ -94,10 +108,22 @@ mod tests {
 
     #[test]
     fn near_names_are_found() {
-        let names = ["scale_service", "list_services", "get_service", "delete_service"];
+        let names = [
+            "scale_service",
+            "list_services",
+            "get_service",
+            "delete_service",
+        ];
         assert_eq!(near("scale_servce", names.into_iter()), ["scale_service"]);
         assert_eq!(near("delete", names.into_iter()), ["delete_service"]);
         assert_eq!(near("xyz", names.into_iter()), Vec::<&str>::new());
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "abc")), (3, 3, 0));
+        assert_eq!(
+            (
+                distance("kitten", "sitting"),
+                distance("", "abc"),
+                distance("abc", "abc")
+            ),
+            (3, 3, 0)
+        );
     }
 }

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ostler_core::{
-    id::ApprovalId,
-    proposal::ProposalState,
-    time::Time,
-};
+use ostler_core::{id::ApprovalId, proposal::ProposalState, time::Time};
 use ostler_policies::Decision;
 use ostler_tools::{
     answer,
@@ -34,7 +30,13 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn new(call: &Call, planned: &Planned, roles: &[String], any: bool, decision: &Decision) -> Self {
+    pub(crate) fn new(
+        call: &Call,
+        planned: &Planned,
+        roles: &[String],
+        any: bool,
+        decision: &Decision,
+    ) -> Self {
         Self {
             calls: vec![approval_call(call, planned)],
             requested_by: call.caller.to_string(),
@@ -42,7 +44,11 @@ impl Held {
             fresh: call.fresh,
             needs: roles.iter().map(|name| role(name)).collect(),
             any,
-            because: decision.policies.iter().map(|reason| reason.words.clone()).collect(),
+            because: decision
+                .policies
+                .iter()
+                .map(|reason| reason.words.clone())
+                .collect(),
         }
     }
 }
@@ -60,13 +66,20 @@ pub(crate) fn approval_call(call: &Call, planned: &Planned) -> ApprovalCall {
 /// The granted, unexpired, unused yes that covers exactly this call by this caller.
 pub(crate) fn granted(records: &Records, call: &Call, planned: &Planned) -> Option<Use> {
     let by = call.caller.to_string();
-    let mut live = records.approvals.values().filter(|approval| approval.requested_by == by && is_live(approval, call.now));
+    let mut live = records
+        .approvals
+        .values()
+        .filter(|approval| approval.requested_by == by && is_live(approval, call.now));
     live.find_map(|approval| {
         let (index, next) = next_call(approval)?;
         (next.digest == planned.digest).then(|| Use {
             approval: approval.id.clone(),
             call: index,
-            yes: approval.yes.iter().map(|yes| yes.role.as_str().to_owned()).collect(),
+            yes: approval
+                .yes
+                .iter()
+                .map(|yes| yes.role.as_str().to_owned())
+                .collect(),
         })
     })
 }
@@ -78,12 +91,18 @@ fn is_live(approval: &Approval, now: Time) -> bool {
 
 /// Calls are made in order.
 fn next_call(approval: &Approval) -> Option<(usize, &ApprovalCall)> {
-    approval.calls.iter().enumerate().find(|(_, call)| !call.used)
+    approval
+        .calls
+        .iter()
+        .enumerate()
+        .find(|(_, call)| !call.used)
 }
 
 /// Marks a yes as used, in the same transaction as the call that used it.
 pub(crate) fn use_up(changed: &mut Records, records: &Records, used: &Use) {
-    let Some(mut approval) = records.approvals.get(&used.approval).cloned() else { return };
+    let Some(mut approval) = records.approvals.get(&used.approval).cloned() else {
+        return;
+    };
     if let Some(call) = approval.calls.get_mut(used.call) {
         call.used = true;
     }
@@ -107,9 +126,14 @@ pub(crate) fn expire(records: &Records, changed: &mut Records, now: Time) {
         let mut ended = approval.clone();
         ended.state = ApprovalState::Expired;
         changed.approvals.insert(ended.id.clone(), ended);
-        let proposal = approval.proposal.as_ref().and_then(|id| records.proposals.get(id));
+        let proposal = approval
+            .proposal
+            .as_ref()
+            .and_then(|id| records.proposals.get(id));
         let open = |state| matches!(state, ProposalState::Waiting | ProposalState::Approved);
-        if let Some(proposal) = proposal.filter(|proposal| open(proposal.state) && !changed.proposals.contains_key(&proposal.id)) {
+        if let Some(proposal) = proposal.filter(|proposal| {
+            open(proposal.state) && !changed.proposals.contains_key(&proposal.id)
+        }) {
             let mut ended = proposal.clone();
             ended.state = ProposalState::Expired;
             changed.proposals.insert(ended.id.clone(), ended);
@@ -121,17 +145,40 @@ impl Gate {
     /// The approval that a held call waits for: one that waits already, or a new one. With a note
     /// when a yes was given but no longer fits.
     pub(crate) fn hold(&self, state: &State, held: Held) -> Result<(Approval, String), String> {
-        let digest = held.calls.first().map(|call| call.digest.clone()).unwrap_or_default();
-        let mine = || state.records.approvals.values().filter(|approval| approval.requested_by == held.requested_by);
-        let next_is = |approval: &&Approval| next_call(approval).is_some_and(|(_, call)| call.digest == digest);
-        let waits = |approval: &&Approval| approval.state == ApprovalState::Waiting && held.at < approval.expires_at;
+        let digest = held
+            .calls
+            .first()
+            .map(|call| call.digest.clone())
+            .unwrap_or_default();
+        let mine = || {
+            state
+                .records
+                .approvals
+                .values()
+                .filter(|approval| approval.requested_by == held.requested_by)
+        };
+        let next_is = |approval: &&Approval| {
+            next_call(approval).is_some_and(|(_, call)| call.digest == digest)
+        };
+        let waits = |approval: &&Approval| {
+            approval.state == ApprovalState::Waiting && held.at < approval.expires_at
+        };
         if let Some(approval) = mine().filter(waits).find(next_is) {
             return Ok((approval.clone(), String::new()));
         }
-        let tool = held.calls.first().map(|call| call.tool.clone()).unwrap_or_default();
-        let stale = mine().filter(|approval| is_live(approval, held.at)).find(|approval| {
-            approval.calls.iter().any(|call| !call.used && call.tool == tool)
-        });
+        let tool = held
+            .calls
+            .first()
+            .map(|call| call.tool.clone())
+            .unwrap_or_default();
+        let stale = mine()
+            .filter(|approval| is_live(approval, held.at))
+            .find(|approval| {
+                approval
+                    .calls
+                    .iter()
+                    .any(|call| !call.used && call.tool == tool)
+            });
         let note = stale.map_or_else(String::new, |approval| {
             format!(
                 "the world moved since {} was granted: this call's arguments, what it would change, the services it \
@@ -149,12 +196,19 @@ impl Gate {
         held: Held,
         proposal: Option<ostler_core::id::ProposalId>,
     ) -> Result<Approval, String> {
-        let waiting = state.records.approvals.values().filter(|approval| approval.state == ApprovalState::Waiting);
+        let waiting = state
+            .records
+            .approvals
+            .values()
+            .filter(|approval| approval.state == ApprovalState::Waiting);
         if waiting.count() >= self.limits.waiting_approvals {
             let limit = self.limits.waiting_approvals;
-            return Err(format!("{limit} requests wait for a person already; answer some of them first"));
+            return Err(format!(
+                "{limit} requests wait for a person already; answer some of them first"
+            ));
         }
-        let id = ApprovalId::new(format!("apr_{:016x}", held.fresh)).map_err(|error| error.to_string())?;
+        let id = ApprovalId::new(format!("apr_{:016x}", held.fresh))
+            .map_err(|error| error.to_string())?;
         Ok(Approval {
             id,
             calls: held.calls,
@@ -204,7 +258,11 @@ pub(crate) fn decide(
     yes: bool,
     reason: &str,
 ) -> Result<answer::Decision, String> {
-    let approval = state.records.approvals.get(id).ok_or_else(|| format!("there is no approval `{id}`"))?;
+    let approval = state
+        .records
+        .approvals
+        .get(id)
+        .ok_or_else(|| format!("there is no approval `{id}`"))?;
     let mut approval = approval.clone();
     let role = may_answer(call, &approval)?;
     if !yes && reason.trim().is_empty() {
@@ -212,20 +270,39 @@ pub(crate) fn decide(
     }
     let by = call.caller.to_string();
     if yes {
-        approval.yes.extend(role.into_iter().map(|role| Yes { by: by.clone(), role }));
+        approval.yes.extend(role.into_iter().map(|role| Yes {
+            by: by.clone(),
+            role,
+        }));
     }
     let said: BTreeSet<Role> = approval.yes.iter().map(|yes| yes.role).collect();
-    let enough = if approval.any { !said.is_empty() } else { approval.needs.iter().all(|role| said.contains(role)) };
+    let enough = if approval.any {
+        !said.is_empty()
+    } else {
+        approval.needs.iter().all(|role| said.contains(role))
+    };
     if !yes || enough {
-        approval.state = if yes { ApprovalState::Granted } else { ApprovalState::Rejected };
-        let everybody = approval.yes.iter().map(|yes| yes.by.clone()).collect::<Vec<_>>().join(", ");
+        approval.state = if yes {
+            ApprovalState::Granted
+        } else {
+            ApprovalState::Rejected
+        };
+        let everybody = approval
+            .yes
+            .iter()
+            .map(|yes| yes.by.clone())
+            .collect::<Vec<_>>()
+            .join(", ");
         approval.decided_by = Some(if yes { everybody } else { by });
         approval.decided_at = Some(call.now);
         approval.reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
         crate::proposal::answered(call, state, writing, &approval, reason);
     }
-    let decision =
-        answer::Decision { approval: id.clone(), state: approval.state, proposal: approval.proposal.clone() };
+    let decision = answer::Decision {
+        approval: id.clone(),
+        state: approval.state,
+        proposal: approval.proposal.clone(),
+    };
     writing.records.approvals.insert(id.clone(), approval);
     Ok(decision)
 }
@@ -238,21 +315,38 @@ fn may_answer(call: &Call, approval: &Approval) -> Result<Vec<Role>, String> {
     };
     let by = call.caller.to_string();
     if by == approval.requested_by {
-        return Err(format!("`{id}` was asked for by {by}; somebody else must answer it"));
+        return Err(format!(
+            "`{id}` was asked for by {by}; somebody else must answer it"
+        ));
     }
     if approval.state != ApprovalState::Waiting || approval.expires_at <= call.now {
         return Err(format!("`{id}` no longer waits for an answer"));
     }
     if approval.yes.iter().any(|yes| yes.by == by) {
-        return Err(format!("{by} said yes to `{id}` already; somebody else must say yes too"));
+        return Err(format!(
+            "{by} said yes to `{id}` already; somebody else must say yes too"
+        ));
     }
     let missing = |role: &&Role| approval.any || !approval.yes.iter().any(|yes| yes.role == **role);
-    let fitting = approval.needs.iter().filter(missing).filter(|role| roles.contains(role)).copied();
-    let fitting: Vec<Role> = fitting.take(if approval.any { usize::MAX } else { 1 }).collect();
+    let fitting = approval
+        .needs
+        .iter()
+        .filter(missing)
+        .filter(|role| roles.contains(role))
+        .copied();
+    let fitting: Vec<Role> = fitting
+        .take(if approval.any { usize::MAX } else { 1 })
+        .collect();
     if fitting.is_empty() {
-        let needs = approval.needs.iter().map(|role| role.as_str()).collect::<Vec<_>>();
+        let needs = approval
+            .needs
+            .iter()
+            .map(|role| role.as_str())
+            .collect::<Vec<_>>();
         let joined = needs.join(if approval.any { " or " } else { " and " });
-        return Err(format!("`{id}` needs the answer of somebody with the role {joined}"));
+        return Err(format!(
+            "`{id}` needs the answer of somebody with the role {joined}"
+        ));
     }
     Ok(fitting)
 }

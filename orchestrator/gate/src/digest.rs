@@ -46,8 +46,14 @@ fn replaced(tool: &Tool, args: &Value, by: impl Fn(&Value) -> String) -> Value {
 /// Takes out of words whatever secret the arguments held: an error may quote its input.
 pub(crate) fn without_secrets<'w>(tool: &Tool, args: &Value, words: &'w str) -> Cow<'w, str> {
     let mut clean = Cow::Borrowed(words);
-    for secret in tool.secret_args.iter().filter_map(|pointer| args.pointer(pointer)) {
-        let text = secret.as_str().map_or_else(|| secret.to_string(), ToOwned::to_owned);
+    for secret in tool
+        .secret_args
+        .iter()
+        .filter_map(|pointer| args.pointer(pointer))
+    {
+        let text = secret
+            .as_str()
+            .map_or_else(|| secret.to_string(), ToOwned::to_owned);
         let quoted = secret.to_string();
         for form in [quoted.trim_matches('"'), text.as_str()] {
             if form.len() >= 2 && clean.contains(form) {
@@ -60,10 +66,20 @@ pub(crate) fn without_secrets<'w>(tool: &Tool, args: &Value, words: &'w str) -> 
 
 /// What an approval is bound to: exactly these arguments, this resulting change, on services as they
 /// stand, under these policies. Secrets enter as keyed fingerprints, moments and nonces not at all.
-pub(crate) fn call_digest(keys: &Keys, policy: &str, tool: &Tool, args: &Value, change: Option<Bound<'_>>) -> String {
+pub(crate) fn call_digest(
+    keys: &Keys,
+    policy: &str,
+    tool: &Tool,
+    args: &Value,
+    change: Option<Bound<'_>>,
+) -> String {
     let args = replaced(tool, args, |secret| keys.fingerprint(&secret.to_string()));
     let (change, base) = match change {
-        Some(Bound { change, intent, services }) => (json!(timeless(change)), base(intent, services)),
+        Some(Bound {
+            change,
+            intent,
+            services,
+        }) => (json!(timeless(change)), base(intent, services)),
         None => (Value::Null, Value::Null),
     };
     let whole = json!({ "tool": tool.name, "arguments": args, "change": change, "base": base, "policy": policy });
@@ -81,9 +97,18 @@ pub(crate) struct Bound<'a> {
 fn base(intent: &Intent, services: &[ServiceKey]) -> Value {
     let stand = |key: &ServiceKey| {
         let service = intent.services.get(key);
-        (key.to_string(), service.map_or(Value::Null, |service| json!([service.generation, service.replicas])))
+        (
+            key.to_string(),
+            service.map_or(Value::Null, |service| {
+                json!([service.generation, service.replicas])
+            }),
+        )
     };
-    services.iter().map(stand).collect::<serde_json::Map<_, _>>().into()
+    services
+        .iter()
+        .map(stand)
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn timeless(change: &Change) -> Change {

@@ -83,16 +83,38 @@ impl Gate {
     /// When the state cannot be loaded, the log does not match its checkpoint, or catalogue and
     /// policies do not fit each other.
     pub async fn open(config: GateConfig) -> Result<Arc<Self>, GateError> {
-        let GateConfig { store, world, clock, engine, keys, catalogue, limits } = config;
+        let GateConfig {
+            store,
+            world,
+            clock,
+            engine,
+            keys,
+            catalogue,
+            limits,
+        } = config;
         let mut names = std::collections::BTreeSet::new();
-        if let Some(tool) = catalogue.iter().find(|tool| !names.insert(tool.name) || !engine.knows(tool.name)) {
+        if let Some(tool) = catalogue
+            .iter()
+            .find(|tool| !names.insert(tool.name) || !engine.knows(tool.name))
+        {
             return Err(GateError::Catalogue(tool.name.to_owned()));
         }
-        let no_id = CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
+        let no_id =
+            CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
         let kept = store.load().await?;
         let signer = Signer::new(keys.signing.clone());
-        let ledger = Ledger::open(&*store, signer, kept.checkpoint.as_deref(), kept.leaves, limits).await?;
-        let state = State { intent: Arc::new(kept.intent), records: Arc::new(kept.records) };
+        let ledger = Ledger::open(
+            &*store,
+            signer,
+            kept.checkpoint.as_deref(),
+            kept.leaves,
+            limits,
+        )
+        .await?;
+        let state = State {
+            intent: Arc::new(kept.intent),
+            records: Arc::new(kept.records),
+        };
         let (queue, waiting) = mpsc::channel(QUEUE);
         let gate = Arc::new(Self {
             store,
@@ -127,7 +149,10 @@ impl Gate {
     #[must_use]
     pub fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool> {
         let who = crate::facts::who(caller);
-        self.catalogue.iter().filter(|tool| self.engine.could(&who, tool.name)).collect()
+        self.catalogue
+            .iter()
+            .filter(|tool| self.engine.could(&who, tool.name))
+            .collect()
     }
 
     /// Opens a sealed secret, for the executor that delivers it.
@@ -135,9 +160,15 @@ impl Gate {
     /// # Errors
     /// When there is no such secret or it does not open with this daemon's key.
     pub fn reveal(&self, secret: &SecretKey) -> Result<Zeroizing<Vec<u8>>, GateError> {
-        let refuse = |problem| GateError::Secret { secret: secret.clone(), problem };
+        let refuse = |problem| GateError::Secret {
+            secret: secret.clone(),
+            problem,
+        };
         let intent = self.intent();
-        let sealed = intent.secrets.get(secret).ok_or_else(|| refuse("there is no such secret"))?;
+        let sealed = intent
+            .secrets
+            .get(secret)
+            .ok_or_else(|| refuse("there is no such secret"))?;
         self.keys.open(secret, sealed).map_err(refuse)
     }
 
@@ -155,11 +186,21 @@ impl Gate {
     ) -> Answer {
         let fresh = self.clock.fresh();
         let id = call_id(fresh, self.clock.now()).unwrap_or_else(|| self.no_id.clone());
-        let (gate, caller, name, call) = (Arc::clone(self), caller.clone(), tool.to_owned(), id.clone());
-        let task = tokio::spawn(async move { gate.handle((call, fresh), caller, &name, args, current).await });
+        let (gate, caller, name, call) = (
+            Arc::clone(self),
+            caller.clone(),
+            tool.to_owned(),
+            id.clone(),
+        );
+        let task = tokio::spawn(async move {
+            gate.handle((call, fresh), caller, &name, args, current)
+                .await
+        });
         let outcome = task.await.unwrap_or_else(|error| {
             tracing::error!(call = %id, tool, %error, "a call broke off");
-            Outcome::Failed { words: "the call broke off inside the daemon; its log says more".to_owned() }
+            Outcome::Failed {
+                words: "the call broke off inside the daemon; its log says more".to_owned(),
+            }
         });
         Answer { call: id, outcome }
     }
@@ -176,8 +217,20 @@ impl Gate {
         let Some(tool) = self.catalogue.iter().find(|tool| tool.name == name) else {
             return self.unknown(id, now, &caller, name).await;
         };
-        let call = Call { id, caller, tool, args, now, fresh, current };
-        let limit = if tool.name == "apply_services" { self.limits.manifests } else { self.limits.arguments };
+        let call = Call {
+            id,
+            caller,
+            tool,
+            args,
+            now,
+            fresh,
+            current,
+        };
+        let limit = if tool.name == "apply_services" {
+            self.limits.manifests
+        } else {
+            self.limits.arguments
+        };
         let size = serde_json::to_vec(&call.args).map_or(usize::MAX, |bytes| bytes.len());
         if size > limit {
             let words = format!("the arguments have {size} bytes; at most {limit} are accepted");
@@ -185,16 +238,27 @@ impl Gate {
         }
         match tool.class {
             Class::Read | Class::ReadData => self.look(&call).await,
-            Class::Change | Class::Act | Class::Record | Class::Approve | Class::Admin => self.act(&call).await,
+            Class::Change | Class::Act | Class::Record | Class::Approve | Class::Admin => {
+                self.act(&call).await
+            }
         }
     }
 
-    async fn unknown(&self, id: CallId, now: ostler_core::time::Time, caller: &Principal, name: &str) -> Outcome {
+    async fn unknown(
+        &self,
+        id: CallId,
+        now: ostler_core::time::Time,
+        caller: &Principal,
+        name: &str,
+    ) -> Outcome {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
         let near = crate::answers::near(&shown, self.catalogue.iter().map(|tool| tool.name));
         let words = match near.is_empty() {
             true => format!("there is no tool `{shown}`"),
-            false => format!("there is no tool `{shown}`; did you mean {}?", near.join(", ")),
+            false => format!(
+                "there is no tool `{shown}`; did you mean {}?",
+                near.join(", ")
+            ),
         };
         let entry = AuditEntry {
             index: 0,
@@ -232,11 +296,19 @@ impl Gate {
         let result = match planned.deed {
             Deed::Answer(value) => Ok(value),
             Deed::Query(query) => self.query(call, &query).await,
-            Deed::Change(_) | Deed::Record(_) => Err("a tool that reads tried to change something".to_owned()),
+            Deed::Change(_) | Deed::Record(_) => {
+                Err("a tool that reads tried to change something".to_owned())
+            }
         };
         let (name, outcome) = crate::answers::read(result);
-        let record = Record { words: crate::answers::words_of(&outcome, &record.words), ..record };
-        match self.enqueue(self.entry(call, name, record, None), None).await {
+        let record = Record {
+            words: crate::answers::words_of(&outcome, &record.words),
+            ..record
+        };
+        match self
+            .enqueue(self.entry(call, name, record, None), None)
+            .await
+        {
             Ok(()) => outcome,
             Err(words) => Outcome::Failed { words },
         }
@@ -260,18 +332,33 @@ impl Gate {
                 }
             }
         }
-        Outcome::Failed { words: "somebody else writes to the same store; nothing was changed".to_owned() }
+        Outcome::Failed {
+            words: "somebody else writes to the same store; nothing was changed".to_owned(),
+        }
     }
 
-    async fn act_on(&self, call: &Call, ledger: &mut Ledger, state: &State) -> Result<Next, StoreError> {
+    async fn act_on(
+        &self,
+        call: &Call,
+        ledger: &mut Ledger,
+        state: &State,
+    ) -> Result<Next, StoreError> {
         let planned = match self.plan(call, state).await {
             Ok(planned) => planned,
-            Err(words) => return self.refuse_now(call, ledger, state, words).await.map(Next::Done),
+            Err(words) => {
+                return self
+                    .refuse_now(call, ledger, state, words)
+                    .await
+                    .map(Next::Done);
+            }
         };
         let granted = crate::approval::granted(&state.records, call, &planned);
         match authorise(&self.engine, planned, granted) {
             Ok(permit) => self.commit(call, ledger, state, permit).await,
-            Err(unpermitted) => self.hold_or_deny(call, ledger, state, *unpermitted).await.map(Next::Done),
+            Err(unpermitted) => self
+                .hold_or_deny(call, ledger, state, *unpermitted)
+                .await
+                .map(Next::Done),
         }
     }
 
@@ -292,7 +379,10 @@ impl Gate {
         }
         let mut name = "done";
         let next = match planned.deed {
-            Deed::Answer(value) => Next::Done(Outcome::Done { value, revision: None }),
+            Deed::Answer(value) => Next::Done(Outcome::Done {
+                value,
+                revision: None,
+            }),
             Deed::Query(query) => {
                 name = "started";
                 Next::Perform(query)
@@ -306,9 +396,17 @@ impl Gate {
             Deed::Record(change) => match self.record(call, state, &mut writing, change).await {
                 Ok(recorded) => {
                     record.approval = recorded.approval.or(record.approval);
-                    Next::Done(Outcome::Done { value: recorded.value, revision: None })
+                    Next::Done(Outcome::Done {
+                        value: recorded.value,
+                        revision: None,
+                    })
                 }
-                Err(words) => return self.refuse_now(call, ledger, state, words).await.map(Next::Done),
+                Err(words) => {
+                    return self
+                        .refuse_now(call, ledger, state, words)
+                        .await
+                        .map(Next::Done);
+                }
             },
         };
         let revision = revision_of(&writing);
@@ -330,7 +428,8 @@ impl Gate {
             let record = Record::of(&planned, Some("deny"), &decision, &words);
             let policies = record.policies.clone();
             let entry = self.entry(call, "denied", record, None);
-            self.write(ledger, state, vec![entry], Writing::default()).await?;
+            self.write(ledger, state, vec![entry], Writing::default())
+                .await?;
             return Ok(Outcome::Denied { words, policies });
         };
         let held = Held::new(call, &planned, roles, *any, &decision);
@@ -338,7 +437,10 @@ impl Gate {
             Ok(held) => held,
             Err(words) => return self.refuse_now(call, ledger, state, words).await,
         };
-        let words = format!("{note}{words}. Ask for a yes to {}, then make the same call again", approval.id);
+        let words = format!(
+            "{note}{words}. Ask for a yes to {}, then make the same call again",
+            approval.id
+        );
         let mut record = Record::of(&planned, Some("needs_approval"), &decision, &words);
         record.approval = Some(approval.id.clone());
         let id = approval.id.clone();
@@ -348,14 +450,19 @@ impl Gate {
         }
         let entry = self.entry(call, "held", record, None);
         self.write(ledger, state, vec![entry], writing).await?;
-        Ok(Outcome::Held { approval: id, words })
+        Ok(Outcome::Held {
+            approval: id,
+            words,
+        })
     }
 
     /// An act in the world, recorded as started; how it ended is recorded too.
     async fn perform(&self, call: &Call, query: &ostler_tools::query::Query) -> Outcome {
         let (name, outcome) = crate::answers::read(self.query(call, query).await);
         let record = Record::plain(crate::answers::words_of(&outcome, call.tool.title));
-        let _ = self.enqueue(self.entry(call, name, record, None), None).await;
+        let _ = self
+            .enqueue(self.entry(call, name, record, None), None)
+            .await;
         outcome
     }
 
@@ -368,7 +475,8 @@ impl Gate {
     ) -> Result<Outcome, StoreError> {
         let words = without_secrets(call.tool, &call.args, &words).into_owned();
         let entry = self.entry(call, "refused", Record::plain(words.clone()), None);
-        self.write(ledger, state, vec![entry], Writing::default()).await?;
+        self.write(ledger, state, vec![entry], Writing::default())
+            .await?;
         Ok(Outcome::Refused { words })
     }
 
@@ -384,14 +492,17 @@ impl Gate {
         let record = Record::of(&planned, Some("deny"), &decision, &words);
         let policies = record.policies.clone();
         let entry = self.entry(call, "denied", record, None);
-        self.recorded(entry, Outcome::Denied { words, policies }).await
+        self.recorded(entry, Outcome::Denied { words, policies })
+            .await
     }
 
     /// Waits until a leaf is on disk, then gives the outcome.
     async fn recorded(&self, entry: AuditEntry, outcome: Outcome) -> Outcome {
         let (written, wait) = oneshot::channel();
         let result = match self.enqueue(entry, Some(written)).await {
-            Ok(()) => wait.await.unwrap_or_else(|_| Err("the audit log stopped".to_owned())),
+            Ok(()) => wait
+                .await
+                .unwrap_or_else(|_| Err("the audit log stopped".to_owned())),
             Err(words) => Err(words),
         };
         match result {
@@ -405,8 +516,20 @@ impl Gate {
         entry: AuditEntry,
         written: Option<oneshot::Sender<Result<(), String>>>,
     ) -> Result<(), String> {
-        let queued = self.queue.send_timeout(Queued { entry: Some(entry), written }, QUEUE_WAIT).await;
-        queued.map_err(|_| "the audit log cannot be written, so nothing is answered; see the daemon's log".to_owned())
+        let queued = self
+            .queue
+            .send_timeout(
+                Queued {
+                    entry: Some(entry),
+                    written,
+                },
+                QUEUE_WAIT,
+            )
+            .await;
+        queued.map_err(|_| {
+            "the audit log cannot be written, so nothing is answered; see the daemon's log"
+                .to_owned()
+        })
     }
 
     pub(crate) fn entry(
@@ -426,7 +549,10 @@ impl Gate {
             decision: record.decision.map(ToOwned::to_owned),
             policies: record.policies,
             outcome: outcome.to_owned(),
-            words: without_secrets(call.tool, &call.args, &record.words).chars().take(2_000).collect(),
+            words: without_secrets(call.tool, &call.args, &record.words)
+                .chars()
+                .take(2_000)
+                .collect(),
             services: record.about.services,
             revision,
             approval: record.approval,
@@ -442,10 +568,16 @@ impl Gate {
         mut writing: Writing,
     ) -> Result<(), StoreError> {
         crate::approval::expire(&state.records, &mut writing.records, self.clock.now());
-        let (next, past) = ledger.commit(&*self.store, state, entries, writing).await.map_err(|error| match error {
-            crate::ledger::CommitError::Store(error) => error,
-            crate::ledger::CommitError::Leaf(detail) => StoreError::Corrupt { what: "audit leaf", detail },
-        })?;
+        let (next, past) = ledger
+            .commit(&*self.store, state, entries, writing)
+            .await
+            .map_err(|error| match error {
+                crate::ledger::CommitError::Store(error) => error,
+                crate::ledger::CommitError::Leaf(detail) => StoreError::Corrupt {
+                    what: "audit leaf",
+                    detail,
+                },
+            })?;
         let intent = Arc::clone(&next.intent);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = next;
         if let Some(past) = past {
@@ -455,17 +587,31 @@ impl Gate {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// After a conflict: what the store holds is the truth.
     async fn reload(&self, ledger: &mut MutexGuard<'_, Ledger>) -> Result<State, String> {
-        let fail = |error: &dyn std::fmt::Display| format!("the state could not be read again: {error}");
+        let fail =
+            |error: &dyn std::fmt::Display| format!("the state could not be read again: {error}");
         let kept = self.store.load().await.map_err(|error| fail(&error))?;
         let signer = Signer::new(self.keys.signing.clone());
-        let opened = Ledger::open(&*self.store, signer, kept.checkpoint.as_deref(), kept.leaves, self.limits).await;
+        let opened = Ledger::open(
+            &*self.store,
+            signer,
+            kept.checkpoint.as_deref(),
+            kept.leaves,
+            self.limits,
+        )
+        .await;
         **ledger = opened.map_err(|error| fail(&error))?;
-        let state = State { intent: Arc::new(kept.intent), records: Arc::new(kept.records) };
+        let state = State {
+            intent: Arc::new(kept.intent),
+            records: Arc::new(kept.records),
+        };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
         Ok(state)
     }
@@ -473,9 +619,14 @@ impl Gate {
     /// Writes a batch of queued leaves; on failure they are given back.
     async fn write_batch(&self, batch: &mut Vec<Queued>) -> Result<(), StoreError> {
         let mut ledger = self.ledger.lock().await;
-        let entries: Vec<_> = batch.iter().filter_map(|queued| queued.entry.clone()).collect();
+        let entries: Vec<_> = batch
+            .iter()
+            .filter_map(|queued| queued.entry.clone())
+            .collect();
         if !entries.is_empty() {
-            let mut result = self.write_leaves(&mut ledger, self.state(), entries.clone()).await;
+            let mut result = self
+                .write_leaves(&mut ledger, self.state(), entries.clone())
+                .await;
             if matches!(result, Err(StoreError::Conflict { .. }))
                 && let Ok(state) = self.reload(&mut ledger).await
             {
@@ -489,16 +640,29 @@ impl Gate {
         Ok(())
     }
 
-    async fn write_leaves(&self, ledger: &mut Ledger, state: State, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
-        self.write(ledger, &state, entries, Writing::default()).await
+    async fn write_leaves(
+        &self,
+        ledger: &mut Ledger,
+        state: State,
+        entries: Vec<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.write(ledger, &state, entries, Writing::default())
+            .await
     }
 
     /// Waits until every leaf that was queued before is on disk.
     pub(crate) async fn flush(&self) -> Result<(), String> {
         let (written, wait) = oneshot::channel();
-        let marker = Queued { entry: None, written: Some(written) };
-        self.queue.send(marker).await.map_err(|_| "the audit log stopped".to_owned())?;
-        wait.await.unwrap_or_else(|_| Err("the audit log stopped".to_owned()))
+        let marker = Queued {
+            entry: None,
+            written: Some(written),
+        };
+        self.queue
+            .send(marker)
+            .await
+            .map_err(|_| "the audit log stopped".to_owned())?;
+        wait.await
+            .unwrap_or_else(|_| Err("the audit log stopped".to_owned()))
     }
 }
 
@@ -517,7 +681,11 @@ impl Record {
     ) -> Self {
         Self {
             decision: decided,
-            policies: decision.policies.iter().map(|reason| reason.id.clone()).collect(),
+            policies: decision
+                .policies
+                .iter()
+                .map(|reason| reason.id.clone())
+                .collect(),
             about: planned.about.clone(),
             words: words.to_owned(),
             approval: None,
@@ -525,7 +693,13 @@ impl Record {
     }
 
     fn plain(words: String) -> Self {
-        Self { decision: None, policies: Vec::new(), about: Default::default(), words, approval: None }
+        Self {
+            decision: None,
+            policies: Vec::new(),
+            about: Default::default(),
+            words,
+            approval: None,
+        }
     }
 }
 

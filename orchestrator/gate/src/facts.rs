@@ -12,14 +12,18 @@ use ostler_tools::{
 /// The actions that policies are loaded against: every tool.
 #[must_use]
 pub fn actions(catalogue: &[Tool]) -> Vec<Action> {
-    catalogue.iter().map(|tool| Action::new(tool.name, tool.class.group())).collect()
+    catalogue
+        .iter()
+        .map(|tool| Action::new(tool.name, tool.class.group()))
+        .collect()
 }
 
 pub(crate) fn who(principal: &Principal) -> Who {
     match principal {
-        Principal::User { name, roles } => {
-            Who::User { name: name.clone(), roles: roles.iter().map(|role| role.as_str().to_owned()).collect() }
-        }
+        Principal::User { name, roles } => Who::User {
+            name: name.clone(),
+            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+        },
         Principal::Agent { name } => Who::Agent(name.clone()),
         Principal::System => Who::System,
     }

@@ -72,7 +72,10 @@ impl Keys {
     pub fn open_or_create(dir: &Path) -> Result<Self, KeyError> {
         let signing = key(&dir.join("audit-signing.key"))?;
         let sealing = key(&dir.join("secret-sealing.key"))?;
-        Ok(Self { signing: SigningKey::from_bytes(&signing), sealing })
+        Ok(Self {
+            signing: SigningKey::from_bytes(&signing),
+            sealing,
+        })
     }
 
     /// New keys that are kept nowhere.
@@ -85,14 +88,23 @@ impl Keys {
     }
 
     /// Opens a sealed secret; only its own name fits.
-    pub(crate) fn open(&self, name: &SecretKey, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    pub(crate) fn open(
+        &self,
+        name: &SecretKey,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let bytes = BASE64.decode(&sealed.0).map_err(|_| "it is not base64")?;
         let (nonce, text) = bytes.split_at_checked(NONCE).ok_or("it is too short")?;
         let nonce = XNonce::try_from(nonce).map_err(|_| "it is too short")?;
         let bound = bound(name);
-        let payload = Payload { msg: text, aad: bound.as_bytes() };
+        let payload = Payload {
+            msg: text,
+            aad: bound.as_bytes(),
+        };
         let opened = self.cipher().decrypt(&nonce, payload);
-        opened.map(Zeroizing::new).map_err(|_| "it was sealed with another key or for another name, or was changed")
+        opened
+            .map(Zeroizing::new)
+            .map_err(|_| "it was sealed with another key or for another name, or was changed")
     }
 
     /// A fingerprint of a secret argument that tells equal from different and nothing else.
@@ -115,7 +127,13 @@ impl Sealer for Keys {
         let bound = bound(name);
         let sealed = self
             .cipher()
-            .encrypt(&XNonce::from(nonce), Payload { msg: value, aad: bound.as_bytes() })
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: value,
+                    aad: bound.as_bytes(),
+                },
+            )
             .map_err(|_| Refusal::new("the secret could not be encrypted"))?;
         Ok(Sealed(BASE64.encode([nonce.as_slice(), &sealed].concat())))
     }
@@ -127,37 +145,61 @@ fn bound(name: &SecretKey) -> String {
 
 fn key(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     match read(path) {
-        Err(KeyError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => make(path),
+        Err(KeyError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            make(path)
+        }
         other => other,
     }
 }
 
 fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-    let refuse = |source| KeyError::File { operation: "read", path: path.to_owned(), source };
+    let refuse = |source| KeyError::File {
+        operation: "read",
+        path: path.to_owned(),
+        source,
+    };
     let mut file = fs::File::open(path).map_err(refuse)?;
     let mode = file.metadata().map_err(refuse)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Open { path: path.to_owned(), mode });
+        return Err(KeyError::Open {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(64));
     file.read_to_end(&mut bytes).map_err(refuse)?;
     let found = bytes.len();
-    let exact: [u8; 32] =
-        bytes.as_slice().try_into().map_err(|_| KeyError::Length { path: path.to_owned(), found })?;
+    let exact: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyError::Length {
+        path: path.to_owned(),
+        found,
+    })?;
     Ok(Zeroizing::new(exact))
 }
 
 /// Written beside and renamed, so that a half-written key is never found.
 fn make(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-    let refuse = |source| KeyError::File { operation: "write", path: path.to_owned(), source };
+    let refuse = |source| KeyError::File {
+        operation: "write",
+        path: path.to_owned(),
+        source,
+    };
     let fresh: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
     let draft = path.with_extension("new");
     let _ = fs::remove_file(&draft);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(refuse)?;
-    file.write_all(fresh.as_slice()).and_then(|()| file.sync_all()).map_err(refuse)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(refuse)?;
+    file.write_all(fresh.as_slice())
+        .and_then(|()| file.sync_all())
+        .map_err(refuse)?;
     fs::rename(&draft, path).map_err(refuse)?;
     if let Some(dir) = path.parent() {
-        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(refuse)?;
+        fs::File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(refuse)?;
     }
     Ok(fresh)
 }
@@ -173,12 +215,21 @@ mod tests {
         let again = Keys::open_or_create(dir.path()).unwrap();
         assert_eq!(made.signing.to_bytes(), again.signing.to_bytes());
         let path = dir.path().join("secret-sealing.key");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(Keys::open_or_create(dir.path()), Err(KeyError::Open { .. })));
+        assert!(matches!(
+            Keys::open_or_create(dir.path()),
+            Err(KeyError::Open { .. })
+        ));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, b"short").unwrap();
-        assert!(matches!(Keys::open_or_create(dir.path()), Err(KeyError::Length { found: 5, .. })));
+        assert!(matches!(
+            Keys::open_or_create(dir.path()),
+            Err(KeyError::Length { found: 5, .. })
+        ));
     }
 
     #[test]
@@ -187,9 +238,22 @@ mod tests {
         let name = |text: &str| SecretKey::try_from(text.to_owned()).unwrap();
         let sealed = keys.seal(&name("shop/password"), b"hunter2").unwrap();
         assert!(!sealed.0.contains("hunter2"));
-        assert_eq!(keys.open(&name("shop/password"), &sealed).unwrap().as_slice(), b"hunter2");
+        assert_eq!(
+            keys.open(&name("shop/password"), &sealed)
+                .unwrap()
+                .as_slice(),
+            b"hunter2"
+        );
         assert!(keys.open(&name("shop/other"), &sealed).is_err());
-        assert!(Keys::ephemeral().open(&name("shop/password"), &sealed).is_err());
-        assert_ne!(sealed.0, keys.seal(&name("shop/password"), b"hunter2").unwrap().0, "nonces are fresh");
+        assert!(
+            Keys::ephemeral()
+                .open(&name("shop/password"), &sealed)
+                .is_err()
+        );
+        assert_ne!(
+            sealed.0,
+            keys.seal(&name("shop/password"), b"hunter2").unwrap().0,
+            "nonces are fresh"
+        );
     }
 }

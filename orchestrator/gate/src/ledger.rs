@@ -6,10 +6,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use ostler_core::{
     id::{IncidentId, ProposalId, Revision},
-    incident::{IncidentState},
+    incident::IncidentState,
     intent::Intent,
 };
-use ostler_tools::{answer::AuditEntry, record::{ApprovalState, Records}};
+use ostler_tools::{
+    answer::AuditEntry,
+    record::{ApprovalState, Records},
+};
 use serde_json::json;
 
 use crate::{
@@ -62,17 +65,32 @@ impl Ledger {
         limits: Limits,
     ) -> Result<Self, OpenError> {
         let mut tree = match checkpoint {
-            Some(note) => Checkpoint::open(note, &signer.public_key()).map_err(Tampered::log)?.tree,
+            Some(note) => {
+                Checkpoint::open(note, &signer.public_key())
+                    .map_err(Tampered::log)?
+                    .tree
+            }
             None => Frontier::default(),
         };
         if tree.size() > leaves {
-            let what = format!("there are {leaves} leaves where {} were signed", tree.size());
-            return Err(Tampered { leaf: Some(leaves), what }.into());
+            let what = format!(
+                "there are {leaves} leaves where {} were signed",
+                tree.size()
+            );
+            return Err(Tampered {
+                leaf: Some(leaves),
+                what,
+            }
+            .into());
         }
         while tree.size() < leaves {
             let page = store.leaves(tree.size(), PAGE).await?;
             if page.is_empty() {
-                return Err(Tampered { leaf: Some(tree.size()), what: "it is missing".to_owned() }.into());
+                return Err(Tampered {
+                    leaf: Some(tree.size()),
+                    what: "it is missing".to_owned(),
+                }
+                .into());
             }
             for leaf in page {
                 check(&leaf, tree.size())?;
@@ -80,7 +98,12 @@ impl Ledger {
             }
         }
         let checkpoint = signer.sign(&tree);
-        Ok(Self { tree, checkpoint, signer, limits })
+        Ok(Self {
+            tree,
+            checkpoint,
+            signer,
+            limits,
+        })
     }
 
     /// How many leaves there are.
@@ -121,7 +144,10 @@ impl Ledger {
         let checkpoint = self.signer.sign(&tree);
         let moved = writing.moved.map(|(_, mut past)| {
             past.leaf = tree.size().saturating_sub(1);
-            Moved { intent: Arc::clone(&next.intent), past }
+            Moved {
+                intent: Arc::clone(&next.intent),
+                past,
+            }
         });
         let commit = Commit {
             base: state.intent.revision,
@@ -149,7 +175,10 @@ impl Ledger {
             let records = Arc::make_mut(&mut next.records);
             merge(records, &writing.records);
             writing.removed.extend(outdated(records, &self.limits));
-            writing.removed.iter().for_each(|(kind, id)| remove(records, *kind, id));
+            writing
+                .removed
+                .iter()
+                .for_each(|(kind, id)| remove(records, *kind, id));
         }
         next
     }
@@ -175,10 +204,16 @@ impl From<OpenError> for crate::GateError {
 
 fn check(leaf: &StoredLeaf, index: u64) -> Result<(), Tampered> {
     if leaf.index != index {
-        return Err(Tampered { leaf: Some(index), what: "it is missing".to_owned() });
+        return Err(Tampered {
+            leaf: Some(index),
+            what: "it is missing".to_owned(),
+        });
     }
     if leaf_hash(&leaf.bytes) != leaf.hash {
-        return Err(Tampered { leaf: Some(index), what: "its bytes are not those that were recorded".to_owned() });
+        return Err(Tampered {
+            leaf: Some(index),
+            what: "its bytes are not those that were recorded".to_owned(),
+        });
     }
     Ok(())
 }
@@ -193,7 +228,12 @@ fn cap(entry: &mut AuditEntry, limit: usize) {
 }
 
 fn merge(records: &mut Records, changed: &Records) {
-    let Records { incidents, proposals, approvals, tokens } = changed.clone();
+    let Records {
+        incidents,
+        proposals,
+        approvals,
+        tokens,
+    } = changed.clone();
     records.incidents.extend(incidents);
     records.proposals.extend(proposals);
     records.approvals.extend(approvals);
@@ -213,30 +253,70 @@ fn remove(records: &mut Records, kind: RecordKind, id: &str) {
 fn outdated(records: &Records, limits: &Limits) -> Vec<(RecordKind, String)> {
     let mut gone = Vec::new();
     let ended = |incident: &ostler_core::incident::Incident| {
-        incident.closed_at.is_some() || matches!(incident.state, IncidentState::Resolved | IncidentState::Closed)
+        incident.closed_at.is_some()
+            || matches!(
+                incident.state,
+                IncidentState::Resolved | IncidentState::Closed
+            )
     };
-    let mut closed: Vec<_> = records.incidents.values().filter(|incident| ended(incident)).collect();
+    let mut closed: Vec<_> = records
+        .incidents
+        .values()
+        .filter(|incident| ended(incident))
+        .collect();
     let too_many = closed.len().saturating_sub(limits.closed_incidents);
     closed.sort_by_key(|incident| (incident.closed_at, incident.id.clone()));
-    let incidents: BTreeSet<&IncidentId> = closed.iter().take(too_many).map(|incident| &incident.id).collect();
+    let incidents: BTreeSet<&IncidentId> = closed
+        .iter()
+        .take(too_many)
+        .map(|incident| &incident.id)
+        .collect();
     let proposals: BTreeSet<&ProposalId> = records
         .proposals
         .values()
         .filter(|proposal| incidents.contains(&proposal.incident))
         .map(|proposal| &proposal.id)
         .collect();
-    gone.extend(incidents.iter().map(|id| (RecordKind::Incident, id.to_string())));
-    gone.extend(proposals.iter().map(|id| (RecordKind::Proposal, id.to_string())));
-    let over = |state| matches!(state, ApprovalState::Used | ApprovalState::Rejected | ApprovalState::Expired);
-    let mut old: Vec<_> = records.approvals.values().filter(|approval| over(approval.state)).collect();
+    gone.extend(
+        incidents
+            .iter()
+            .map(|id| (RecordKind::Incident, id.to_string())),
+    );
+    gone.extend(
+        proposals
+            .iter()
+            .map(|id| (RecordKind::Proposal, id.to_string())),
+    );
+    let over = |state| {
+        matches!(
+            state,
+            ApprovalState::Used | ApprovalState::Rejected | ApprovalState::Expired
+        )
+    };
+    let mut old: Vec<_> = records
+        .approvals
+        .values()
+        .filter(|approval| over(approval.state))
+        .collect();
     old.sort_by_key(|approval| (approval.requested_at, approval.id.clone()));
     let too_many = old.len().saturating_sub(limits.old_approvals);
     let of_gone = |approval: &&&ostler_tools::record::Approval| {
-        approval.proposal.as_ref().is_some_and(|proposal| proposals.contains(proposal))
+        approval
+            .proposal
+            .as_ref()
+            .is_some_and(|proposal| proposals.contains(proposal))
     };
-    let approvals: BTreeSet<_> =
-        old.iter().take(too_many).chain(old.iter().filter(of_gone)).map(|approval| &approval.id).collect();
-    gone.extend(approvals.into_iter().map(|id| (RecordKind::Approval, id.to_string())));
+    let approvals: BTreeSet<_> = old
+        .iter()
+        .take(too_many)
+        .chain(old.iter().filter(of_gone))
+        .map(|approval| &approval.id)
+        .collect();
+    gone.extend(
+        approvals
+            .into_iter()
+            .map(|id| (RecordKind::Approval, id.to_string())),
+    );
     gone
 }
 

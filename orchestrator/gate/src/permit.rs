@@ -38,7 +38,11 @@ pub(crate) fn authorise(
 ) -> Result<Permit, Box<Unpermitted>> {
     let decision = engine.decide(&planned.request);
     if decision.verdict == Verdict::Allow {
-        return Ok(Permit { planned, decision, uses: granted });
+        return Ok(Permit {
+            planned,
+            decision,
+            uses: granted,
+        });
     }
     let Some(granted) = granted.filter(|_| decision.verdict != Verdict::Deny) else {
         return Err(Box::new(Unpermitted { planned, decision }));
@@ -47,7 +51,11 @@ pub(crate) fn authorise(
     request.approvals.extend(granted.yes.iter().cloned());
     let with_yes = engine.decide(&request);
     match with_yes.verdict {
-        Verdict::Allow => Ok(Permit { planned, decision: with_yes, uses: Some(granted) }),
+        Verdict::Allow => Ok(Permit {
+            planned,
+            decision: with_yes,
+            uses: Some(granted),
+        }),
         _ => Err(Box::new(Unpermitted { planned, decision })),
     }
 }

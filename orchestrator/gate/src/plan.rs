@@ -95,20 +95,33 @@ impl Gate {
     /// What a call would do on this state; the refusal is in words.
     pub(crate) async fn plan(&self, call: &Call, state: &State) -> Result<Planned, String> {
         if let Some((key, wanted)) = &call.current {
-            let now = state.intent.services.get(key).map(|service| service.generation);
+            let now = state
+                .intent
+                .services
+                .get(key)
+                .map(|service| service.generation);
             if now != Some(*wanted) {
-                return Err(format!("generation {wanted} of `{key}` is no longer current"));
+                return Err(format!(
+                    "generation {wanted} of `{key}` is no longer current"
+                ));
             }
         }
         match self.decide(call, state)? {
-            Decided::Answer { answer, about } => Ok(self.planned(call, Deed::Answer(answer), about)),
-            Decided::Query { query: Query::Undo { revision }, .. } => {
+            Decided::Answer { answer, about } => {
+                Ok(self.planned(call, Deed::Answer(answer), about))
+            }
+            Decided::Query {
+                query: Query::Undo { revision },
+                ..
+            } => {
                 let (change, own) = self.inverse_of(call, Revision(revision)).await?;
                 self.plan_change(call, state, change, Some((Revision(revision), own)))
             }
             Decided::Query { query, about } => Ok(self.planned(call, Deed::Query(query), about)),
             Decided::Change(change) => self.plan_change(call, state, change, None),
-            Decided::Record { record, about } => Ok(self.planned(call, Deed::Record(record), about)),
+            Decided::Record { record, about } => {
+                Ok(self.planned(call, Deed::Record(record), about))
+            }
         }
     }
 
@@ -128,9 +141,20 @@ impl Gate {
     }
 
     fn planned(&self, call: &Call, deed: Deed, about: About) -> Planned {
-        let digest = call_digest(&self.keys, self.engine.version(), call.tool, &call.args, None);
+        let digest = call_digest(
+            &self.keys,
+            self.engine.version(),
+            call.tool,
+            &call.args,
+            None,
+        );
         let request = self.question(call, &about, Facts::default());
-        Planned { deed, about, request, digest }
+        Planned {
+            deed,
+            about,
+            request,
+            digest,
+        }
     }
 
     fn plan_change(
@@ -140,16 +164,46 @@ impl Gate {
         change: Change,
         undo: Option<(Revision, bool)>,
     ) -> Result<Planned, String> {
-        let applied = change::apply(&state.intent, &change, call.now).map_err(|refused| refused.to_string())?;
+        let applied = change::apply(&state.intent, &change, call.now)
+            .map_err(|refused| refused.to_string())?;
         let facts = facts(&state.intent, &change).map_err(|refused| refused.to_string())?;
         let services: Vec<_> = facts.services.iter().cloned().collect();
-        let bound = Bound { change: &change, intent: &state.intent, services: &services };
-        let digest = call_digest(&self.keys, self.engine.version(), call.tool, &call.args, Some(bound));
-        let namespace = (facts.namespaces.len() == 1).then(|| facts.namespaces.first().cloned()).flatten();
-        let about = About { services, namespace };
-        let request = self.question(call, &about, for_policy(&change, &facts, undo.is_some_and(|(_, own)| own)));
+        let bound = Bound {
+            change: &change,
+            intent: &state.intent,
+            services: &services,
+        };
+        let digest = call_digest(
+            &self.keys,
+            self.engine.version(),
+            call.tool,
+            &call.args,
+            Some(bound),
+        );
+        let namespace = (facts.namespaces.len() == 1)
+            .then(|| facts.namespaces.first().cloned())
+            .flatten();
+        let about = About {
+            services,
+            namespace,
+        };
+        let request = self.question(
+            call,
+            &about,
+            for_policy(&change, &facts, undo.is_some_and(|(_, own)| own)),
+        );
         let undoes = undo.map(|(revision, _)| revision);
-        Ok(Planned { deed: Deed::Change(Box::new(Move { change, applied, facts, undoes })), about, request, digest })
+        Ok(Planned {
+            deed: Deed::Change(Box::new(Move {
+                change,
+                applied,
+                facts,
+                undoes,
+            })),
+            about,
+            request,
+            digest,
+        })
     }
 
     fn question(&self, call: &Call, about: &About, facts: Facts) -> Request {
@@ -170,22 +224,37 @@ impl Gate {
         let past = self.store.change(revision).await.map_err(unread)?;
         let past = past.ok_or_else(|| format!("revision {revision} is no longer remembered"))?;
         let words = &past.summary;
-        let inverse = past.inverse.clone().ok_or_else(|| format!("revision {revision} ({words}) cannot be taken back"))?;
+        let inverse = past
+            .inverse
+            .clone()
+            .ok_or_else(|| format!("revision {revision} ({words}) cannot be taken back"))?;
         let mut later = std::collections::BTreeMap::new();
         let mut undone = std::collections::BTreeSet::new();
-        for service in past.services.iter().map(Some).chain(past.services.is_empty().then_some(None)) {
+        for service in past
+            .services
+            .iter()
+            .map(Some)
+            .chain(past.services.is_empty().then_some(None))
+        {
             for change in self.store.changes(service, 200).await.map_err(unread)? {
-                if change.revision > revision && !matches!(change.change, Change::SettleService { .. }) {
+                if change.revision > revision
+                    && !matches!(change.change, Change::SettleService { .. })
+                {
                     undone.extend(change.undoes.map(|undoes| (undoes, change.revision)));
                     later.insert(change.revision, change);
                 }
             }
         }
         if let Some((_, by)) = undone.iter().find(|(undoes, _)| *undoes == revision) {
-            return Err(format!("revision {revision} was taken back already, by revision {by}"));
+            return Err(format!(
+                "revision {revision} was taken back already, by revision {by}"
+            ));
         }
         let cancelled = |at: &Revision| undone.iter().any(|(undoes, by)| undoes == at || by == at);
-        if let Some((at, change)) = later.iter().find(|(at, change)| !cancelled(at) && past.services_meet(change)) {
+        if let Some((at, change)) = later
+            .iter()
+            .find(|(at, change)| !cancelled(at) && past.services_meet(change))
+        {
             return Err(format!(
                 "revision {revision} ({words}) cannot be taken back alone: revision {at} ({}) changed the same since; \
                  take that back first",
@@ -202,18 +271,24 @@ impl crate::ports::PastChange {
         if self.services.is_empty() {
             return other.services.is_empty() && same_target(&self.change, &other.change);
         }
-        self.services.iter().any(|service| other.services.contains(service))
+        self.services
+            .iter()
+            .any(|service| other.services.contains(service))
     }
 }
 
 /// Whether two changes without services speak of the same secret, node or agent.
 fn same_target(one: &Change, other: &Change) -> bool {
     let target = |change: &Change| match change {
-        Change::PutSecret { secret, .. } | Change::DeleteSecret { secret } => Some(format!("secret {secret}")),
-        Change::CordonNode { node } | Change::UncordonNode { node } | Change::DrainNode { node } => {
-            Some(format!("node {node}"))
+        Change::PutSecret { secret, .. } | Change::DeleteSecret { secret } => {
+            Some(format!("secret {secret}"))
         }
-        Change::PauseAgent { agent } | Change::ResumeAgent { agent } => Some(format!("agent {agent}")),
+        Change::CordonNode { node }
+        | Change::UncordonNode { node }
+        | Change::DrainNode { node } => Some(format!("node {node}")),
+        Change::PauseAgent { agent } | Change::ResumeAgent { agent } => {
+            Some(format!("agent {agent}"))
+        }
         _ => None,
     };
     match (target(one), target(other)) {

@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ostler_core::{change::Change, id::{Revision, ServiceKey}, intent::Intent, time::Time};
-use ostler_tools::{query::Query, record::Records, view::{SignalReader, WorldView}};
+use ostler_core::{
+    change::Change,
+    id::{Revision, ServiceKey},
+    intent::Intent,
+    time::Time,
+};
+use ostler_tools::{
+    query::Query,
+    record::Records,
+    view::{SignalReader, WorldView},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,7 +42,11 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When they cannot be read.
-    async fn changes(&self, service: Option<&ServiceKey>, limit: u32) -> Result<Vec<PastChange>, StoreError>;
+    async fn changes(
+        &self,
+        service: Option<&ServiceKey>,
+        limit: u32,
+    ) -> Result<Vec<PastChange>, StoreError>;
 
     /// One past change.
     ///
@@ -148,7 +161,9 @@ pub struct StoredLeaf {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another writer was there first.
-    #[error("the store holds revision {held} and {leaves} audit leaves, not what this commit is based on")]
+    #[error(
+        "the store holds revision {held} and {leaves} audit leaves, not what this commit is based on"
+    )]
     Conflict {
         /// The revision held.
         held: u64,

@@ -37,7 +37,12 @@ impl Asked {
     fn add(&mut self, roles: &[String], any: bool, because: impl Iterator<Item = String>) {
         let roles: Vec<Role> = roles.iter().map(|name| role(name)).collect();
         let first = self.needs.is_empty();
-        let both: Vec<Role> = self.needs.iter().filter(|role| roles.contains(role)).copied().collect();
+        let both: Vec<Role> = self
+            .needs
+            .iter()
+            .filter(|role| roles.contains(role))
+            .copied()
+            .collect();
         if first {
             (self.needs, self.any) = (roles, any);
         } else if self.any && any && !both.is_empty() {
@@ -79,29 +84,60 @@ impl Gate {
             incident: incident.id.clone(),
             by: call.caller.to_string(),
             at: call.now,
-            state: if waits { ProposalState::Waiting } else { ProposalState::Approved },
+            state: if waits {
+                ProposalState::Waiting
+            } else {
+                ProposalState::Approved
+            },
             body,
             approval: approval.clone(),
             done: 0,
             outcome: None,
         };
-        note(&mut incident, call, format!("proposes: {}", proposal.body.title));
+        note(
+            &mut incident,
+            call,
+            format!("proposes: {}", proposal.body.title),
+        );
         incident.state = IncidentState::Proposed;
         incident.cause = Some(proposal.body.cause.clone());
         incident.proposals.push(id.clone());
-        let touched = ProposalTouched { proposal: id.clone(), state: proposal.state, approval, words };
-        writing.records.incidents.insert(incident.id.clone(), incident);
+        let touched = ProposalTouched {
+            proposal: id.clone(),
+            state: proposal.state,
+            approval,
+            words,
+        };
+        writing
+            .records
+            .incidents
+            .insert(incident.id.clone(), incident);
         writing.records.proposals.insert(id, proposal);
         Ok(touched)
     }
 
-    async fn judge_all(&self, call: &Call, state: &State, proposed: &[ProposedCall]) -> Result<Asked, String> {
+    async fn judge_all(
+        &self,
+        call: &Call,
+        state: &State,
+        proposed: &[ProposedCall],
+    ) -> Result<Asked, String> {
         let mut fork = state.clone();
-        let mut asked = Asked { calls: Vec::new(), needs: Vec::new(), any: true, because: Vec::new() };
+        let mut asked = Asked {
+            calls: Vec::new(),
+            needs: Vec::new(),
+            any: true,
+            because: Vec::new(),
+        };
         for (number, proposed) in (1_u64..).zip(proposed) {
             let at = |words: String| format!("call {number} (`{}`): {words}", proposed.tool);
-            let tool = self.catalogue.iter().find(|tool| tool.name == proposed.tool && tool.class == Class::Change);
-            let tool = tool.ok_or_else(|| at("proposals may call tools that change the intent only".to_owned()))?;
+            let tool = self
+                .catalogue
+                .iter()
+                .find(|tool| tool.name == proposed.tool && tool.class == Class::Change);
+            let tool = tool.ok_or_else(|| {
+                at("proposals may call tools that change the intent only".to_owned())
+            })?;
             let part = Call {
                 id: call.id.clone(),
                 caller: call.caller.clone(),
@@ -117,11 +153,17 @@ impl Gate {
                 Verdict::Allow => {}
                 Verdict::Deny => return Err(at(self.engine.explain(&planned.request, &decision))),
                 Verdict::NeedsApproval { roles, any } => {
-                    asked.add(roles, *any, decision.policies.iter().map(|reason| reason.words.clone()));
+                    asked.add(
+                        roles,
+                        *any,
+                        decision.policies.iter().map(|reason| reason.words.clone()),
+                    );
                 }
             }
             asked.calls.push(approval_call(&part, &planned));
-            let Deed::Change(moved) = planned.deed else { return Err(at("it would change nothing".to_owned())) };
+            let Deed::Change(moved) = planned.deed else {
+                return Err(at("it would change nothing".to_owned()));
+            };
             fork.intent = Arc::new(moved.applied.intent);
         }
         Ok(asked)
@@ -129,33 +171,74 @@ impl Gate {
 }
 
 /// Moves a proposal with the answer to its request, and tells its incident.
-pub(crate) fn answered(call: &Call, state: &State, writing: &mut Writing, approval: &Approval, reason: &str) {
-    let proposal = approval.proposal.as_ref().and_then(|id| state.records.proposals.get(id));
-    let Some(mut proposal) = proposal.cloned() else { return };
+pub(crate) fn answered(
+    call: &Call,
+    state: &State,
+    writing: &mut Writing,
+    approval: &Approval,
+    reason: &str,
+) {
+    let proposal = approval
+        .proposal
+        .as_ref()
+        .and_then(|id| state.records.proposals.get(id));
+    let Some(mut proposal) = proposal.cloned() else {
+        return;
+    };
     let granted = approval.state == ApprovalState::Granted;
-    proposal.state = if granted { ProposalState::Approved } else { ProposalState::Rejected };
+    proposal.state = if granted {
+        ProposalState::Approved
+    } else {
+        ProposalState::Rejected
+    };
     if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
         let verb = if granted { "approved" } else { "rejected" };
-        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        note(&mut incident, call, format!("{verb} \u{201c}{}\u{201d}{because}", proposal.body.title));
+        let because = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {reason}")
+        };
+        note(
+            &mut incident,
+            call,
+            format!("{verb} \u{201c}{}\u{201d}{because}", proposal.body.title),
+        );
         if !granted && incident.state == IncidentState::Proposed {
             incident.state = IncidentState::NeedsPerson;
         }
-        writing.records.incidents.insert(incident.id.clone(), incident);
+        writing
+            .records
+            .incidents
+            .insert(incident.id.clone(), incident);
     }
-    writing.records.proposals.insert(proposal.id.clone(), proposal);
+    writing
+        .records
+        .proposals
+        .insert(proposal.id.clone(), proposal);
 }
 
 /// An incident by its id.
 pub(crate) fn find<'s>(state: &'s State, id: &IncidentId) -> Result<&'s Incident, String> {
-    state.records.incidents.get(id).ok_or_else(|| format!("there is no incident `{id}`"))
+    state
+        .records
+        .incidents
+        .get(id)
+        .ok_or_else(|| format!("there is no incident `{id}`"))
 }
 
 /// Adds to an incident's timeline; beyond the limit the oldest after the first goes.
 pub(crate) fn note(incident: &mut Incident, call: &Call, what: String) {
-    let clean = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    let clean = what
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(500)
+        .collect();
     if incident.timeline.len() >= TIMELINE_LIMIT {
         incident.timeline.remove(1);
     }
-    incident.timeline.push(Entry { at: call.now, by: call.caller.to_string(), what: clean });
+    incident.timeline.push(Entry {
+        at: call.now,
+        by: call.caller.to_string(),
+        what: clean,
+    });
 }

@@ -3,7 +3,8 @@
 use ostler_policies::Verdict;
 use ostler_tools::{
     answer::{
-        self, AuditEntries, AuditEntry, AuditExport, AuditVerification, Changes, Explanation, PastChangeInfo, PolicyWord,
+        self, AuditEntries, AuditEntry, AuditExport, AuditVerification, Changes, Explanation,
+        PastChangeInfo, PolicyWord,
     },
     query::Query,
 };
@@ -36,27 +37,59 @@ impl Gate {
     /// Performs a permitted query.
     pub(crate) async fn query(&self, call: &Call, query: &Query) -> Result<Value, String> {
         match query {
-            Query::Audit { after, principal, tool, limit } => {
+            Query::Audit {
+                after,
+                principal,
+                tool,
+                limit,
+            } => {
                 let wanted = |entry: &AuditEntry| {
-                    principal.as_ref().is_none_or(|principal| &entry.principal == principal)
+                    principal
+                        .as_ref()
+                        .is_none_or(|principal| &entry.principal == principal)
                         && tool.as_ref().is_none_or(|tool| &entry.tool == tool)
                 };
-                self.entries(after.map_or(0, |after| after.saturating_add(1)), *limit, wanted).await
+                self.entries(
+                    after.map_or(0, |after| after.saturating_add(1)),
+                    *limit,
+                    wanted,
+                )
+                .await
             }
             Query::AuditVerify => self.verify().await,
             Query::AuditExport { from, limit } => self.export(*from, *limit).await,
-            Query::ExplainPolicy { principal, tool, arguments } => {
+            Query::ExplainPolicy {
+                principal,
+                tool,
+                arguments,
+            } => {
                 let caller = principal.as_ref().unwrap_or(&call.caller);
-                self.explain(Call { caller: caller.clone(), ..call.clone() }, tool, arguments).await
+                self.explain(
+                    Call {
+                        caller: caller.clone(),
+                        ..call.clone()
+                    },
+                    tool,
+                    arguments,
+                )
+                .await
             }
             Query::Changes { service, limit } => {
-                let past = self.store.changes(service.as_ref(), *limit).await.map_err(|error| error.to_string())?;
-                value(&Changes { changes: past.into_iter().map(info).collect() })
+                let past = self
+                    .store
+                    .changes(service.as_ref(), *limit)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                value(&Changes {
+                    changes: past.into_iter().map(info).collect(),
+                })
             }
             Query::Undo { .. } => Err("an undo is a change".to_owned()),
-            Query::Logs { .. } | Query::Exec { .. } | Query::Images | Query::ImportImage { .. } | Query::CollectGarbage => {
-                self.world.query(query).await
-            }
+            Query::Logs { .. }
+            | Query::Exec { .. }
+            | Query::Images
+            | Query::ImportImage { .. }
+            | Query::CollectGarbage => self.world.query(query).await,
         }
     }
 
@@ -64,25 +97,42 @@ impl Gate {
         self.flush().await?;
         let ledger = self.ledger.lock().await;
         let (size, checkpoint) = (ledger.size(), ledger.checkpoint().to_owned());
-        Ok(Head { size, checkpoint, public_key: ledger.public_key() })
+        Ok(Head {
+            size,
+            checkpoint,
+            public_key: ledger.public_key(),
+        })
     }
 
     async fn leaves(&self, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, String> {
-        self.store.leaves(from, limit).await.map_err(|error| error.to_string())
+        self.store
+            .leaves(from, limit)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// The newest entries that fit, read backwards page by page.
-    async fn entries(&self, from: u64, limit: u32, wanted: impl Fn(&AuditEntry) -> bool) -> Result<Value, String> {
+    async fn entries(
+        &self,
+        from: u64,
+        limit: u32,
+        wanted: impl Fn(&AuditEntry) -> bool,
+    ) -> Result<Value, String> {
         let total = self.head().await?.size;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let floor = from.max(total.saturating_sub(SEARCH_LIMIT));
         let (mut end, mut found) = (total, Vec::new());
         while end > floor && found.len() < limit {
             let start = end.saturating_sub(PAGE.into()).max(floor);
-            let page = self.leaves(start, u32::try_from(end - start).unwrap_or(PAGE)).await?;
+            let page = self
+                .leaves(start, u32::try_from(end - start).unwrap_or(PAGE))
+                .await?;
             for leaf in page.iter().rev() {
                 let entry: AuditEntry = serde_json::from_slice(&leaf.bytes).map_err(|error| {
-                    format!("audit leaf {} cannot be read ({error}); run `verify_audit`", leaf.index)
+                    format!(
+                        "audit leaf {} cannot be read ({error}); run `verify_audit`",
+                        leaf.index
+                    )
                 })?;
                 if found.len() < limit && wanted(&entry) {
                     found.push(entry);
@@ -91,7 +141,10 @@ impl Gate {
             end = start;
         }
         found.reverse();
-        value(&AuditEntries { entries: found, total })
+        value(&AuditEntries {
+            entries: found,
+            total,
+        })
     }
 
     /// Recomputes the tree over what the store holds and compares it with the signed head.
@@ -114,7 +167,8 @@ impl Gate {
     }
 
     async fn check(&self, head: &Head) -> Result<Result<Report, Tampered>, String> {
-        let checkpoint = Checkpoint::open(&head.checkpoint, &head.public_key).map_err(ToOwned::to_owned)?;
+        let checkpoint =
+            Checkpoint::open(&head.checkpoint, &head.public_key).map_err(ToOwned::to_owned)?;
         let mut check = crate::audit::Check::default();
         let mut next = 0;
         while next < head.size {
@@ -125,7 +179,8 @@ impl Gate {
                 break;
             }
             next += page.len() as u64;
-            page.iter().for_each(|leaf| check.leaf(&leaf.bytes, &hex(&leaf.hash)));
+            page.iter()
+                .for_each(|leaf| check.leaf(&leaf.bytes, &hex(&leaf.hash)));
         }
         Ok(check.against(&checkpoint))
     }
@@ -134,12 +189,17 @@ impl Gate {
         let head = self.head().await?;
         let left = head.size.saturating_sub(from);
         let limit = u64::from(limit.clamp(1, EXPORT_LIMIT)).min(left);
-        let page = self.leaves(from, u32::try_from(limit).unwrap_or(EXPORT_LIMIT)).await?;
+        let page = self
+            .leaves(from, u32::try_from(limit).unwrap_or(EXPORT_LIMIT))
+            .await?;
         let next = from.saturating_add(page.len() as u64);
         value(&AuditExport {
             from,
             hashes: page.iter().map(|leaf| hex(&leaf.hash)).collect(),
-            leaves: page.into_iter().map(|leaf| String::from_utf8_lossy(&leaf.bytes).into_owned()).collect(),
+            leaves: page
+                .into_iter()
+                .map(|leaf| String::from_utf8_lossy(&leaf.bytes).into_owned())
+                .collect(),
             next: (next < head.size && limit > 0).then_some(next),
             total: head.size,
             checkpoint: head.checkpoint,
@@ -150,15 +210,17 @@ impl Gate {
     async fn explain(&self, call: Call, tool: &str, arguments: &str) -> Result<Value, String> {
         let tool = self.catalogue.iter().find(|known| known.name == tool);
         let tool = tool.ok_or_else(|| "there is no such tool".to_owned())?;
-        let args = serde_json::from_str(arguments).map_err(|error| format!("`arguments` is not JSON: {error}"))?;
+        let args = serde_json::from_str(arguments)
+            .map_err(|error| format!("`arguments` is not JSON: {error}"))?;
         let call = Call { tool, args, ..call };
         let planned = self.plan(&call, &self.state()).await?;
         let decision = self.engine.decide(&planned.request);
         let (verdict, needs) = match &decision.verdict {
             Verdict::Allow => (answer::Verdict::Allow, Vec::new()),
-            Verdict::NeedsApproval { roles, .. } => {
-                (answer::Verdict::NeedsApproval, roles.iter().map(|name| role(name)).collect())
-            }
+            Verdict::NeedsApproval { roles, .. } => (
+                answer::Verdict::NeedsApproval,
+                roles.iter().map(|name| role(name)).collect(),
+            ),
             Verdict::Deny => (answer::Verdict::Deny, Vec::new()),
         };
         value(&Explanation {
@@ -169,7 +231,10 @@ impl Gate {
             policies: decision
                 .policies
                 .into_iter()
-                .map(|reason| PolicyWord { id: reason.id, words: reason.words })
+                .map(|reason| PolicyWord {
+                    id: reason.id,
+                    words: reason.words,
+                })
                 .collect(),
             needs,
             facts: value(&planned.request.facts)?,

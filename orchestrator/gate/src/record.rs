@@ -34,14 +34,26 @@ impl Gate {
     ) -> Result<Recorded, String> {
         let mut approval = None;
         let value = match change {
-            RecordChange::SubmitProposal { proposal, incident, body } => {
-                let touched = self.submit(call, state, writing, (proposal, incident, *body)).await?;
+            RecordChange::SubmitProposal {
+                proposal,
+                incident,
+                body,
+            } => {
+                let touched = self
+                    .submit(call, state, writing, (proposal, incident, *body))
+                    .await?;
                 approval.clone_from(&touched.approval);
                 value(&touched)
             }
-            RecordChange::Decide { approval: id, yes, reason } => {
+            RecordChange::Decide {
+                approval: id,
+                yes,
+                reason,
+            } => {
                 approval = Some(id.clone());
-                value(&crate::approval::decide(call, state, writing, &id, yes, &reason)?)
+                value(&crate::approval::decide(
+                    call, state, writing, &id, yes, &reason,
+                )?)
             }
             other => simple(call, state, writing, other),
         }?;
@@ -49,7 +61,12 @@ impl Gate {
     }
 }
 
-fn simple(call: &Call, state: &State, writing: &mut Writing, change: RecordChange) -> Result<Value, String> {
+fn simple(
+    call: &Call,
+    state: &State,
+    writing: &mut Writing,
+    change: RecordChange,
+) -> Result<Value, String> {
     match change {
         RecordChange::OpenIncident { mut incident } => {
             incident.opened_by = call.caller.to_string();
@@ -57,34 +74,79 @@ fn simple(call: &Call, state: &State, writing: &mut Writing, change: RecordChang
             if state.records.incidents.contains_key(&incident.id) {
                 return Err(format!("there is an incident `{}` already", incident.id));
             }
-            let touched = IncidentTouched { incident: incident.id.clone(), state: incident.state };
-            writing.records.incidents.insert(incident.id.clone(), *incident);
+            let touched = IncidentTouched {
+                incident: incident.id.clone(),
+                state: incident.state,
+            };
+            writing
+                .records
+                .incidents
+                .insert(incident.id.clone(), *incident);
             value(&touched)
         }
-        RecordChange::NoteIncident { incident, note: what, cause, state: moved } => {
+        RecordChange::NoteIncident {
+            incident,
+            note: what,
+            cause,
+            state: moved,
+        } => {
             let mut incident = find(state, &incident)?.clone();
             note(&mut incident, call, what);
             incident.cause = cause.map(|cause| *cause).or(incident.cause);
             incident.state = moved.unwrap_or(incident.state);
-            let over = matches!(incident.state, IncidentState::Resolved | IncidentState::Closed);
+            let over = matches!(
+                incident.state,
+                IncidentState::Resolved | IncidentState::Closed
+            );
             incident.closed_at = over.then(|| incident.closed_at.unwrap_or(call.now));
-            let touched = IncidentTouched { incident: incident.id.clone(), state: incident.state };
-            writing.records.incidents.insert(incident.id.clone(), incident);
+            let touched = IncidentTouched {
+                incident: incident.id.clone(),
+                state: incident.state,
+            };
+            writing
+                .records
+                .incidents
+                .insert(incident.id.clone(), incident);
             value(&touched)
         }
-        RecordChange::AdvanceProposal { proposal, state: to, done, outcome } => {
-            advance(call, state, writing, (proposal, to, done, outcome))
-        }
-        RecordChange::CreateToken { name, roles, expires } => {
+        RecordChange::AdvanceProposal {
+            proposal,
+            state: to,
+            done,
+            outcome,
+        } => advance(call, state, writing, (proposal, to, done, outcome)),
+        RecordChange::CreateToken {
+            name,
+            roles,
+            expires,
+        } => {
             let (secret, hash) = crate::token::make(&name);
-            let token = Token { name: name.clone(), roles, hash, created_at: call.now, expires_at: expires };
+            let token = Token {
+                name: name.clone(),
+                roles,
+                hash,
+                created_at: call.now,
+                expires_at: expires,
+            };
             writing.records.tokens.insert(name.clone(), token);
-            value(&TokenMade { name, token: Some(secret.to_string()), expires_at: expires })
+            value(&TokenMade {
+                name,
+                token: Some(secret.to_string()),
+                expires_at: expires,
+            })
         }
         RecordChange::RevokeToken { name } => {
-            let token = state.records.tokens.get(&name).ok_or_else(|| format!("there is no token `{name}`"))?;
+            let token = state
+                .records
+                .tokens
+                .get(&name)
+                .ok_or_else(|| format!("there is no token `{name}`"))?;
             writing.removed.push((RecordKind::Token, name.clone()));
-            value(&TokenMade { name, token: None, expires_at: token.expires_at })
+            value(&TokenMade {
+                name,
+                token: None,
+                expires_at: token.expires_at,
+            })
         }
         RecordChange::SubmitProposal { .. } | RecordChange::Decide { .. } => {
             Err("this move is not simple".to_owned())
@@ -96,16 +158,30 @@ fn advance(
     call: &Call,
     state: &State,
     writing: &mut Writing,
-    (id, to, done, outcome): (ostler_core::id::ProposalId, ProposalState, u32, Option<String>),
+    (id, to, done, outcome): (
+        ostler_core::id::ProposalId,
+        ProposalState,
+        u32,
+        Option<String>,
+    ),
 ) -> Result<Value, String> {
-    let proposal = state.records.proposals.get(&id).ok_or_else(|| format!("there is no proposal `{id}`"))?;
+    let proposal = state
+        .records
+        .proposals
+        .get(&id)
+        .ok_or_else(|| format!("there is no proposal `{id}`"))?;
     let mut proposal = proposal.clone();
     if proposal.by != call.caller.to_string() && call.caller != Principal::System {
-        return Err(format!("proposal `{id}` is {}'s; only they move it on", proposal.by));
+        return Err(format!(
+            "proposal `{id}` is {}'s; only they move it on",
+            proposal.by
+        ));
     }
     // A yes comes from a person only, never from the author's own pen.
     if matches!(to, ProposalState::Approved | ProposalState::Rejected) && proposal.state != to {
-        return Err(format!("proposal `{id}` is approved or rejected by a person only"));
+        return Err(format!(
+            "proposal `{id}` is approved or rejected by a person only"
+        ));
     }
     if proposal.state == ProposalState::Waiting && to != ProposalState::Expired {
         return Err(format!("proposal `{id}` waits for a person"));
@@ -115,11 +191,19 @@ fn advance(
     if let Some(outcome) = outcome {
         if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
             note(&mut incident, call, outcome.clone());
-            writing.records.incidents.insert(incident.id.clone(), incident);
+            writing
+                .records
+                .incidents
+                .insert(incident.id.clone(), incident);
         }
         proposal.outcome = Some(outcome);
     }
     let approval = proposal.approval.clone();
     writing.records.proposals.insert(id.clone(), proposal);
-    value(&ProposalTouched { proposal: id, state: to, approval, words: String::new() })
+    value(&ProposalTouched {
+        proposal: id,
+        state: to,
+        approval,
+        words: String::new(),
+    })
 }

@@ -57,7 +57,10 @@ impl MemoryStore {
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         let held = locked(&self.held);
-        held.leaves.iter().map(|leaf| String::from_utf8_lossy(&leaf.bytes).into_owned()).collect()
+        held.leaves
+            .iter()
+            .map(|leaf| String::from_utf8_lossy(&leaf.bytes).into_owned())
+            .collect()
     }
 }
 
@@ -73,7 +76,10 @@ impl Store for MemoryStore {
             return Err(fail());
         }
         if held.kept.intent.revision != commit.base || held.kept.leaves != commit.leaf_index {
-            return Err(StoreError::Conflict { held: held.kept.intent.revision.0, leaves: held.kept.leaves });
+            return Err(StoreError::Conflict {
+                held: held.kept.intent.revision.0,
+                leaves: held.kept.leaves,
+            });
         }
         if let Some(moved) = &commit.moved {
             held.kept.intent = (*moved.intent).clone();
@@ -94,7 +100,11 @@ impl Store for MemoryStore {
         }
         for leaf in &commit.leaves {
             let index = held.kept.leaves;
-            held.leaves.push(StoredLeaf { index, bytes: leaf.bytes.clone(), hash: leaf.hash });
+            held.leaves.push(StoredLeaf {
+                index,
+                bytes: leaf.bytes.clone(),
+                hash: leaf.hash,
+            });
             held.kept.leaves += 1;
         }
         if let Some(checkpoint) = &commit.checkpoint {
@@ -106,17 +116,39 @@ impl Store for MemoryStore {
     async fn leaves(&self, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, StoreError> {
         let held = locked(&self.held);
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        Ok(held.leaves.iter().skip(from).take(limit as usize).cloned().collect())
+        Ok(held
+            .leaves
+            .iter()
+            .skip(from)
+            .take(limit as usize)
+            .cloned()
+            .collect())
     }
 
-    async fn changes(&self, service: Option<&ServiceKey>, limit: u32) -> Result<Vec<PastChange>, StoreError> {
+    async fn changes(
+        &self,
+        service: Option<&ServiceKey>,
+        limit: u32,
+    ) -> Result<Vec<PastChange>, StoreError> {
         let held = locked(&self.held);
-        let fits = |past: &&PastChange| service.is_none_or(|service| past.services.contains(service));
-        Ok(held.changes.iter().rev().filter(fits).take(limit as usize).cloned().collect())
+        let fits =
+            |past: &&PastChange| service.is_none_or(|service| past.services.contains(service));
+        Ok(held
+            .changes
+            .iter()
+            .rev()
+            .filter(fits)
+            .take(limit as usize)
+            .cloned()
+            .collect())
     }
 
     async fn change(&self, revision: Revision) -> Result<Option<PastChange>, StoreError> {
-        Ok(locked(&self.held).changes.iter().find(|past| past.revision == revision).cloned())
+        Ok(locked(&self.held)
+            .changes
+            .iter()
+            .find(|past| past.revision == revision)
+            .cloned())
     }
 }
 
@@ -170,7 +202,10 @@ pub struct SetClock {
 
 impl Default for SetClock {
     fn default() -> Self {
-        Self { now: AtomicU64::new(1_795_000_000_000), fresh: AtomicU64::new(1) }
+        Self {
+            now: AtomicU64::new(1_795_000_000_000),
+            fresh: AtomicU64::new(1),
+        }
     }
 }
 
@@ -187,6 +222,7 @@ impl Clock for SetClock {
     }
 
     fn fresh(&self) -> u64 {
-        self.fresh.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+        self.fresh
+            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
     }
 }

@@ -14,7 +14,10 @@ const BEARER_LIMIT: usize = 256;
 /// A new secret of 256 bits for a name, and its hash.
 pub(crate) fn make(name: &str) -> (Zeroizing<String>, String) {
     let random: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-    let secret = Zeroizing::new(format!("ostler_{name}_{}", URL_SAFE_NO_PAD.encode(random.as_slice())));
+    let secret = Zeroizing::new(format!(
+        "ostler_{name}_{}",
+        URL_SAFE_NO_PAD.encode(random.as_slice())
+    ));
     let hash = hash(&secret);
     (secret, hash)
 }
@@ -36,7 +39,10 @@ impl Gate {
         for token in records.tokens.values() {
             let same: bool = token.hash.as_bytes().ct_eq(hash.as_bytes()).into();
             if same && now < token.expires_at {
-                found = Some(Principal::User { name: token.name.clone(), roles: token.roles.clone() });
+                found = Some(Principal::User {
+                    name: token.name.clone(),
+                    roles: token.roles.clone(),
+                });
             }
         }
         found

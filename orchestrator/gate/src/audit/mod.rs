@@ -5,8 +5,8 @@ mod note;
 mod tree;
 mod verify;
 
-pub(crate) use note::{Checkpoint, Signer};
 pub use note::public_key;
+pub(crate) use note::{Checkpoint, Signer};
 pub(crate) use tree::{Frontier, leaf_hash};
 pub(crate) use verify::Check;
 pub use verify::{Report, Tampered, export_lines, verify};

@@ -17,7 +17,11 @@ const ED25519: u8 = 1;
 #[must_use]
 pub fn public_key(key: &VerifyingKey) -> String {
     let typed = typed(key);
-    format!("{ORIGIN}+{}+{}", crate::digest::hex(&key_id(&typed)), BASE64.encode(&typed))
+    format!(
+        "{ORIGIN}+{}+{}",
+        crate::digest::hex(&key_id(&typed)),
+        BASE64.encode(&typed)
+    )
 }
 
 fn typed(key: &VerifyingKey) -> Vec<u8> {
@@ -25,7 +29,11 @@ fn typed(key: &VerifyingKey) -> Vec<u8> {
 }
 
 fn key_id(typed: &[u8]) -> Vec<u8> {
-    let hash = Sha256::new().chain_update(ORIGIN).chain_update(b"\n").chain_update(typed).finalize();
+    let hash = Sha256::new()
+        .chain_update(ORIGIN)
+        .chain_update(b"\n")
+        .chain_update(typed)
+        .finalize();
     hash.iter().take(4).copied().collect()
 }
 
@@ -58,9 +66,17 @@ impl Signer {
 
     /// The signed head of a tree.
     pub(crate) fn sign(&self, tree: &Frontier) -> String {
-        let peaks: Vec<String> = tree.peaks().iter().map(|peak| BASE64.encode(peak)).collect();
-        let text =
-            format!("{ORIGIN}\n{}\n{}\npeaks {}\n", tree.size(), BASE64.encode(tree.root()), peaks.join(" "));
+        let peaks: Vec<String> = tree
+            .peaks()
+            .iter()
+            .map(|peak| BASE64.encode(peak))
+            .collect();
+        let text = format!(
+            "{ORIGIN}\n{}\n{}\npeaks {}\n",
+            tree.size(),
+            BASE64.encode(tree.root()),
+            peaks.join(" ")
+        );
         let signature = self.key.sign(text.as_bytes());
         let line = BASE64.encode([self.id.as_slice(), &signature.to_bytes()].concat());
         format!("{text}\n\u{2014} {ORIGIN} {line}\n")
@@ -79,10 +95,14 @@ impl Checkpoint {
     /// Reads a note and checks its signature.
     pub(crate) fn open(note: &str, public_key: &str) -> Result<Self, &'static str> {
         let key = parse_key(public_key).ok_or("the public key is not one of this log's")?;
-        let (text, signatures) = note.split_once("\n\n").ok_or("the checkpoint has no signature")?;
+        let (text, signatures) = note
+            .split_once("\n\n")
+            .ok_or("the checkpoint has no signature")?;
         let text = format!("{text}\n");
         let id = key_id(&typed(&key));
-        let signed = signatures.lines().any(|line| signature(line, &id).is_some_and(|s| key.verify(text.as_bytes(), &s).is_ok()));
+        let signed = signatures.lines().any(|line| {
+            signature(line, &id).is_some_and(|s| key.verify(text.as_bytes(), &s).is_ok())
+        });
         if !signed {
             return Err("the checkpoint's signature is not by this key");
         }
@@ -96,7 +116,12 @@ impl Checkpoint {
         }
         let size = lines.next()?.parse().ok()?;
         let root = hash(lines.next()?)?;
-        let peaks = lines.next()?.strip_prefix("peaks")?.split_whitespace().map(hash).collect::<Option<Vec<_>>>()?;
+        let peaks = lines
+            .next()?
+            .strip_prefix("peaks")?
+            .split_whitespace()
+            .map(hash)
+            .collect::<Option<Vec<_>>>()?;
         let tree = Frontier::from_parts(size, peaks)?;
         (tree.root() == root).then_some(Self { size, root, tree })
     }
@@ -125,13 +150,21 @@ mod tests {
         }
         let note = signer.sign(&tree);
         let opened = Checkpoint::open(&note, &signer.public_key()).unwrap();
-        assert_eq!((opened.size, opened.root, &opened.tree), (5, tree.root(), &tree));
+        assert_eq!(
+            (opened.size, opened.root, &opened.tree),
+            (5, tree.root(), &tree)
+        );
         let stranger = Signer::new(SigningKey::from_bytes(&[8; 32]));
         assert!(Checkpoint::open(&note, &stranger.public_key()).is_err());
-        assert!(Checkpoint::open(&note.replacen("\n5\n", "\n6\n", 1), &signer.public_key()).is_err());
+        assert!(
+            Checkpoint::open(&note.replacen("\n5\n", "\n6\n", 1), &signer.public_key()).is_err()
+        );
         assert!(Checkpoint::open("nonsense", &signer.public_key()).is_err());
         assert!(Checkpoint::open(&note, "nonsense").is_err());
         let empty = signer.sign(&Frontier::default());
-        assert_eq!(Checkpoint::open(&empty, &signer.public_key()).unwrap().size, 0);
+        assert_eq!(
+            Checkpoint::open(&empty, &signer.public_key()).unwrap().size,
+            0
+        );
     }
 }

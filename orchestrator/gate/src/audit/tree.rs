@@ -8,11 +8,20 @@ pub(crate) type Hash = [u8; 32];
 
 /// The hash of a leaf: SHA-256 over a zero byte and the leaf's bytes.
 pub(crate) fn leaf_hash(bytes: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(bytes).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(bytes)
+        .finalize()
+        .into()
 }
 
 fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 /// The roots of the full subtrees, largest first: one for each bit that is set in the size.
@@ -52,7 +61,9 @@ impl Frontier {
     /// The tree's root; of an empty tree the hash of nothing.
     pub(crate) fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
-        let Some(last) = peaks.next() else { return Sha256::digest([]).into() };
+        let Some(last) = peaks.next() else {
+            return Sha256::digest([]).into();
+        };
         peaks.fold(*last, |right, left| node_hash(left, &right))
     }
 }
@@ -69,7 +80,11 @@ mod tests {
             let leaf = format!("leaf {size}").into_bytes();
             frontier.push(leaf_hash(&leaf));
             reference.push(leaf);
-            assert_eq!(frontier.root().as_slice(), reference.root().as_bytes().as_slice(), "{size}");
+            assert_eq!(
+                frontier.root().as_slice(),
+                reference.root().as_bytes().as_slice(),
+                "{size}"
+            );
             let again = Frontier::from_parts(size, frontier.peaks().to_vec()).unwrap();
             assert_eq!(again.root(), frontier.root());
         }

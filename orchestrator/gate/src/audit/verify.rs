@@ -30,11 +30,17 @@ pub struct Tampered {
 
 impl Tampered {
     pub(crate) fn log(what: impl Into<String>) -> Self {
-        Self { leaf: None, what: what.into() }
+        Self {
+            leaf: None,
+            what: what.into(),
+        }
     }
 
     pub(crate) fn at(leaf: u64, what: impl Into<String>) -> Self {
-        Self { leaf: Some(leaf), what: what.into() }
+        Self {
+            leaf: Some(leaf),
+            what: what.into(),
+        }
     }
 }
 
@@ -42,8 +48,14 @@ impl Tampered {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Leaf { hash: String, leaf: String },
-    Head { checkpoint: String, public_key: String },
+    Leaf {
+        hash: String,
+        leaf: String,
+    },
+    Head {
+        checkpoint: String,
+        public_key: String,
+    },
 }
 
 /// A page of the log as lines of JSON. The last page ends with the signed checkpoint; pages written
@@ -51,14 +63,23 @@ enum Line {
 #[must_use]
 pub fn export_lines(page: &AuditExport) -> String {
     let leaves = page.leaves.iter().enumerate().map(|(index, leaf)| {
-        let hash = page.hashes.get(index).cloned().unwrap_or_else(|| hex(&leaf_hash(leaf.as_bytes())));
-        Line::Leaf { hash, leaf: leaf.clone() }
+        let hash = page
+            .hashes
+            .get(index)
+            .cloned()
+            .unwrap_or_else(|| hex(&leaf_hash(leaf.as_bytes())));
+        Line::Leaf {
+            hash,
+            leaf: leaf.clone(),
+        }
     });
     let head = page.next.is_none().then(|| Line::Head {
         checkpoint: page.checkpoint.clone(),
         public_key: page.public_key.clone(),
     });
-    let lines = leaves.chain(head).filter_map(|line| serde_json::to_string(&line).ok());
+    let lines = leaves
+        .chain(head)
+        .filter_map(|line| serde_json::to_string(&line).ok());
     lines.map(|line| line + "\n").collect()
 }
 
@@ -72,18 +93,27 @@ pub fn verify(export: &str, public_key: Option<&str>) -> Result<Report, Tampered
     let mut head = None;
     for (number, text) in export.lines().enumerate() {
         if head.is_some() {
-            return Err(Tampered::log(format!("line {}: text after the checkpoint", number + 1)));
+            return Err(Tampered::log(format!(
+                "line {}: text after the checkpoint",
+                number + 1
+            )));
         }
         match serde_json::from_str(text) {
             Ok(Line::Leaf { hash, leaf }) => check.leaf(leaf.as_bytes(), &hash),
-            Ok(Line::Head { checkpoint, public_key }) => head = Some((checkpoint, public_key)),
+            Ok(Line::Head {
+                checkpoint,
+                public_key,
+            }) => head = Some((checkpoint, public_key)),
             Err(error) => check.wrong(format!("line {} cannot be read: {error}", number + 1)),
         }
     }
     let Some((note, own_key)) = head else {
-        return Err(check.wrong.unwrap_or_else(|| Tampered::log("the export ends before its checkpoint")));
+        return Err(check
+            .wrong
+            .unwrap_or_else(|| Tampered::log("the export ends before its checkpoint")));
     };
-    let checkpoint = Checkpoint::open(&note, public_key.unwrap_or(&own_key)).map_err(Tampered::log)?;
+    let checkpoint =
+        Checkpoint::open(&note, public_key.unwrap_or(&own_key)).map_err(Tampered::log)?;
     check.against(&checkpoint)
 }
 
@@ -118,12 +148,20 @@ impl Check {
         let (held, signed) = (self.tree.size(), checkpoint.size);
         if held != signed {
             let first = held.min(signed);
-            return Err(Tampered::at(first, format!("there are {held} leaves where {signed} were signed")));
+            return Err(Tampered::at(
+                first,
+                format!("there are {held} leaves where {signed} were signed"),
+            ));
         }
         if self.tree.root() != checkpoint.root {
-            return Err(Tampered::log("the leaves and their hashes were rewritten: the root is not the signed one"));
+            return Err(Tampered::log(
+                "the leaves and their hashes were rewritten: the root is not the signed one",
+            ));
         }
-        Ok(Report { leaves: held, root: hex(&checkpoint.root) })
+        Ok(Report {
+            leaves: held,
+            root: hex(&checkpoint.root),
+        })
     }
 }
 
@@ -132,7 +170,9 @@ fn index_of(bytes: &[u8]) -> Option<u64> {
     struct Numbered {
         index: u64,
     }
-    serde_json::from_slice::<Numbered>(bytes).ok().map(|leaf| leaf.index)
+    serde_json::from_slice::<Numbered>(bytes)
+        .ok()
+        .map(|leaf| leaf.index)
 }
 
 #[cfg(test)]
@@ -143,9 +183,16 @@ mod tests {
     fn exported(count: u64) -> (String, String) {
         let signer = Signer::new(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
         let mut tree = Frontier::default();
-        let leaves: Vec<String> = (0..count).map(|index| format!(r#"{{"index":{index},"tool":"x"}}"#)).collect();
-        leaves.iter().for_each(|leaf| tree.push(leaf_hash(leaf.as_bytes())));
-        let hashes = leaves.iter().map(|leaf| hex(&leaf_hash(leaf.as_bytes()))).collect();
+        let leaves: Vec<String> = (0..count)
+            .map(|index| format!(r#"{{"index":{index},"tool":"x"}}"#))
+            .collect();
+        leaves
+            .iter()
+            .for_each(|leaf| tree.push(leaf_hash(leaf.as_bytes())));
+        let hashes = leaves
+            .iter()
+            .map(|leaf| hex(&leaf_hash(leaf.as_bytes())))
+            .collect();
         let page = AuditExport {
             from: 0,
             leaves,
@@ -185,16 +232,31 @@ mod tests {
         let (text, key) = exported(6);
         let lines: Vec<&str> = text.lines().collect();
         let wrong = |lines: &[&str]| verify(&lines.join("\n"), Some(&key)).unwrap_err();
-        let without = |gone: usize| lines.iter().enumerate().filter(|(i, _)| *i != gone).map(|(_, l)| *l).collect::<Vec<_>>();
+        let without = |gone: usize| {
+            lines
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != gone)
+                .map(|(_, l)| *l)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(wrong(&without(2)).leaf, Some(2), "dropped");
         assert_eq!(wrong(&without(5)).leaf, Some(5), "cut");
         assert_eq!(wrong(&without(6)).leaf, None, "no checkpoint");
         let mut moved = lines.clone();
         moved.swap(1, 3);
         assert_eq!(wrong(&moved).leaf, Some(1), "moved");
-        let flipped = text.replacen(r#"\"index\":4,\"tool\":\"x\""#, r#"\"index\":4,\"tool\":\"y\""#, 1);
+        let flipped = text.replacen(
+            r#"\"index\":4,\"tool\":\"x\""#,
+            r#"\"index\":4,\"tool\":\"y\""#,
+            1,
+        );
         assert_ne!(flipped, text);
-        assert_eq!(verify(&flipped, Some(&key)).unwrap_err().leaf, Some(4), "flipped");
+        assert_eq!(
+            verify(&flipped, Some(&key)).unwrap_err().leaf,
+            Some(4),
+            "flipped"
+        );
     }
 
     #[test]

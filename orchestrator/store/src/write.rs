@@ -1,0 +1,283 @@
+//! Writing: one transaction, only what differs.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use ostler_core::{id::NodeName, intent::Intent};
+use ostler_gate::ports::{Commit, Moved, RecordKind, StoreError};
+use serde::Serialize;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, query::Query, sqlite::SqliteArguments};
+
+use crate::{
+    CHANGES_KEPT,
+    error::{corrupt, failed, number},
+    read::heads,
+};
+
+/// How far back signed checkpoints are kept, in leaves.
+const CHECKPOINTS_KEPT: u64 = 10_000;
+
+/// All of it or none; durable when this returns.
+pub(crate) async fn commit(pool: &SqlitePool, commit: &Commit) -> Result<(), StoreError> {
+    let mut transaction = pool
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(|error| failed("write to", error))?;
+    let connection = &mut *transaction;
+    let (held, leaves) = heads(connection).await?;
+    if held != commit.base.0 || leaves != commit.leaf_index {
+        return Err(StoreError::Conflict { held, leaves });
+    }
+    if let Some(moved) = &commit.moved {
+        write_intent(connection, &commit.before, &moved.intent).await?;
+        write_past(connection, moved).await?;
+        set_head(connection, "revision", moved.intent.revision.0).await?;
+    }
+    write_records(connection, commit).await?;
+    write_leaves(connection, commit).await?;
+    transaction
+        .commit()
+        .await
+        .map_err(|error| failed("write to", error))
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    query: Query<'_, Sqlite, SqliteArguments>,
+) -> Result<(), StoreError> {
+    query
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|error| failed("write to", error))
+}
+
+async fn set_head(
+    connection: &mut SqliteConnection,
+    key: &'static str,
+    value: u64,
+) -> Result<(), StoreError> {
+    run(
+        connection,
+        sqlx::query("UPDATE meta SET value = ? WHERE key = ?")
+            .bind(number(value)?)
+            .bind(key),
+    )
+    .await
+}
+
+fn json<T: Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| corrupt(what, &error))
+}
+
+/// What is new or differs, and what is gone.
+fn differences<'m, K: Ord, V: PartialEq>(
+    before: &'m BTreeMap<K, V>,
+    after: &'m BTreeMap<K, V>,
+) -> (Vec<(&'m K, &'m V)>, Vec<&'m K>) {
+    let changed = after
+        .iter()
+        .filter(|(key, value)| before.get(key) != Some(value))
+        .collect();
+    let gone = before
+        .keys()
+        .filter(|key| !after.contains_key(key))
+        .collect();
+    (changed, gone)
+}
+
+async fn write_intent(
+    connection: &mut SqliteConnection,
+    before: &Intent,
+    after: &Intent,
+) -> Result<(), StoreError> {
+    let (changed, gone) = differences(&before.services, &after.services);
+    for (key, service) in changed {
+        let query = sqlx::query("INSERT OR REPLACE INTO services (service, generation, replicas, body) VALUES (?, ?, ?, ?)")
+            .bind(key.to_string())
+            .bind(number(service.generation.0)?)
+            .bind(service.replicas)
+            .bind(json("service", service)?);
+        run(connection, query).await?;
+    }
+    for key in gone {
+        run(
+            connection,
+            sqlx::query("DELETE FROM services WHERE service = ?").bind(key.to_string()),
+        )
+        .await?;
+    }
+    let (changed, gone) = differences(&before.secrets, &after.secrets);
+    for (key, sealed) in changed {
+        let query = sqlx::query("INSERT OR REPLACE INTO secrets (secret, sealed) VALUES (?, ?)");
+        run(
+            connection,
+            query.bind(key.to_string()).bind(sealed.0.clone()),
+        )
+        .await?;
+    }
+    for key in gone {
+        run(
+            connection,
+            sqlx::query("DELETE FROM secrets WHERE secret = ?").bind(key.to_string()),
+        )
+        .await?;
+    }
+    write_nodes(connection, before, after).await?;
+    for agent in after.paused_agents.difference(&before.paused_agents) {
+        let query = sqlx::query("INSERT OR REPLACE INTO paused_agents (agent) VALUES (?)");
+        run(connection, query.bind(agent.to_string())).await?;
+    }
+    for agent in before.paused_agents.difference(&after.paused_agents) {
+        run(
+            connection,
+            sqlx::query("DELETE FROM paused_agents WHERE agent = ?").bind(agent.to_string()),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_nodes(
+    connection: &mut SqliteConnection,
+    before: &Intent,
+    after: &Intent,
+) -> Result<(), StoreError> {
+    let stands = |intent: &Intent| -> BTreeMap<NodeName, (bool, bool)> {
+        let nodes = intent.cordoned.union(&intent.draining);
+        nodes
+            .map(|node| {
+                (
+                    node.clone(),
+                    (
+                        intent.cordoned.contains(node),
+                        intent.draining.contains(node),
+                    ),
+                )
+            })
+            .collect()
+    };
+    let (before, after) = (stands(before), stands(after));
+    let (changed, gone) = differences(&before, &after);
+    for (node, (cordoned, draining)) in changed {
+        let query =
+            sqlx::query("INSERT OR REPLACE INTO nodes (node, cordoned, draining) VALUES (?, ?, ?)");
+        run(
+            connection,
+            query.bind(node.to_string()).bind(*cordoned).bind(*draining),
+        )
+        .await?;
+    }
+    for node in gone {
+        run(
+            connection,
+            sqlx::query("DELETE FROM nodes WHERE node = ?").bind(node.to_string()),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_past(connection: &mut SqliteConnection, moved: &Moved) -> Result<(), StoreError> {
+    let past = &moved.past;
+    let revision = number(past.revision.0)?;
+    let query = sqlx::query("INSERT INTO changes (revision, at, leaf, body) VALUES (?, ?, ?, ?)")
+        .bind(revision)
+        .bind(number(past.at.0)?)
+        .bind(number(past.leaf)?)
+        .bind(json("past change", past)?);
+    run(connection, query).await?;
+    for service in &past.services {
+        let query =
+            sqlx::query("INSERT OR IGNORE INTO change_services (service, revision) VALUES (?, ?)");
+        run(connection, query.bind(service.to_string()).bind(revision)).await?;
+    }
+    let oldest = number(past.revision.0.saturating_sub(CHANGES_KEPT))?;
+    run(
+        connection,
+        sqlx::query("DELETE FROM changes WHERE revision <= ?").bind(oldest),
+    )
+    .await
+}
+
+async fn write_records(
+    connection: &mut SqliteConnection,
+    commit: &Commit,
+) -> Result<(), StoreError> {
+    let records = &commit.records;
+    put_all(connection, RecordKind::Incident, &records.incidents).await?;
+    put_all(connection, RecordKind::Proposal, &records.proposals).await?;
+    put_all(connection, RecordKind::Approval, &records.approvals).await?;
+    put_all(connection, RecordKind::Token, &records.tokens).await?;
+    for (kind, id) in &commit.removed {
+        let query = match kind {
+            RecordKind::Incident => "DELETE FROM incidents WHERE id = ?",
+            RecordKind::Proposal => "DELETE FROM proposals WHERE id = ?",
+            RecordKind::Approval => "DELETE FROM approvals WHERE id = ?",
+            RecordKind::Token => "DELETE FROM tokens WHERE id = ?",
+        };
+        run(connection, sqlx::query(query).bind(id.clone())).await?;
+    }
+    Ok(())
+}
+
+async fn put_all<K: Display, V: Serialize>(
+    connection: &mut SqliteConnection,
+    kind: RecordKind,
+    records: &BTreeMap<K, V>,
+) -> Result<(), StoreError> {
+    let (what, query) = match kind {
+        RecordKind::Incident => (
+            "incident",
+            "INSERT OR REPLACE INTO incidents (id, body) VALUES (?, ?)",
+        ),
+        RecordKind::Proposal => (
+            "proposal",
+            "INSERT OR REPLACE INTO proposals (id, body) VALUES (?, ?)",
+        ),
+        RecordKind::Approval => (
+            "approval",
+            "INSERT OR REPLACE INTO approvals (id, body) VALUES (?, ?)",
+        ),
+        RecordKind::Token => (
+            "token",
+            "INSERT OR REPLACE INTO tokens (id, body) VALUES (?, ?)",
+        ),
+    };
+    for (id, record) in records {
+        run(
+            connection,
+            sqlx::query(query)
+                .bind(id.to_string())
+                .bind(json(what, record)?),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_leaves(
+    connection: &mut SqliteConnection,
+    commit: &Commit,
+) -> Result<(), StoreError> {
+    let mut position = commit.leaf_index;
+    for leaf in &commit.leaves {
+        let query = sqlx::query("INSERT INTO audit_leaves (position, hash, body) VALUES (?, ?, ?)")
+            .bind(number(position)?)
+            .bind(leaf.hash.to_vec())
+            .bind(leaf.bytes.clone());
+        run(connection, query).await?;
+        position += 1;
+    }
+    set_head(connection, "leaves", position).await?;
+    if let Some(note) = &commit.checkpoint {
+        let query = sqlx::query("INSERT OR REPLACE INTO checkpoints (size, note) VALUES (?, ?)");
+        run(connection, query.bind(number(position)?).bind(note.clone())).await?;
+        let oldest = number(position.saturating_sub(CHECKPOINTS_KEPT))?;
+        run(
+            connection,
+            sqlx::query("DELETE FROM checkpoints WHERE size < ?").bind(oldest),
+        )
+        .await?;
+    }
+    Ok(())
+}
