@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod change;
+pub mod check;
 pub mod event;
 pub mod facts;
 pub mod graph;
@@ -18,6 +19,7 @@ pub mod proposal;
 pub mod reconcile;
 pub mod schedule;
 pub mod signal;
+pub mod sim;
 pub mod spec;
 pub mod step;
 pub mod time;

@@ -13,7 +13,17 @@ pub(super) fn restart(group: &mut Group) {
     }
     let away =
         group.count(|member| asked.contains_key(member.id) && !member.serves() && !member.lost);
-    let mut spare = group.limits.unavailable.max(1).saturating_sub(away);
+    let replacing = |fate| {
+        let replaced = [Reason::Replaced, Reason::Reverted, Reason::NodeLeaving];
+        replaced.map(Fate::Stop).contains(&fate)
+    };
+    let busy = group
+        .members
+        .iter()
+        .any(|member| member.ready && replacing(member.fate));
+    let spare = group.limits.unavailable.max(1).saturating_sub(away);
+    // What a rollout ends in this plan is away too; the restart's turn comes after it.
+    let mut spare = if busy { 0 } else { spare };
     for member in &mut group.members {
         let due = asked
             .get(member.id)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Limits, UNPROBED_HOLD,
+    Limits, PROVEN_AFTER,
     exit::{self, Verdict},
     is_lost, limits,
 };
@@ -215,8 +215,7 @@ fn look<'a>(
     let spec = service.spec_of(seen.generation).unwrap_or(&service.spec);
     let ready = seen.is_ready(&spec.probes);
     let verdict = exit::judge(seen, &spec.restart, now);
-    let held = held(seen.started_at.unwrap_or(seen.since), UNPROBED_HOLD, now);
-    let steady = ready && (spec.probes.readiness.is_some() || held);
+    let held = held(seen.started_at.unwrap_or(seen.since), PROVEN_AFTER, now);
     Member {
         id,
         seen,
@@ -225,7 +224,7 @@ fn look<'a>(
         leaving: false,
         lost: is_lost(seen, now),
         ready,
-        good: steady || verdict == Verdict::Finished,
+        good: (ready && held) || verdict == Verdict::Finished,
         verdict,
         failures: backoff::failures(seen, &spec.restart, now),
         surplus: false,

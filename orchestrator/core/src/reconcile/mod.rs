@@ -40,8 +40,9 @@ use group::{Fate, Group};
 
 /// An instance whose node has not answered for this long is replaced elsewhere.
 pub const UNKNOWN_PATIENCE: Span = Span::seconds(60);
-/// Without a readiness probe, a new instance counts as good after running for this long.
-pub const UNPROBED_HOLD: Span = Span::seconds(5);
+/// A replacement that is ready is relied on once it has been running for this long; before, nothing
+/// is ended on its account (Nomad: `min_healthy_time`).
+pub const PROVEN_AFTER: Span = Span::seconds(5);
 /// A rollout has finished when all was as wanted for this long.
 pub const SETTLE_HOLD: Span = Span::seconds(10);
 /// An instance that runs but is not ready for longer than this makes its service degraded or down.
@@ -88,7 +89,7 @@ fn decide<'a>(
     rollout::clear_dead(group);
     give_back(group, room);
     scale::too_few(group, room, observed, draft);
-    rollout::replace(group);
+    rollout::replace(group, draft);
     asked::restart(group);
     carry(group, draft);
     route::decide(group, observed, draft);

@@ -5,7 +5,7 @@
 //! crash-loops, the old one keeps serving.
 
 use super::{
-    SETTLE_HOLD, UNPROBED_HOLD, asked,
+    PROVEN_AFTER, SETTLE_HOLD, asked,
     draft::Draft,
     exit::Verdict,
     group::{Fate, Group, Member, held},
@@ -66,13 +66,14 @@ fn reason(group: &Group, member: &Member) -> Reason {
 }
 
 /// Ends outgoing instances as far as enough ready ones stay.
-pub(super) fn replace(group: &mut Group) {
+pub(super) fn replace(group: &mut Group, draft: &mut Draft) {
     let mut outgoing: Vec<usize> = (0..group.members.len())
         .filter(|index| group.members.get(*index).is_some_and(is_replaceable))
         .collect();
     if outgoing.is_empty() {
         return;
     }
+    wake_when_proven(group, draft);
     // What serves nobody goes first, then what its node cannot keep, then the oldest.
     outgoing.sort_by_cached_key(|index| {
         let member = group.members.get(*index)?;
@@ -94,6 +95,17 @@ pub(super) fn replace(group: &mut Group) {
                 member.part_with(reason);
             }
         }
+    }
+}
+
+/// Looks again when a ready instance has run long enough to be relied on.
+fn wake_when_proven(group: &Group, draft: &mut Draft) {
+    for member in group
+        .members
+        .iter()
+        .filter(|member| member.ready && !member.good)
+    {
+        draft.wake(member.running_since() + PROVEN_AFTER);
     }
 }
 
@@ -185,13 +197,7 @@ pub(super) fn conclude(group: &Group, draft: &mut Draft) {
         }
         return;
     }
-    for member in group
-        .members
-        .iter()
-        .filter(|member| member.ready && !member.good)
-    {
-        draft.wake(member.running_since() + UNPROBED_HOLD);
-    }
+    wake_when_proven(group, draft);
     let Some(deadline) = deadline(group) else {
         return;
     };
@@ -238,21 +244,22 @@ pub(super) fn deadline(group: &Group) -> Option<Time> {
         return None;
     }
     let update = &group.service.spec.update;
-    let newest = group
-        .members
-        .iter()
-        .filter(|member| member.incoming())
-        .map(|m| m.seen.created_at);
-    let progress = newest.chain([group.service.changed_at]).max()?;
+    let incoming = || group.members.iter().filter(|member| member.incoming());
+    let placed = incoming().map(|member| member.seen.created_at);
+    let ready = incoming()
+        .filter(|member| member.ready)
+        .map(Member::running_since);
+    let progress = placed
+        .chain(ready)
+        .chain([group.service.changed_at])
+        .max()?;
     let progress = if group.placed > 0 {
         group.now
     } else {
         progress
     };
-    let healthy = group
-        .members
-        .iter()
-        .filter(|member| member.incoming() && !member.good)
+    let healthy = incoming()
+        .filter(|member| !member.good)
         .filter_map(unready_since)
         .min()
         .map(|since| since + update.healthy_deadline);

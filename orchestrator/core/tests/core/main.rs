@@ -8,5 +8,6 @@
 mod change;
 mod common;
 mod graph;
+mod properties;
 mod reconcile;
 mod spec;

@@ -170,9 +170,8 @@ fn what_is_missing_is_placed_and_what_is_as_wanted_is_left_alone() {
     assert!(plan.report[&key("cart")].findings.is_empty());
 }
 
-/// Exits, restart settings, and what follows.
-#[test]
-fn an_ended_instance_is_restarted_by_policy_and_patience() {
+/// Restart policy, ends so far, and what follows.
+fn ends() -> Vec<(&'static str, Vec<Exit>, &'static str)> {
     let asked = Exit {
         asked: true,
         ..exit(0, 0)
@@ -191,69 +190,43 @@ fn an_ended_instance_is_restarted_by_policy_and_patience() {
         signal: Some(9),
         ..exit(0, 0)
     };
-    let cases: Vec<(&str, Vec<Exit>, &str)> = vec![
-        (
-            "always",
-            vec![exit(0, 1)],
-            "restart cart-a (attempt 2): it ended",
-        ),
-        (
-            "always",
-            vec![exit(0, 0)],
-            "restart cart-a (attempt 2): it ended",
-        ),
+    vec![
+        ("always", vec![exit(0, 1)], "2: it ended"),
+        ("always", vec![exit(0, 0)], "2: it ended"),
         ("always", vec![exit(9, 1), exit(0, 1)], "wait 1s"),
-        (
-            "always",
-            vec![exit(9, 1), exit(1, 1)],
-            "restart cart-a (attempt 3): it ended",
-        ),
+        ("always", vec![exit(9, 1), exit(1, 1)], "3: it ended"),
         (
             "always",
             vec![exit(9, 1), exit(8, 1), exit(0, 1)],
             "wait 2s",
         ),
-        (
-            "always",
-            vec![exit(9, 1), long.clone()],
-            "restart cart-a (attempt 3): it ended",
-        ),
-        (
-            "always",
-            vec![asked.clone()],
-            "restart cart-a (attempt 2): someone asked",
-        ),
+        ("always", vec![exit(9, 1), long.clone()], "3: it ended"),
+        ("always", vec![asked.clone()], "2: someone asked"),
         (
             "always",
             vec![not_live.clone()],
-            "restart cart-a (attempt 2): its liveness probe fails",
+            "2: its liveness probe fails",
         ),
         ("always", vec![exit(5, 1), not_live], "wait 1s"),
-        (
-            "onFailure",
-            vec![exit(0, 1)],
-            "restart cart-a (attempt 2): it ended",
-        ),
-        (
-            "onFailure",
-            vec![killed],
-            "restart cart-a (attempt 2): it ended",
-        ),
+        ("onFailure", vec![exit(0, 1)], "2: it ended"),
+        ("onFailure", vec![killed], "2: it ended"),
         ("onFailure", vec![exit(0, 0)], "finished"),
         ("never", vec![exit(0, 1)], "finished"),
-        (
-            "never",
-            vec![asked],
-            "restart cart-a (attempt 2): someone asked",
-        ),
-    ];
-    for (policy, exits, expected) in cases {
+        ("never", vec![asked], "2: someone asked"),
+    ]
+}
+
+#[test]
+fn an_ended_instance_is_restarted_by_policy_and_patience() {
+    for (policy, exits, expected) in ends() {
         let yaml = format!("image: a:1\nrestart: {{policy: {policy}}}");
         let fleet = one(&yaml)
             .ready("cart", "cart-a", 1)
             .edit("cart-a", ended(exits.clone()));
         let found = match fleet.steps().first() {
-            Some(step) => step.clone(),
+            Some(step) => step
+                .replace("restart cart-a (attempt ", "")
+                .replace(')', ""),
             None => fleet
                 .plan()
                 .wake_at
@@ -483,11 +456,11 @@ fn a_rollout_settles_once_all_is_as_wanted_for_a_while() {
         }]
     );
     let young = fleet.edit("cart-b", |seen| {
-        seen.started_at = Some(NOW - Span::seconds(4))
+        seen.started_at = Some(NOW - Span::seconds(6))
     });
     assert_eq!(
         (young.plan().requests.len(), young.plan().wake_at),
-        (0, Some(NOW + Span::seconds(6)))
+        (0, Some(NOW + Span::seconds(4)))
     );
     let settled = Fleet {
         intent: settle(&young.intent, "cart"),

@@ -1,0 +1,323 @@
+//! Invariants that every plan must keep, checked apart from the code that makes plans.
+//!
+//! A plan that breaks one is not carried out. The numbers are stable; people and tests cite them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    id::{InstanceId, NodeName, ServiceKey},
+    intent::{Intent, Service},
+    observed::{InstanceSeen, Observed, Phase},
+    plan::{Plan, Request},
+    reconcile::{
+        exit::{Verdict, judge},
+        limits,
+    },
+    schedule::takes_instances,
+    step::{Reason, Step},
+    time::Time,
+};
+
+/// The invariants, by number.
+pub const INVARIANTS: [(u8, &str); 12] = [
+    (
+        1,
+        "an instance is only placed for a wanted service, from its current generation",
+    ),
+    (
+        2,
+        "placing never leads to more instances than wanted plus surge (one more while draining)",
+    ),
+    (
+        3,
+        "replacing never leaves fewer ready instances than wanted minus unavailable",
+    ),
+    (4, "at most one thing is done to an instance"),
+    (
+        5,
+        "an instance is only placed on a node that is ready and takes new ones",
+    ),
+    (6, "placing never reserves more than a node has"),
+    (
+        7,
+        "only an ended or failed instance of a wanted service is restarted, as its next attempt",
+    ),
+    (8, "only an ended or failed instance is taken away"),
+    (
+        9,
+        "traffic only goes to ready instances of that service which the plan leaves alone",
+    ),
+    (10, "a new instance has an id that is not in use"),
+    (11, "only an instance that starts or runs is stopped"),
+    (12, "only the current generation is settled or left"),
+];
+
+/// An invariant that a plan breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("I{number}: {words}")]
+pub struct Violation {
+    /// Which invariant, see [`INVARIANTS`].
+    pub number: u8,
+    /// How it is broken.
+    pub words: String,
+}
+
+/// Checks a plan against what it was made from. Empty means that it may be carried out.
+#[must_use]
+pub fn check(intent: &Intent, observed: &Observed, plan: &Plan) -> Vec<Violation> {
+    let mut check = Check {
+        intent,
+        observed,
+        found: Vec::new(),
+    };
+    let parted = check.steps(plan);
+    check.counts(plan, &parted);
+    check.routes(plan, &parted);
+    check.capacity(plan, &parted);
+    check.requests(plan);
+    check.found
+}
+
+struct Check<'a> {
+    intent: &'a Intent,
+    observed: &'a Observed,
+    found: Vec<Violation>,
+}
+
+/// Instances that a plan stops or takes away, each with the reason.
+type Parted<'a> = BTreeMap<&'a InstanceId, Reason>;
+
+impl<'a> Check<'a> {
+    fn demand(&mut self, fine: bool, number: u8, words: impl FnOnce() -> String) {
+        if !fine {
+            self.found.push(Violation {
+                number,
+                words: words(),
+            });
+        }
+    }
+
+    /// Each step by itself (1, 4, 5, 7, 8, 10, 11).
+    fn steps(&mut self, plan: &'a Plan) -> Parted<'a> {
+        let mut touched = BTreeSet::new();
+        let mut parted = Parted::new();
+        for step in &plan.steps {
+            let Some(id) = step.instance() else { continue };
+            self.demand(touched.insert(id), 4, || format!("`{id}` is touched twice"));
+            let seen = self.observed.instances.get(id);
+            match step {
+                Step::Place { node, .. } => self.place(id, step, node),
+                Step::Restart { attempt, .. } => self.restart(id, seen, *attempt),
+                Step::Stop { reason, .. } => {
+                    let fine = seen
+                        .is_some_and(|seen| matches!(seen.phase, Phase::Starting | Phase::Running));
+                    self.demand(fine, 11, || format!("`{id}` is stopped but does not run"));
+                    parted.insert(id, *reason);
+                }
+                Step::Remove { reason, .. } => {
+                    let fine = seen.is_some_and(is_down);
+                    self.demand(fine, 8, || {
+                        format!("`{id}` is taken away but has not ended")
+                    });
+                    parted.insert(id, *reason);
+                }
+                Step::Route { .. } => {}
+            }
+        }
+        parted
+    }
+
+    fn place(&mut self, id: &InstanceId, step: &Step, node: &NodeName) {
+        let Step::Place {
+            service,
+            generation,
+            ..
+        } = step
+        else {
+            return;
+        };
+        let wanted = self.intent.services.get(service);
+        let fine =
+            wanted.is_some_and(|wanted| wanted.replicas > 0 && wanted.generation == *generation);
+        self.demand(fine, 1, || {
+            format!("`{id}` of `{service}` generation {generation} is not wanted")
+        });
+        let open = self.observed.nodes.get(node);
+        let fine = open.is_some_and(|seen| takes_instances(self.intent, node, seen));
+        self.demand(fine, 5, || {
+            format!("`{id}` is placed on `{node}`, which takes no instances")
+        });
+        let fine = !self.observed.instances.contains_key(id);
+        self.demand(fine, 10, || format!("`{id}` is in use already"));
+    }
+
+    fn restart(&mut self, id: &InstanceId, seen: Option<&InstanceSeen>, attempt: u32) {
+        let wanted = |seen: &InstanceSeen| {
+            self.intent
+                .services
+                .get(&seen.service)
+                .is_some_and(|service| service.replicas > 0)
+        };
+        let fine = seen.is_some_and(|seen| {
+            is_down(seen) && attempt == seen.attempt.saturating_add(1) && wanted(seen)
+        });
+        self.demand(fine, 7, || {
+            format!("`{id}` cannot be restarted as attempt {attempt}")
+        });
+    }
+
+    /// Services as a whole (2, 3).
+    fn counts(&mut self, plan: &Plan, parted: &Parted) {
+        let mut tallies: BTreeMap<&ServiceKey, Tally> = BTreeMap::new();
+        for step in &plan.steps {
+            if let Step::Place { service, .. } = step {
+                tallies.entry(service).or_default().placed += 1;
+            }
+        }
+        let removed =
+            |id: &InstanceId, seen: &InstanceSeen| parted.contains_key(id) && is_down(seen);
+        for (id, seen) in &self.observed.instances {
+            let Some(service) = self.intent.services.get(&seen.service) else {
+                continue;
+            };
+            let tally = tallies.entry(&seen.service).or_default();
+            let serves = serves(service, seen);
+            match parted.get(id) {
+                Some(Reason::Replaced | Reason::Reverted | Reason::NodeLeaving) if serves => {
+                    tally.replaced += 1;
+                }
+                None if serves => tally.serving += 1,
+                _ => {}
+            }
+            tally.holding += u32::from(seen.phase != Phase::Unknown && !removed(id, seen));
+            tally.draining |= self.intent.draining.contains(&seen.node);
+        }
+        for (key, tally) in tallies {
+            let Some(service) = self.intent.services.get(key) else {
+                continue;
+            };
+            let limits = limits(service);
+            let (most, after) = (limits.most(tally.draining), tally.holding + tally.placed);
+            let fine = tally.placed == 0 || after <= most;
+            self.demand(fine, 2, || {
+                format!("`{key}` would have {after} instances, {most} at most")
+            });
+            let least = limits.least_ready();
+            let fine = tally.replaced == 0 || tally.serving >= least;
+            let left = tally.serving;
+            self.demand(fine, 3, || {
+                format!("`{key}` would have {left} ready, {least} at least")
+            });
+        }
+    }
+
+    /// Traffic (9).
+    fn routes(&mut self, plan: &Plan, parted: &Parted) {
+        for step in &plan.steps {
+            let Step::Route { service, instances } = step else {
+                continue;
+            };
+            for id in instances {
+                let seen = self.observed.instances.get(id);
+                let wanted = self.intent.services.get(service);
+                let ready = seen.zip(wanted).is_some_and(|(seen, wanted)| {
+                    seen.service == *service && is_ready(wanted, seen)
+                });
+                let fine = ready && !parted.contains_key(id);
+                self.demand(fine, 9, || format!("`{service}` is routed to `{id}`"));
+            }
+        }
+    }
+
+    /// Nodes as a whole (6).
+    fn capacity(&mut self, plan: &Plan, parted: &Parted) {
+        let mut loads: BTreeMap<&NodeName, Load> = BTreeMap::new();
+        for step in &plan.steps {
+            let Step::Place { node, service, .. } = step else {
+                continue;
+            };
+            let Some(wanted) = self.intent.services.get(service) else {
+                continue;
+            };
+            let (cpu, memory) = wanted.spec.reserved();
+            loads.entry(node).or_default().add(cpu.0, memory.0);
+        }
+        for (id, seen) in &self.observed.instances {
+            let gone = parted.contains_key(id) && is_down(seen);
+            if let Some(load) = loads.get_mut(&seen.node).filter(|_| !gone) {
+                load.add(seen.cpu.0, seen.memory.0);
+            }
+        }
+        for (name, load) in loads {
+            let fine = self.observed.nodes.get(name).is_some_and(|node| {
+                load.cpu <= node.cpu.0
+                    && load.memory <= node.memory.0
+                    && load.instances <= node.max_instances
+            });
+            self.demand(fine, 6, || format!("`{name}` would hold more than it has"));
+        }
+    }
+
+    /// Requests (12).
+    fn requests(&mut self, plan: &Plan) {
+        for request in &plan.requests {
+            let (service, generation) = match request {
+                Request::Settle {
+                    service,
+                    generation,
+                } => (service, generation),
+                Request::Revert { service, from, .. } => (service, from),
+            };
+            let current = self
+                .intent
+                .services
+                .get(service)
+                .map(|service| service.generation);
+            let fine = current == Some(*generation);
+            self.demand(fine, 12, || {
+                format!("generation {generation} of `{service}` is not current")
+            });
+        }
+    }
+}
+
+/// What a plan does to one service.
+#[derive(Default)]
+struct Tally {
+    placed: u32,
+    holding: u32,
+    serving: u32,
+    replaced: u32,
+    draining: bool,
+}
+
+/// What a node would hold.
+#[derive(Default)]
+struct Load {
+    cpu: u64,
+    memory: u64,
+    instances: u32,
+}
+
+impl Load {
+    fn add(&mut self, cpu: u64, memory: u64) {
+        self.cpu = self.cpu.saturating_add(cpu);
+        self.memory = self.memory.saturating_add(memory);
+        self.instances = self.instances.saturating_add(1);
+    }
+}
+
+fn is_down(seen: &InstanceSeen) -> bool {
+    matches!(seen.phase, Phase::Ended | Phase::Failed { .. })
+}
+
+fn is_ready(service: &Service, seen: &InstanceSeen) -> bool {
+    let spec = service.spec_of(seen.generation).unwrap_or(&service.spec);
+    seen.is_ready(&spec.probes)
+}
+
+/// Ready, or done with its work. Whether work is done does not depend on the moment.
+fn serves(service: &Service, seen: &InstanceSeen) -> bool {
+    let spec = service.spec_of(seen.generation).unwrap_or(&service.spec);
+    is_ready(service, seen) || judge(seen, &spec.restart, Time(0)) == Verdict::Finished
+}

@@ -1,0 +1,449 @@
+//! A small world of machines and instances in virtual time: carries out steps as a real executor
+//! would, sometimes badly, and shows what can be seen of it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    dice::Dice,
+    life::{Due, Life},
+    temper::{Faults, Temper},
+};
+use crate::{
+    id::{Generation, InstanceId, NodeName, ServiceKey},
+    intent::Intent,
+    observed::{Health, InstanceSeen, NodeSeen, Observed, Phase},
+    spec::ServiceSpec,
+    step::{Reason, Step},
+    time::{Span, Time},
+    units::{Bytes, MilliCpu},
+};
+
+/// What went in and out: placed = removed + forgotten + existing, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Instances made by a placement.
+    pub placed: u64,
+    /// Instances taken away.
+    pub removed: u64,
+    /// Instances that never started and were forgotten when the daemon restarted.
+    pub forgotten: u64,
+}
+
+/// The simulated world.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub(super) now: Time,
+    pub(super) dice: Dice,
+    pub(super) faults: Faults,
+    nodes: BTreeMap<NodeName, NodeSeen>,
+    /// Silent nodes: since when, and until when.
+    silent: BTreeMap<NodeName, (Time, Time)>,
+    lives: BTreeMap<InstanceId, Life>,
+    routes: BTreeMap<ServiceKey, Vec<InstanceId>>,
+    usual: Temper,
+    tempers: BTreeMap<String, Temper>,
+    of_specs: Vec<(Arc<ServiceSpec>, Temper)>,
+    late: Vec<(Time, Step)>,
+    next_minute: Time,
+    accounts: Accounts,
+}
+
+impl World {
+    /// Three machines and nothing on them, with whatever goes wrong by `faults`.
+    #[must_use]
+    pub fn new(seed: u64, now: Time, faults: Faults) -> Self {
+        let machine = |number: u32| {
+            let name = NodeName::new(format!("node-{number}")).ok()?;
+            Some((name, machine(now)))
+        };
+        let nodes = (1..=3).filter_map(machine).collect();
+        Self::from_parts(seed, faults, nodes, now)
+    }
+
+    /// A copy of what was seen, in which nothing goes wrong by chance.
+    #[must_use]
+    pub fn fork(observed: &Observed, now: Time) -> Self {
+        let mut world = Self::from_parts(0, Faults::none(), observed.nodes.clone(), now);
+        world.routes.clone_from(&observed.routes);
+        for (id, seen) in &observed.instances {
+            let mut life = Life::new(seen.clone());
+            match seen.phase {
+                Phase::Starting => life.pending.push((now + Span::seconds(1), Due::Runs)),
+                Phase::Stopping => {
+                    life.pending
+                        .push((now + Span::seconds(1), Due::Ends { liveness: false }));
+                }
+                _ => {}
+            }
+            world.lives.insert(id.clone(), life);
+        }
+        world.accounts.placed = u64::try_from(world.lives.len()).unwrap_or(u64::MAX);
+        world
+    }
+
+    fn from_parts(
+        seed: u64,
+        faults: Faults,
+        nodes: BTreeMap<NodeName, NodeSeen>,
+        now: Time,
+    ) -> Self {
+        Self {
+            now,
+            dice: Dice::new(seed),
+            faults,
+            nodes,
+            silent: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            usual: Temper::default(),
+            tempers: BTreeMap::new(),
+            of_specs: Vec::new(),
+            late: Vec::new(),
+            next_minute: now,
+            accounts: Accounts::default(),
+        }
+    }
+
+    /// Says how every instance of an image behaves from its next start on.
+    pub fn set_temper(&mut self, image: &str, temper: Temper) {
+        self.tempers.insert(image.to_owned(), temper);
+    }
+
+    /// Says how instances made exactly by this spec behave; goes before the image's temper.
+    pub fn set_temper_of(&mut self, spec: Arc<ServiceSpec>, temper: Temper) {
+        self.of_specs.push((spec, temper));
+    }
+
+    /// Says how everything else behaves.
+    pub fn set_usual(&mut self, temper: Temper) {
+        self.usual = temper;
+    }
+
+    /// The world's time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// What went in and out so far.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts {
+        self.accounts
+    }
+
+    /// How many instances exist.
+    #[must_use]
+    pub fn existing(&self) -> u64 {
+        u64::try_from(self.lives.len()).unwrap_or(u64::MAX)
+    }
+
+    /// What can be seen: instances on silent nodes are unknown.
+    #[must_use]
+    pub fn observe(&self) -> Observed {
+        let mut nodes = self.nodes.clone();
+        for (name, node) in &mut nodes {
+            node.ready &= !self.silent.contains_key(name);
+        }
+        let show = |(id, life): (&InstanceId, &Life)| {
+            let mut seen = life.seen.clone();
+            if let Some((since, _)) = self.silent.get(&seen.node) {
+                (seen.phase, seen.since) = (Phase::Unknown, *since);
+            }
+            (id.clone(), seen)
+        };
+        Observed {
+            nodes,
+            instances: self.lives.iter().map(show).collect(),
+            routes: self.routes.clone(),
+        }
+    }
+
+    /// Whether nothing goes wrong by chance any more.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.now >= self.faults.until
+    }
+
+    /// When something happens next by itself.
+    #[must_use]
+    pub fn next_event(&self) -> Option<Time> {
+        let lives = self.lives.values().filter_map(Life::next);
+        let late = self.late.iter().map(|(at, _)| *at);
+        let back = self.silent.values().map(|(_, until)| *until);
+        let minute = (self.next_minute < self.faults.until).then_some(self.next_minute);
+        lives.chain(late).chain(back).chain(minute).min()
+    }
+
+    /// Lets time pass until `to`; everything due by then happens, in order.
+    pub fn advance(&mut self, intent: &Intent, to: Time) {
+        while let Some(at) = self.next_event().filter(|at| *at <= to) {
+            self.now = self.now.max(at);
+            self.surroundings();
+            self.carry_out_late(intent);
+            self.live(intent);
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// Nodes come back; once a minute nodes fall silent and the daemon restarts.
+    fn surroundings(&mut self) {
+        let now = self.now;
+        self.silent.retain(|_, (_, until)| *until > now);
+        if now < self.next_minute || now >= self.faults.until {
+            return;
+        }
+        self.next_minute = now + Span::minutes(1);
+        let names: Vec<NodeName> = self.nodes.keys().cloned().collect();
+        for name in names {
+            if self.dice.chance(self.faults.silences) {
+                let until = now + Span(self.dice.between(1_000, 150_000));
+                if self.dice.chance(300) {
+                    self.reboot(&name);
+                }
+                self.silent.insert(name, (now, until));
+            }
+        }
+        if self.dice.chance(self.faults.restarts) {
+            self.restart_daemon();
+        }
+    }
+
+    fn reboot(&mut self, node: &NodeName) {
+        let now = self.now;
+        let on_it = self
+            .lives
+            .values_mut()
+            .filter(|life| life.seen.node == *node);
+        for life in on_it.filter(|life| matches!(life.seen.phase, Phase::Running | Phase::Stopping))
+        {
+            life.end(now, Due::Removed);
+        }
+    }
+
+    /// What only the daemon's memory held is gone: failed starts, answers, traffic.
+    fn restart_daemon(&mut self) {
+        let before = self.lives.len();
+        let started = |life: &Life| {
+            matches!(
+                life.seen.phase,
+                Phase::Running | Phase::Stopping | Phase::Ended
+            )
+        };
+        self.lives.retain(|_, life| started(life));
+        self.accounts.forgotten += u64::try_from(before - self.lives.len()).unwrap_or(0);
+        self.late.clear();
+        self.routes.clear();
+        for life in self.lives.values_mut() {
+            let ready = matches!(
+                life.seen.health.readiness,
+                crate::observed::Answer::Yes { .. }
+            );
+            life.seen.health = Health::default();
+            if life.seen.phase == Phase::Running {
+                let at = self.now + Span(self.dice.between(10, 3_000));
+                life.pending.push((at, Due::Ready(ready)));
+            }
+        }
+    }
+
+    fn carry_out_late(&mut self, intent: &Intent) {
+        let now = self.now;
+        let (due, late) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.late = late;
+        let due: Vec<(Time, Step)> = due;
+        for (_, step) in due {
+            self.carry_out(intent, &step);
+        }
+    }
+
+    fn live(&mut self, intent: &Intent) {
+        let ids: Vec<InstanceId> = self.lives.keys().cloned().collect();
+        for id in ids {
+            let Some(mut life) = self.lives.remove(&id) else {
+                continue;
+            };
+            while let Some((_, due)) = life.take_due(self.now) {
+                self.happen(intent, &mut life, due);
+            }
+            self.lives.insert(id, life);
+        }
+    }
+
+    fn happen(&mut self, intent: &Intent, life: &mut Life, due: Due) {
+        let now = self.now;
+        match due {
+            Due::Runs => {
+                let temper = self.temper(intent, &life.seen.service, life.seen.generation);
+                life.run(now, &temper, &self.faults, &mut self.dice);
+            }
+            Due::StartFails(kind) => life.fail(now, kind),
+            Due::Exits(_) | Due::OutOfMemory | Due::Ends { .. } | Due::Removed => {
+                life.end(now, due)
+            }
+            Due::Ready(_) | Due::Live(_) => life.answer(now, due),
+        }
+    }
+
+    fn temper(&self, intent: &Intent, service: &ServiceKey, generation: Generation) -> Temper {
+        let Some(spec) = intent.spec_of(service, generation) else {
+            return self.usual.clone();
+        };
+        let alike = self
+            .of_specs
+            .iter()
+            .find(|(other, _)| other.makes_same(spec));
+        let temper = alike
+            .map(|(_, temper)| temper)
+            .or_else(|| self.tempers.get(&spec.image));
+        temper.unwrap_or(&self.usual).clone()
+    }
+
+    /// Hands steps to the executor, which may lose, repeat or delay them while faults last.
+    pub fn execute(&mut self, intent: &Intent, steps: &[Step]) {
+        for step in steps {
+            let trouble = self.now < self.faults.until;
+            if trouble && self.dice.chance(self.faults.drops) {
+                continue;
+            }
+            // A placement shows at once: that is the executor's promise.
+            let may_wait = !matches!(step, Step::Place { .. });
+            if trouble && may_wait && self.dice.chance(self.faults.delays) {
+                let at = self.now + Span(self.dice.between(1, 20_000));
+                self.late.push((at, step.clone()));
+                continue;
+            }
+            self.carry_out(intent, step);
+            if trouble && self.dice.chance(self.faults.repeats) {
+                self.carry_out(intent, step);
+            }
+        }
+    }
+
+    /// Carries out one step if it still makes sense; late and repeated work is harmless.
+    fn carry_out(&mut self, intent: &Intent, step: &Step) {
+        match step {
+            Step::Place {
+                instance,
+                service,
+                generation,
+                node,
+                ..
+            } => {
+                self.place(intent, instance, service, *generation, node);
+            }
+            Step::Restart {
+                instance, attempt, ..
+            } => self.begin(intent, instance, *attempt),
+            Step::Stop { instance, reason } => self.stop(instance, *reason),
+            Step::Remove { instance, .. } => self.remove(instance),
+            Step::Route { service, instances } => {
+                self.routes.insert(service.clone(), instances.clone());
+            }
+        }
+    }
+
+    fn reachable(&self, node: &NodeName) -> bool {
+        self.nodes.contains_key(node) && !self.silent.contains_key(node)
+    }
+
+    fn place(
+        &mut self,
+        intent: &Intent,
+        id: &InstanceId,
+        service: &ServiceKey,
+        generation: Generation,
+        node: &NodeName,
+    ) {
+        if self.lives.contains_key(id) || !self.reachable(node) {
+            return;
+        }
+        let reserved = intent
+            .spec_of(service, generation)
+            .map(|spec| spec.reserved());
+        let (cpu, memory) = reserved.unwrap_or_default();
+        let seen = new_instance(service, generation, node, (cpu, memory), self.now);
+        self.lives.insert(id.clone(), Life::new(seen));
+        self.accounts.placed += 1;
+        self.start(intent, id, 1);
+    }
+
+    fn begin(&mut self, intent: &Intent, id: &InstanceId, attempt: u32) {
+        let down = |life: &&Life| matches!(life.seen.phase, Phase::Ended | Phase::Failed { .. });
+        let Some(life) = self.lives.get(id).filter(down) else {
+            return;
+        };
+        if life.seen.attempt.saturating_add(1) == attempt && self.reachable(&life.seen.node) {
+            self.start(intent, id, attempt);
+        }
+    }
+
+    fn start(&mut self, intent: &Intent, id: &InstanceId, attempt: u32) {
+        let Some(mut life) = self.lives.remove(id) else {
+            return;
+        };
+        let temper = self.temper(intent, &life.seen.service, life.seen.generation);
+        life.begin(attempt, self.now, &temper, &self.faults, &mut self.dice);
+        self.lives.insert(id.clone(), life);
+    }
+
+    fn stop(&mut self, id: &InstanceId, reason: Reason) {
+        let Some(life) = self.lives.get(id) else {
+            return;
+        };
+        let runs = matches!(life.seen.phase, Phase::Running | Phase::Starting);
+        if !runs || !self.reachable(&life.seen.node) {
+            return;
+        }
+        if let Some(life) = self.lives.get_mut(id) {
+            life.stop(self.now, reason == Reason::NotLive, &mut self.dice);
+        }
+    }
+
+    fn remove(&mut self, id: &InstanceId) {
+        let down = |life: &Life| matches!(life.seen.phase, Phase::Ended | Phase::Failed { .. });
+        let Some(life) = self.lives.get(id) else {
+            return;
+        };
+        if down(life) && self.reachable(&life.seen.node) {
+            self.lives.remove(id);
+            self.accounts.removed += 1;
+        }
+    }
+}
+
+fn machine(now: Time) -> NodeSeen {
+    NodeSeen {
+        ready: true,
+        cpu: MilliCpu(8_000),
+        memory: Bytes::mib(16_384),
+        max_instances: 40,
+        seen_at: now,
+    }
+}
+
+fn new_instance(
+    service: &ServiceKey,
+    generation: Generation,
+    node: &NodeName,
+    (cpu, memory): (MilliCpu, Bytes),
+    now: Time,
+) -> InstanceSeen {
+    InstanceSeen {
+        service: service.clone(),
+        node: node.clone(),
+        generation,
+        cpu,
+        memory,
+        phase: Phase::Starting,
+        since: now,
+        attempt: 0,
+        started_at: None,
+        created_at: now,
+        exits: Vec::new(),
+        health: Health::default(),
+        address: None,
+        pid: None,
+    }
+}
