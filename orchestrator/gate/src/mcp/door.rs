@@ -1,18 +1,36 @@
 //! What the MCP face needs of the gate.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use ostler_tools::{contract::Tool, principal::Principal};
 use serde_json::Value;
 
-use crate::answer::Answer;
+use crate::{Gate, answer::Answer};
 
 /// The one door. Whatever comes in by any transport goes through these three.
 #[async_trait]
 pub trait Door: Send + Sync {
-    /// Makes a call: decided, judged, recorded, committed, answered.
-    async fn call(&self, caller: &Principal, tool: &str, args: Value) -> Answer;
+    /// Makes a call: decided, judged, recorded, committed, answered. A caller that goes away does not
+    /// interrupt it.
+    async fn call(self: Arc<Self>, caller: &Principal, tool: &str, args: Value) -> Answer;
     /// The tools that a caller may use at all, in the catalogue's order.
     fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool>;
     /// Whom a bearer token stands for; nobody when it is unknown, revoked or expired.
     async fn authenticate(&self, bearer: &str) -> Option<Principal>;
+}
+
+#[async_trait]
+impl Door for Gate {
+    async fn call(self: Arc<Self>, caller: &Principal, tool: &str, args: Value) -> Answer {
+        Gate::call(&self, caller, tool, args).await
+    }
+
+    fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool> {
+        Gate::tools_for(self, caller)
+    }
+
+    async fn authenticate(&self, bearer: &str) -> Option<Principal> {
+        Gate::authenticate(self, bearer).await
+    }
 }

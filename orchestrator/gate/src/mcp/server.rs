@@ -127,19 +127,8 @@ impl ServerHandler for McpServer {
         let (door, tool) = (Arc::clone(&self.door), request.name.into_owned());
         let args = Value::Object(request.arguments.unwrap_or_default());
         let known = catalogue::find(&tool).is_some();
-        let calls = Arc::clone(&self.calls);
-        // In a task of its own: a client that goes away does not leave a call half-made.
-        let call = tokio::spawn(async move {
-            let _turn = calls.acquire_owned().await;
-            door.call(&caller, &tool, args).await
-        });
-        let answer = call.await.map_err(|error| {
-            tracing::error!(%error, "a call ended without an answer");
-            ErrorData::internal_error(
-                "the call ended without an answer; look at the daemon's log",
-                None,
-            )
-        })?;
+        let _turn = self.calls.acquire().await;
+        let answer = door.call(&caller, &tool, args).await;
         match &answer.outcome {
             Outcome::Refused { words } if !known => {
                 Err(ErrorData::invalid_params(words.clone(), None))

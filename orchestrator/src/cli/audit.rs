@@ -1,0 +1,180 @@
+//! `ostler audit`: list, verify, export.
+
+use std::{fs, io::Write, path::{Path, PathBuf}};
+
+use clap::{Args, Subcommand};
+use comfy_table::{Cell, Color};
+use ostler_gate::audit::{export_lines, verify};
+use ostler_tools::answer::{AuditEntries, AuditEntry, AuditExport, AuditVerification};
+use serde_json::{Value, json};
+
+use super::{
+    client::Client,
+    error::CliError,
+    out::Out,
+    print::{cell, coloured, pairs, show, table},
+    words::moment,
+};
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Its newest entries
+    List(ListArgs),
+    /// Check the whole log
+    Verify(VerifyArgs),
+    /// Write the log for verification elsewhere
+    Export(ExportArgs),
+}
+
+/// Arguments of `audit list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only by this principal: `user:NAME`, `agent:NAME`, `system`
+    #[arg(long)]
+    by: Option<String>,
+    /// Only calls of this tool
+    #[arg(long)]
+    tool: Option<String>,
+    /// Only entries after this index
+    #[arg(long)]
+    after: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+/// Arguments of `audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Check an exported file, without a daemon
+    #[arg(long, value_name = "FILE")]
+    pub offline: Option<PathBuf>,
+    /// The public key to believe, kept from elsewhere; without it, the one in the file
+    #[arg(long, value_name = "KEY", requires = "offline")]
+    key: Option<String>,
+}
+
+/// Arguments of `audit export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Runs it.
+pub async fn run(command: AuditCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    match command {
+        AuditCommand::List(args) => list(args, client, out).await,
+        AuditCommand::Verify(args) => match &args.offline {
+            Some(_) => verify_offline(&args, out),
+            None => verify_online(client, out).await,
+        },
+        AuditCommand::Export(args) => export(args.file.as_deref(), client, out).await,
+    }
+}
+
+async fn list(args: ListArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    show(out, async |out| {
+        let call = json!({ "principal": args.by, "tool": args.tool, "after": args.after, "limit": args.limit });
+        let done = client.call::<AuditEntries>("list_audit", call).await?;
+        out.render(&done.raw, |out| {
+            let mut headers = vec!["INDEX", "WHEN (UTC)", "WHO", "TOOL", "OUTCOME", "WORDS"];
+            if out.wide() {
+                headers.extend(["CALL", "POLICIES", "ARGUMENTS"]);
+            }
+            table(out, "no entries", &headers, done.value.entries.iter().map(|entry| row(out, entry)).collect())
+        })
+    })
+    .await
+}
+
+fn row(out: &Out, entry: &AuditEntry) -> Vec<Cell> {
+    let tint = match entry.outcome.as_str() {
+        "done" => Color::Green,
+        "denied" | "failed" => Color::Red,
+        _ => Color::Yellow,
+    };
+    let mut row = vec![
+        cell(entry.index),
+        cell(moment(entry.at)),
+        cell(&entry.principal),
+        cell(&entry.tool),
+        coloured(&entry.outcome, tint),
+        cell(&entry.words),
+    ];
+    if out.wide() {
+        let call = entry.call.as_ref().map(ToString::to_string).unwrap_or_default();
+        row.extend([cell(call), cell(entry.policies.join(", ")), cell(&entry.arguments)]);
+    }
+    row
+}
+
+async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let done = client.call::<AuditVerification>("verify_audit", json!({})).await?;
+    let text = out.render(&done.raw, |_| {
+        let found = &done.value;
+        let verdict = if found.ok { "the log is as it was written" } else { "THE LOG WAS TAMPERED WITH" };
+        let mut lines = vec![
+            ("Verdict", verdict.to_owned()),
+            ("Entries", found.leaves.to_string()),
+            ("Root", found.root.clone()),
+            ("Public key", found.public_key.clone()),
+        ];
+        if let Some(leaf) = found.bad_leaf {
+            lines.push(("Wrong entry", leaf.to_string()));
+        }
+        pairs(&lines)
+    })?;
+    out.line(&text)?;
+    match (done.value.ok, done.value.problem) {
+        (true, _) => Ok(()),
+        (false, problem) => Err(CliError::Failed(problem.unwrap_or_else(|| "the log does not verify".to_owned()))),
+    }
+}
+
+/// Checks an exported file without a daemon.
+pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> {
+    let Some(file) = &args.offline else { return Ok(()) };
+    let text = fs::read_to_string(file).map_err(CliError::io(format!("read `{}`", file.display())))?;
+    let key = args.key.as_deref();
+    let report = verify(&text, key).map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
+    let raw = json!({ "ok": true, "leaves": report.leaves, "root": report.root, "key_given": key.is_some() });
+    let text = out.render(&raw, |_| {
+        let trust = if key.is_some() { "" } else { "; give --key to find out about a log that was written and signed anew" };
+        format!("the log is as it was written: {} entries, root {}{trust}", report.leaves, report.root)
+    })?;
+    out.line(&text)
+}
+
+async fn export(file: Option<&Path>, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let pages = pages(client).await?;
+    let text: String = pages.iter().map(export_lines).collect();
+    let Some(file) = file else { return out.raw(text.as_bytes()) };
+    let doing = || format!("write `{}`", file.display());
+    let mut opened = fs::File::create(file).map_err(CliError::io(doing()))?;
+    opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).map_err(CliError::io(doing()))?;
+    let last = pages.last();
+    let total = last.map_or(0, |page| page.total);
+    let key = last.map(|page| page.public_key.clone()).unwrap_or_default();
+    let raw = json!({ "file": file, "leaves": total, "public_key": key });
+    let text = out.render(&raw, |_| format!("{total} entries written to {}; public key {key}", file.display()))?;
+    out.line(&text)
+}
+
+/// Every page of the log as it was when the first one was asked for.
+async fn pages(client: &Client) -> Result<Vec<AuditExport>, CliError> {
+    let mut pages: Vec<AuditExport> = Vec::new();
+    let mut from = 0_u64;
+    loop {
+        let page = client.call::<AuditExport>("export_audit", json!({ "from": from, "limit": 1000 })).await?.value;
+        let next = page.next;
+        pages.push(page);
+        match next {
+            Some(next) if next > from => from = next,
+            Some(_) => return Err(CliError::Talk(Value::from("the export does not move on").to_string())),
+            None => return Ok(pages),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The command line: a client of the daemon like any other. One file a command.
+//!
+//! Results go to standard output, progress and problems to standard error. Exit codes: 0 done,
+//! 1 failed or refused, 2 wrong usage, 3 denied by policy, 4 held for approval, 5 no daemon.
+
+mod agents;
+mod apply;
+mod approvals;
+mod audit;
+mod client;
+mod delete;
+mod describe;
+mod error;
+mod events;
+mod exec;
+mod files;
+mod get;
+mod graph;
+mod image;
+mod incidents;
+mod logs;
+mod node;
+mod out;
+mod policy;
+mod print;
+mod progress;
+mod proposals;
+mod secret;
+mod service;
+mod signals;
+mod status;
+mod token;
+mod top;
+mod words;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use self::client::socket_path;
+use self::{client::Client, error::CliError, out::Out};
+
+/// Containers that look after themselves, under law.
+#[derive(Debug, Parser)]
+#[command(name = "ostler", version, about, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done · 1 failed or refused · 2 wrong usage · 3 denied by policy · \
+    4 held for approval · 5 no daemon. Start a daemon with `ostler up`.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The daemon's socket [default: /run/ostler/ostler.sock, or ostler.sock in the state directory]
+    #[arg(long, global = true, env = "OSTLER_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The daemon's directory
+    #[arg(long, global = true, env = "OSTLER_STATE_DIR", default_value = DEFAULT_STATE_DIR, value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// How results are written
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+    /// Keep showing, repainting when something changed
+    #[arg(long, short = 'w', global = true)]
+    pub watch: bool,
+}
+
+/// Where the daemon keeps its state unless told otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/ostler";
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For people with wide terminals.
+    Wide,
+    /// For programs: the tool's answer as it is.
+    Json,
+    /// For programs and people.
+    Yaml,
+}
+
+/// Everything that `ostler` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the daemon
+    Up(UpArgs),
+    /// Stop the daemon; containers keep running
+    Down,
+    /// Run one of the agents over standard input and output (the daemon starts these)
+    #[command(hide = true)]
+    Agent {
+        /// Its registered name
+        name: String,
+    },
+    /// A small shop, three faults, and what happens
+    Demo(DemoArgs),
+    /// Speak MCP over standard input and output, for desktop clients
+    Mcp,
+    /// The whole at a glance
+    Status,
+    /// Create or change services from manifest files, showing what differs first
+    Apply(apply::ApplyArgs),
+    /// List things, or one of them
+    Get(get::GetArgs),
+    /// Everything about one thing
+    Describe(describe::DescribeArgs),
+    /// What instances wrote
+    Logs(logs::LogsArgs),
+    /// Run a command in an instance
+    Exec(exec::ExecArgs),
+    /// Set how many instances a service has
+    Scale(service::ScaleArgs),
+    /// Restart a service's instances, or one instance
+    Restart(service::RestartArgs),
+    /// Set limits of CPU, memory and processes of a service
+    Limits(service::LimitsArgs),
+    /// Go back to an earlier generation of a service
+    Rollback(service::RollbackArgs),
+    /// Delete services
+    Delete(delete::DeleteArgs),
+    /// What happened
+    Events(events::EventsArgs),
+    /// Measured signals of a service, instance or node
+    Signals(signals::SignalsArgs),
+    /// What instances use now
+    Top(top::TopArgs),
+    /// Who needs whom
+    Graph(graph::GraphArgs),
+    /// Incidents, or one of them
+    Incidents(incidents::IncidentsArgs),
+    /// Agents' proposals, or one of them
+    Proposals(proposals::ProposalsArgs),
+    /// Requests for a person's yes
+    Approvals(approvals::ApprovalsArgs),
+    /// Say yes to an approval or a proposal
+    Approve(approvals::ApproveArgs),
+    /// Say no to an approval or a proposal
+    Reject(approvals::RejectArgs),
+    /// Past changes, newest first
+    Changes(service::ChangesArgs),
+    /// Take back a past change
+    Undo(service::UndoArgs),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// The agents
+    #[command(subcommand)]
+    Agents(agents::AgentsCommand),
+    /// What policy would decide
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Secrets
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
+    /// Tokens of the HTTP door
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Images in the daemon's store
+    #[command(subcommand)]
+    Image(image::ImageCommand),
+    /// Nodes
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Completions for a shell, on standard output
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `up`.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// Address of the HTTP door; `none` for no HTTP
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS", value_parser = listen)]
+    pub listen: Listen,
+    /// Return once the daemon is up, and leave it running
+    #[arg(long, short)]
+    pub detach: bool,
+    /// What runs containers; `process` has no isolation and is for development only
+    #[arg(long, value_enum, default_value_t = BackendArg::Youki)]
+    pub backend: BackendArg,
+    /// Subnet of the service network
+    #[arg(long, default_value = "10.88.0.0/16", value_name = "CIDR")]
+    pub subnet: String,
+    /// Bridge of the service network
+    #[arg(long, default_value = "ostler0", value_name = "NAME")]
+    pub bridge: String,
+    /// Start no agents
+    #[arg(long)]
+    pub no_agents: bool,
+}
+
+/// Where the HTTP door listens, if anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen(pub Option<SocketAddr>);
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "none" {
+        return Ok(Listen(None));
+    }
+    let address = text.parse().map_err(|_| "give an address and a port such as `127.0.0.1:7070`, or `none`")?;
+    Ok(Listen(Some(address)))
+}
+
+/// What runs containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackendArg {
+    /// Real containers.
+    Youki,
+    /// Plain processes without isolation.
+    Process,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Say yes to proposals without asking
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Leave everything running afterwards
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Runs a command that talks to a daemon; answers with the exit code.
+pub async fn run_client(cli: Cli) -> u8 {
+    let mut out = Out::new(&cli.global);
+    match dispatch(cli, &mut out).await {
+        Ok(()) => 0,
+        Err(error) => {
+            out.problem(&error);
+            error.exit_code()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
+    let global = cli.global;
+    let command = match cli.command {
+        Command::Completions { shell } => return completions(shell, out),
+        Command::Audit(audit::AuditCommand::Verify(args)) if args.offline.is_some() => {
+            return audit::verify_offline(&args, out);
+        }
+        Command::Mcp => return client::bridge(&global).await,
+        other => other,
+    };
+    let client = Client::connect(&global).await?;
+    let done = with_daemon(command, &client, out).await;
+    client.close().await;
+    done
+}
+
+async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    match command {
+        Command::Status => status::run(client, out).await,
+        Command::Apply(args) => apply::run(args, client, out).await,
+        Command::Get(args) => get::run(args, client, out).await,
+        Command::Describe(args) => describe::run(args, client, out).await,
+        Command::Logs(args) => logs::run(args, client, out).await,
+        Command::Exec(args) => exec::run(args, client, out).await,
+        Command::Scale(args) => service::scale(args, client, out).await,
+        Command::Restart(args) => service::restart(args, client, out).await,
+        Command::Limits(args) => service::limits(args, client, out).await,
+        Command::Rollback(args) => service::rollback(args, client, out).await,
+        Command::Delete(args) => delete::run(args, client, out).await,
+        Command::Events(args) => events::run(args, client, out).await,
+        Command::Signals(args) => signals::run(args, client, out).await,
+        Command::Top(args) => top::run(args, client, out).await,
+        Command::Graph(args) => graph::run(args, client, out).await,
+        Command::Incidents(args) => incidents::run(args, client, out).await,
+        Command::Proposals(args) => proposals::run(args, client, out).await,
+        Command::Approvals(args) => approvals::list(args, client, out).await,
+        Command::Approve(args) => approvals::approve(args, client, out).await,
+        Command::Reject(args) => approvals::reject(args, client, out).await,
+        Command::Changes(args) => service::changes(args, client, out).await,
+        Command::Undo(args) => service::undo(args, client, out).await,
+        Command::Audit(command) => audit::run(command, client, out).await,
+        Command::Agents(command) => agents::run(command, client, out).await,
+        Command::Policy(command) => policy::run(command, client, out).await,
+        Command::Secret(command) => secret::run(command, client, out).await,
+        Command::Token(command) => token::run(command, client, out).await,
+        Command::Image(command) => image::run(command, client, out).await,
+        Command::Node(command) => node::run(command, client, out).await,
+        Command::Up(_)
+        | Command::Down
+        | Command::Agent { .. }
+        | Command::Demo(_)
+        | Command::Mcp
+        | Command::Completions { .. } => Err(CliError::Usage("this command does not talk to a daemon".to_owned())),
+    }
+}
+
+fn completions(shell: clap_complete::Shell, out: &mut Out) -> Result<(), CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ostler", &mut text);
+    out.raw(&text)
+}
