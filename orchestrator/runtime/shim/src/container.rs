@@ -28,9 +28,11 @@ use nix::{sys::signal, unistd};
 
 use crate::{
     seccomp::Filters,
-    wire::{Failure, FailureKind, ShimOrder, names},
+    wire::{Failure, FailureKind, ShimOrder},
 };
 
+/// Directory of the library's own state inside an instance's.
+pub const STATE: &str = "state";
 /// Marks, in the library's error texts, that the command is at fault.
 const NO_COMMAND: &str = "no such command";
 
@@ -93,7 +95,7 @@ fn builder(
 ) -> Result<ContainerBuilder, Failure> {
     let builder = ContainerBuilder::new(order.id.clone(), SyscallType::default());
     let builder = builder
-        .with_root_path(dir.join(names::STATE))
+        .with_root_path(dir.join(STATE))
         .map_err(|error| failure(&error))?;
     let builder = builder
         .with_stdin(stdio.stdin)

@@ -21,7 +21,7 @@ use crate::{
     cgroup::{self, Side},
     container::{self, Stdio, io_failure},
     rootfs,
-    wire::{Failure, ShimOrder, names},
+    wire::{Failure, ShimOrder},
 };
 
 /// A launcher at work.
@@ -99,7 +99,7 @@ fn launch(dir: &Path, order: &ShimOrder, stdout: File, stderr: File) -> Launched
 
 /// What an earlier attempt left would be taken for a living container.
 fn fresh_state(dir: &Path) -> io::Result<()> {
-    let state = dir.join(names::STATE);
+    let state = dir.join(container::STATE);
     match fs::remove_dir_all(&state) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -20,8 +20,6 @@ pub mod names {
     pub const EXITS: &str = "exits";
     /// Output, in files named by the offset of their first byte.
     pub const LOG: &str = "log";
-    /// libcontainer's own state.
-    pub const STATE: &str = "state";
     /// Where the root file system is mounted, inside the launcher's mount namespace only.
     pub const ROOTFS: &str = "rootfs";
     /// The writable layer.

@@ -1,0 +1,255 @@
+//! One instance as the daemon knows it: what is on disk about it, and what it does now.
+
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ostler_core::{
+    id::{Generation, InstanceId, ServiceKey},
+    observed::{EXITS_LIMIT, Exit, Phase},
+    spec::{Resources, Volume},
+    time::{Span, Time},
+    units::{Bytes, MilliCpu},
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::{
+    shim::write_whole,
+    wire::{ExitRecord, Running, names},
+};
+use crate::backend::Seen;
+
+/// File of the record inside an instance's directory.
+const RECORD: &str = "instance.json";
+
+/// What does not change while an instance exists.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Which.
+    pub(super) instance: InstanceId,
+    /// Whose.
+    pub(super) service: ServiceKey,
+    /// From which generation.
+    pub(super) generation: Generation,
+    /// When it was first placed.
+    pub(super) created_at: Time,
+    /// CPU it reserves.
+    pub(super) cpu: MilliCpu,
+    /// Memory it reserves.
+    pub(super) memory: Bytes,
+    /// Limits and requests.
+    pub(super) resources: Resources,
+    /// Its image's digest.
+    pub(super) image: String,
+    /// The image's layers, top-most last.
+    pub(super) layers: Vec<PathBuf>,
+    /// Its address.
+    pub(super) address: Option<Ipv4Addr>,
+    /// User and group of its processes.
+    pub(super) user: (u32, u32),
+    /// Where its processes start.
+    pub(super) cwd: String,
+    /// Its volumes.
+    pub(super) volumes: Vec<Volume>,
+}
+
+impl Record {
+    /// Reads it back.
+    pub(super) fn read(dir: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(dir.join(RECORD))?)?)
+    }
+
+    /// Writes it whole.
+    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+        write_whole(&dir.join(RECORD), &serde_json::to_vec(self)?)
+    }
+}
+
+/// An instance and what it does.
+pub(super) struct Instance {
+    /// Its directory.
+    pub(super) dir: PathBuf,
+    /// What does not change.
+    pub(super) record: Record,
+    /// Held by whoever starts, stops or removes it.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    /// Whether an attempt runs; for those who wait for its end.
+    alive: watch::Sender<bool>,
+}
+
+/// What it does now.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    /// The last attempt that ran.
+    pub(super) attempt: u32,
+    /// Running, Stopping or Ended.
+    pub(super) phase: Phase,
+    /// The processes, while it runs.
+    pub(super) running: Option<Running>,
+    /// When the last attempt began to run.
+    pub(super) started_at: Option<Time>,
+    /// Ends, oldest first.
+    pub(super) exits: Vec<Exit>,
+}
+
+impl Instance {
+    /// One that does not run.
+    pub(super) fn new(dir: PathBuf, record: Record) -> Self {
+        let exits = read_exits(&dir);
+        let last = exits.last();
+        let state = State {
+            attempt: last.map_or(0, |exit| exit.attempt),
+            phase: Phase::Ended,
+            running: None,
+            started_at: last.map(|exit| exit.at - exit.ran),
+            exits,
+        };
+        Self {
+            dir,
+            record,
+            turn: tokio::sync::Mutex::default(),
+            state: Mutex::new(state),
+            alive: watch::Sender::new(false),
+        }
+    }
+
+    /// A look at what it does.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt runs.
+    pub(super) fn began(&self, running: &Running) {
+        {
+            let mut state = self.state();
+            state.attempt = running.attempt;
+            state.phase = Phase::Running;
+            state.started_at = Some(Time(running.at));
+            state.running = Some(running.clone());
+        }
+        self.alive.send_replace(true);
+    }
+
+    /// It was signalled.
+    pub(super) fn stopping(&self) {
+        let mut state = self.state();
+        if state.running.is_some() {
+            state.phase = Phase::Stopping;
+        }
+    }
+
+    /// An attempt ended; how is on disk.
+    pub(super) fn ended(&self) {
+        let exits = read_exits(&self.dir);
+        {
+            let mut state = self.state();
+            state.phase = Phase::Ended;
+            state.running = None;
+            state.exits = exits;
+        }
+        self.alive.send_replace(false);
+    }
+
+    /// Waits until nothing runs.
+    pub(super) async fn wait_for_end(&self) {
+        // The sender is ours, so the channel cannot close.
+        drop(self.alive.subscribe().wait_for(|alive| !alive).await);
+    }
+
+    /// As the backend's users see it.
+    pub(super) fn seen(&self) -> Seen {
+        let state = self.state().clone();
+        Seen {
+            instance: self.record.instance.clone(),
+            service: self.record.service.clone(),
+            generation: self.record.generation,
+            phase: state.phase,
+            attempt: state.attempt,
+            created_at: self.record.created_at,
+            started_at: state.started_at,
+            exits: state.exits,
+            address: self.record.address,
+            pid: state
+                .running
+                .and_then(|running| u32::try_from(running.pid).ok()),
+            cpu: self.record.cpu,
+            memory: self.record.memory,
+        }
+    }
+
+    /// Records an end that nobody saw, of an attempt whose shim was killed.
+    pub(super) fn record_unseen_end(&self, running: &Running, now: Time) -> io::Result<()> {
+        let exits = self.dir.join(names::EXITS);
+        let path = exits.join(format!("{}.json", running.attempt));
+        if path.exists() {
+            return Ok(());
+        }
+        let record = ExitRecord {
+            attempt: running.attempt,
+            at: now.0,
+            ran: now.since(Time(running.at)).0,
+            code: None,
+            signal: None,
+            oom: false,
+            asked: self.state().phase == Phase::Stopping,
+            liveness: false,
+        };
+        fs::create_dir_all(exits)?;
+        write_whole(&path, &serde_json::to_vec(&record)?)
+    }
+}
+
+/// What an earlier shim said runs, if it belongs to this boot.
+pub(super) fn read_running(dir: &Path) -> Option<Running> {
+    let running: Running =
+        serde_json::from_slice(&fs::read(dir.join(names::RUNNING)).ok()?).ok()?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    (running.boot == boot.trim()).then_some(running)
+}
+
+/// The last ends, oldest first; older files are removed.
+fn read_exits(dir: &Path) -> Vec<Exit> {
+    let entries = fs::read_dir(dir.join(names::EXITS))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut files: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.path();
+            let attempt = path
+                .file_name()?
+                .to_str()?
+                .strip_suffix(".json")?
+                .parse()
+                .ok()?;
+            Some((attempt, path))
+        })
+        .collect();
+    files.sort_unstable();
+    let old = files.len().saturating_sub(EXITS_LIMIT);
+    for (_, path) in files.drain(..old) {
+        drop(fs::remove_file(path));
+    }
+    files
+        .iter()
+        .filter_map(|(_, path)| Some(exit(&serde_json::from_slice(&fs::read(path).ok()?).ok()?)))
+        .collect()
+}
+
+fn exit(record: &ExitRecord) -> Exit {
+    Exit {
+        attempt: record.attempt,
+        at: Time(record.at),
+        ran: Span(record.ran),
+        code: record.code,
+        signal: record.signal,
+        out_of_memory: record.oom,
+        asked: record.asked,
+        liveness: record.liveness,
+    }
+}

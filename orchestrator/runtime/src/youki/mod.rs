@@ -1,0 +1,455 @@
+//! Containers through youki's `libcontainer`, which is never called here: this process has threads,
+//! and the library must not. Every attempt has a small shim of its own that outlives this process;
+//! what exists is on disk, so a new daemon finds and adopts what an earlier one started.
+//!
+//! `start` and `end` act, `adopt` finds again, `bundle` says what a container is, the rest reads.
+
+mod adopt;
+mod bundle;
+mod cgroups;
+mod end;
+mod instance;
+mod logs;
+mod problem;
+mod shim;
+mod start;
+mod storage;
+mod usage;
+mod user;
+#[path = "../../shim/src/wire.rs"]
+mod wire;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use ostler_core::{id::InstanceId, observed::Problem, spec::Stop, time::Time};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+pub use self::cgroups::CgroupError;
+use self::{
+    cgroups::Tree,
+    instance::Instance,
+    problem::failed,
+    shim::Program,
+    wire::{LogLimits, REQUEST_LIMIT, Reply, Request, names},
+};
+use crate::{
+    backend::{
+        Backend, BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
+        Machine, Order, RouteTable, Seen, Started, StopCause, Usage,
+    },
+    image::{ImageError, Images, ImagesConfig},
+    network::{Network, NetworkConfig, NetworkError},
+};
+
+/// Where and how instances run.
+#[derive(Debug, Clone)]
+pub struct YoukiConfig {
+    /// Directory that holds everything: images, instances, volumes. Made when absent, mode 0700.
+    pub state_root: PathBuf,
+    /// How images are fetched.
+    pub images: ImagesConfig,
+    /// The service network; without one every instance has an empty network of its own.
+    pub network: Option<NetworkConfig>,
+    /// Control group under which instances live, relative to the hierarchies' roots; derived from
+    /// `state_root` when absent, so that two daemons on a machine do not meet.
+    pub cgroup_parent: Option<PathBuf>,
+    /// Bytes after which an instance's log begins a new file.
+    pub log_file_bytes: u64,
+    /// Log files kept for each instance.
+    pub log_files: usize,
+}
+
+impl YoukiConfig {
+    /// The usual settings for a directory.
+    #[must_use]
+    pub fn new(state_root: impl Into<PathBuf>) -> Self {
+        Self {
+            state_root: state_root.into(),
+            images: ImagesConfig::default(),
+            network: None,
+            cgroup_parent: None,
+            log_file_bytes: 4 << 20,
+            log_files: 2,
+        }
+    }
+}
+
+/// Why the backend cannot be used on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Containers need root.
+    #[error(
+        "running containers needs root: start the daemon as root, or choose the `process` backend for development"
+    )]
+    NotRoot,
+    /// Control groups are missing.
+    #[error(transparent)]
+    Cgroups(#[from] CgroupError),
+    /// The image store.
+    #[error("cannot open the image store: {0}")]
+    Images(#[from] ImageError),
+    /// The service network.
+    #[error("cannot open the service network: {0}")]
+    Network(#[from] NetworkError),
+    /// A file or directory.
+    #[error("cannot {operation} `{path}`")]
+    Disk {
+        /// What was being done.
+        operation: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs instances as containers on this machine.
+pub struct YoukiBackend {
+    inner: Arc<Inner>,
+}
+
+/// What the backend and its watchers share.
+struct Inner {
+    config: YoukiConfig,
+    images: Images,
+    network: Option<Network>,
+    tree: Tree,
+    program: Program,
+    instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
+    changed: Notify,
+}
+
+impl YoukiBackend {
+    /// Opens the state directory, checks what the machine offers, and adopts what runs.
+    ///
+    /// # Errors
+    /// [`OpenError`]: what is missing and what to do.
+    pub async fn open(config: YoukiConfig) -> Result<Self, OpenError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(OpenError::NotRoot);
+        }
+        let root = &config.state_root;
+        let disk = |operation, path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Disk {
+                operation,
+                path,
+                source,
+            }
+        };
+        for dir in [root.clone(), root.join("instances"), root.join("volumes")] {
+            fs::create_dir_all(&dir).map_err(disk("make", &dir))?;
+        }
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(root, private).map_err(disk("protect", root))?;
+        let config = YoukiConfig {
+            state_root: fs::canonicalize(root).map_err(disk("find", root))?,
+            ..config
+        };
+        let parent = config
+            .cgroup_parent
+            .clone()
+            .unwrap_or_else(|| default_parent(&config.state_root));
+        let network = match config.network.clone() {
+            Some(network) => Some(Network::open(network).await?),
+            None => None,
+        };
+        let inner = Arc::new(Inner {
+            network,
+            images: Images::open(&config.state_root.join("images"), config.images.clone())?,
+            tree: Tree::open(&parent)?,
+            program: Program::load().map_err(disk("load", Path::new("ostler-shim")))?,
+            instances: Mutex::default(),
+            changed: Notify::new(),
+            config,
+        });
+        let dir = inner.instances_dir();
+        adopt::all(&inner)
+            .await
+            .map_err(disk("adopt what is in", &dir))?;
+        Ok(Self { inner })
+    }
+
+    /// The image store.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.inner.images
+    }
+
+    /// Takes away what the backend itself keeps on the machine outside its directory, such as its
+    /// empty control groups and its network. For uninstalling and tests; instances must be removed
+    /// before.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when the network could not be removed; calling again continues.
+    pub async fn tear_down(&self) -> Result<(), NetworkError> {
+        self.inner.tree.remove_parent();
+        match &self.inner.network {
+            Some(network) => network.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The service network, if there is one.
+    #[must_use]
+    pub fn network(&self) -> Option<&Network> {
+        self.inner.network.as_ref()
+    }
+}
+
+/// `ostler/` and eight characters that stand for the directory.
+fn default_parent(root: &Path) -> PathBuf {
+    let hash = Sha256::digest(root.as_os_str().as_encoded_bytes());
+    let short: String = hash
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Path::new("ostler").join(short)
+}
+
+fn now() -> Time {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Runs blocking work beside the executor.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)
+}
+
+impl Inner {
+    fn instances_dir(&self) -> PathBuf {
+        self.config.state_root.join("instances")
+    }
+
+    fn volumes_dir(&self) -> PathBuf {
+        self.config.state_root.join("volumes")
+    }
+
+    fn instance_dir(&self, instance: &InstanceId) -> PathBuf {
+        self.instances_dir().join(instance.as_str())
+    }
+
+    fn map(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Arc<Instance>>> {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, instance: &InstanceId) -> Option<Arc<Instance>> {
+        self.map().get(instance).cloned()
+    }
+
+    fn known(&self, instance: &InstanceId) -> Result<Arc<Instance>, BackendError> {
+        self.get(instance)
+            .ok_or_else(|| BackendError::NoInstance(instance.clone()))
+    }
+
+    fn log_limits(&self) -> LogLimits {
+        LogLimits {
+            file_bytes: self.config.log_file_bytes,
+            files: self.config.log_files,
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for YoukiBackend {
+    fn name(&self) -> &'static str {
+        "youki"
+    }
+
+    async fn start(&self, order: &Order) -> Result<Started, Problem> {
+        start::start(&self.inner, order).await
+    }
+
+    async fn stop(
+        &self,
+        instance: &InstanceId,
+        stop: &Stop,
+        why: StopCause,
+    ) -> Result<(), BackendError> {
+        match self.inner.get(instance) {
+            Some(found) => end::stop(&self.inner, &found, stop, why).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn remove(&self, instance: &InstanceId) -> Result<(), BackendError> {
+        end::remove(&self.inner, instance).await
+    }
+
+    async fn list(&self) -> Result<Vec<Seen>, BackendError> {
+        let all: Vec<Arc<Instance>> = self.inner.map().values().cloned().collect();
+        // One that never ran is being prepared or was never more than a directory.
+        Ok(all
+            .iter()
+            .map(|instance| instance.seen())
+            .filter(|seen| seen.attempt > 0)
+            .collect())
+    }
+
+    async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+
+    async fn logs(&self, instance: &InstanceId, query: &LogQuery) -> Result<LogPage, BackendError> {
+        let (dir, query) = (
+            self.inner.known(instance)?.dir.join(names::LOG),
+            query.clone(),
+        );
+        let page = blocking(move || logs::read(&dir, &query))
+            .await
+            .and_then(|page| page);
+        page.map_err(failed("read the log"))
+    }
+
+    async fn exec(
+        &self,
+        instance: &InstanceId,
+        order: &ExecOrder,
+    ) -> Result<ExecOutcome, BackendError> {
+        let found = self.inner.known(instance)?;
+        if found.state().running.is_none() {
+            return Err(BackendError::NotRunning(instance.clone()));
+        }
+        exec(&found.dir, order).await
+    }
+
+    async fn usage(&self, instance: &InstanceId) -> Result<Usage, BackendError> {
+        let found = self.inner.known(instance)?;
+        if found.state().running.is_none() {
+            return Err(BackendError::NotRunning(instance.clone()));
+        }
+        let inner = self.inner.clone();
+        let usage = blocking(move || {
+            let record = &found.record;
+            let namespace = record.service.namespace.as_str();
+            let volumes =
+                storage::fillable(&found.dir, &inner.volumes_dir(), namespace, &record.volumes);
+            usage::of_instance(&inner.tree, record.instance.as_str(), &volumes)
+        });
+        usage.await.map_err(failed("read what it uses"))
+    }
+
+    async fn machine(&self) -> Result<Machine, BackendError> {
+        usage::of_machine(&self.inner.config.state_root)
+            .map_err(failed("read what the machine offers"))
+    }
+
+    async fn route(&self, table: &RouteTable) -> Result<(), BackendError> {
+        match &self.inner.network {
+            Some(network) => network
+                .route(table)
+                .await
+                .map_err(|error| BackendError::Failed {
+                    operation: "set the routes",
+                    detail: error.problem().detail,
+                }),
+            None if table.services.is_empty() => Ok(()),
+            None => Err(BackendError::Unsupported {
+                backend: "youki",
+                operation: "route without a network",
+            }),
+        }
+    }
+
+    async fn import_image(
+        &self,
+        path: &Path,
+        name: Option<&str>,
+    ) -> Result<Vec<ImageInfo>, BackendError> {
+        self.inner
+            .images
+            .import(path, name)
+            .await
+            .map_err(image_failed("import the image"))
+    }
+
+    async fn images(&self) -> Result<Vec<ImageInfo>, BackendError> {
+        self.inner
+            .images
+            .list()
+            .await
+            .map_err(image_failed("list images"))
+    }
+
+    async fn collect_garbage(&self, keep: &[String]) -> Result<Freed, BackendError> {
+        let mut keep = keep.to_vec();
+        keep.extend(
+            self.inner
+                .map()
+                .values()
+                .map(|instance| instance.record.image.clone()),
+        );
+        self.inner
+            .images
+            .collect_garbage(&keep)
+            .await
+            .map_err(image_failed("collect garbage"))
+    }
+}
+
+fn image_failed(operation: &'static str) -> impl Fn(ImageError) -> BackendError {
+    move |error| BackendError::Failed {
+        operation,
+        detail: error.problem().detail,
+    }
+}
+
+async fn exec(dir: &Path, order: &ExecOrder) -> Result<ExecOutcome, BackendError> {
+    const OPERATION: &str = "run the command";
+    let limit_ms = u64::try_from(order.timeout.as_millis()).unwrap_or(u64::MAX);
+    let request = Request::Exec {
+        command: order.command.clone(),
+        input: order.input.len(),
+        timeout_ms: limit_ms,
+        limit: order.output_limit,
+    };
+    let refused = |detail: String| BackendError::Failed {
+        operation: OPERATION,
+        detail,
+    };
+    if order.input.len() > REQUEST_LIMIT {
+        return Err(refused(format!(
+            "standard input is limited to {REQUEST_LIMIT} bytes"
+        )));
+    }
+    let asked = shim::ask(
+        dir,
+        &request,
+        &order.input,
+        order.timeout + Duration::from_secs(5),
+    )
+    .await;
+    match asked.map_err(failed(OPERATION))? {
+        (Reply::Ran { code, stdout, .. }, mut bytes) => {
+            let stderr = bytes.split_off(stdout.min(bytes.len()));
+            Ok(ExecOutcome {
+                code,
+                stdout: bytes,
+                stderr,
+            })
+        }
+        (Reply::TimedOut, _) => Err(BackendError::Timeout {
+            operation: OPERATION,
+            limit_ms,
+        }),
+        (Reply::Refused { detail }, _) => Err(refused(detail)),
+        (Reply::Done, _) => Err(refused("the shim gave no result".to_owned())),
+    }
+}
