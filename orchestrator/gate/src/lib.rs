@@ -3,9 +3,10 @@
 //! Nothing changes without a permit, and only this crate makes permits. It knows no database, no
 //! runtime and no socket: those stand behind the `ports`.
 
+mod act;
+pub mod answer;
 mod answers;
 mod approval;
-pub mod answer;
 pub mod audit;
 mod config;
 mod digest;
@@ -24,6 +25,7 @@ mod request;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod token;
+mod writer;
 
 pub use config::{GateConfig, GateError, Limits};
 pub use door::Gate;

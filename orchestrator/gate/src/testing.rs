@@ -184,8 +184,12 @@ impl World for StillWorld {
 }
 
 impl SignalReader for StillWorld {
-    fn series(&self, _: &Subject, _: SignalKind, _: Time, _: Time, _: usize) -> Series {
-        Series::default()
+    fn series(&self, subject: &Subject, kind: SignalKind, _: Time, _: Time, _: usize) -> Series {
+        Series {
+            subject: subject.clone(),
+            kind,
+            points: Vec::new(),
+        }
     }
 
     fn kinds(&self, _: &Subject) -> Vec<SignalKind> {

@@ -1,0 +1,272 @@
+//! A call that was understood: planned, judged, and done or not.
+
+use ostler_policies::Verdict;
+
+use crate::{
+    answer::Outcome,
+    approval::Held,
+    digest::without_secrets,
+    door::Gate,
+    ledger::{Ledger, Writing, past_change, revision_of},
+    permit::{Permit, Unpermitted, authorise},
+    plan::{Call, Deed, Planned, State},
+    ports::StoreError,
+    writer::Record,
+};
+
+impl Gate {
+    /// A read: judged on a snapshot, its leaf written with others'.
+    pub(crate) async fn look(&self, call: &Call) -> Outcome {
+        let planned = match self.plan(call, &self.state()).await {
+            Ok(planned) => planned,
+            Err(words) => return self.refuse(call, words).await,
+        };
+        match authorise(&self.engine, planned, None) {
+            Ok(permit) => self.answer_read(call, permit).await,
+            Err(unpermitted) => self.deny(call, *unpermitted).await,
+        }
+    }
+
+    async fn answer_read(&self, call: &Call, permit: Permit) -> Outcome {
+        let (planned, decision, _) = permit.spend();
+        let record = Record::of(&planned, Some("allow"), &decision, call.tool.title);
+        let result = match planned.deed {
+            Deed::Answer(value) => Ok(value),
+            Deed::Query(query) => self.query(call, &query).await,
+            Deed::Change(_) | Deed::Record(_) => {
+                Err("a tool that reads tried to change something".to_owned())
+            }
+        };
+        let (name, outcome) = crate::answers::read(result);
+        let record = Record {
+            words: crate::answers::words_of(&outcome, &record.words),
+            ..record
+        };
+        match self
+            .enqueue(self.entry(call, name, record, None), None)
+            .await
+        {
+            Ok(()) => outcome,
+            Err(words) => Outcome::Failed { words },
+        }
+    }
+
+    /// Everything else: judged and committed under the ledger's lock.
+    pub(crate) async fn act(&self, call: &Call) -> Outcome {
+        let mut ledger = self.ledger.lock().await;
+        let mut state = self.state();
+        for _ in 0..2 {
+            match self.act_on(call, &mut ledger, &state).await {
+                Err(StoreError::Conflict { .. }) => match self.reload(&mut ledger).await {
+                    Ok(fresh) => state = fresh,
+                    Err(words) => return Outcome::Failed { words },
+                },
+                Err(error) => return crate::answers::not_stored(&error),
+                Ok(Next::Done(outcome)) => return outcome,
+                Ok(Next::Perform(query)) => {
+                    drop(ledger);
+                    return self.perform(call, &query).await;
+                }
+            }
+        }
+        Outcome::Failed {
+            words: "somebody else writes to the same store; nothing was changed".to_owned(),
+        }
+    }
+
+    async fn act_on(
+        &self,
+        call: &Call,
+        ledger: &mut Ledger,
+        state: &State,
+    ) -> Result<Next, StoreError> {
+        let planned = match self.plan(call, state).await {
+            Ok(planned) => planned,
+            Err(words) => {
+                return self
+                    .refuse_now(call, ledger, state, words)
+                    .await
+                    .map(Next::Done);
+            }
+        };
+        let granted = crate::approval::granted(&state.records, call, &planned);
+        match authorise(&self.engine, planned, granted) {
+            Ok(permit) => self.commit(call, ledger, state, permit).await,
+            Err(unpermitted) => self
+                .hold_or_deny(call, ledger, state, *unpermitted)
+                .await
+                .map(Next::Done),
+        }
+    }
+
+    /// The only way from a permit to a moved state.
+    async fn commit(
+        &self,
+        call: &Call,
+        ledger: &mut Ledger,
+        state: &State,
+        permit: Permit,
+    ) -> Result<Next, StoreError> {
+        let (planned, decision, used) = permit.spend();
+        let mut record = Record::of(&planned, Some("allow"), &decision, &planned.summary(call));
+        let mut writing = Writing::default();
+        if let Some(used) = used {
+            record.approval = Some(used.approval.clone());
+            crate::approval::use_up(&mut writing.records, &state.records, &used);
+        }
+        let mut name = "done";
+        let next = match planned.deed {
+            Deed::Answer(value) => Next::Done(Outcome::Done {
+                value,
+                revision: None,
+            }),
+            Deed::Query(query) => {
+                name = "started";
+                Next::Perform(query)
+            }
+            Deed::Change(moved) => {
+                let past = past_change(call, &moved);
+                let outcome = crate::answers::changed(&past);
+                writing.moved = Some((moved.applied.intent, past));
+                Next::Done(outcome)
+            }
+            Deed::Record(change) => match self.record(call, state, &mut writing, change).await {
+                Ok(recorded) => {
+                    record.approval = recorded.approval.or(record.approval);
+                    Next::Done(Outcome::Done {
+                        value: recorded.value,
+                        revision: None,
+                    })
+                }
+                Err(words) => {
+                    return self
+                        .refuse_now(call, ledger, state, words)
+                        .await
+                        .map(Next::Done);
+                }
+            },
+        };
+        let revision = revision_of(&writing);
+        let entry = self.entry(call, name, record, revision);
+        self.write(ledger, state, vec![entry], writing).await?;
+        Ok(next)
+    }
+
+    async fn hold_or_deny(
+        &self,
+        call: &Call,
+        ledger: &mut Ledger,
+        state: &State,
+        unpermitted: Unpermitted,
+    ) -> Result<Outcome, StoreError> {
+        let Unpermitted { planned, decision } = unpermitted;
+        let words = self.engine.explain(&planned.request, &decision);
+        let Verdict::NeedsApproval { roles, any } = &decision.verdict else {
+            let record = Record::of(&planned, Some("deny"), &decision, &words);
+            let policies = record.policies.clone();
+            let entry = self.entry(call, "denied", record, None);
+            self.write(ledger, state, vec![entry], Writing::default())
+                .await?;
+            return Ok(Outcome::Denied { words, policies });
+        };
+        let held = Held::new(call, &planned, roles, *any, &decision);
+        let (approval, note) = match self.hold(state, held) {
+            Ok(held) => held,
+            Err(words) => return self.refuse_now(call, ledger, state, words).await,
+        };
+        let words = format!(
+            "{note}{words}. Ask for a yes to {}, then make the same call again",
+            approval.id
+        );
+        let mut record = Record::of(&planned, Some("needs_approval"), &decision, &words);
+        record.approval = Some(approval.id.clone());
+        let id = approval.id.clone();
+        let mut writing = Writing::default();
+        if state.records.approvals.get(&id) != Some(&approval) {
+            writing.records.approvals.insert(id.clone(), approval);
+        }
+        let entry = self.entry(call, "held", record, None);
+        self.write(ledger, state, vec![entry], writing).await?;
+        Ok(Outcome::Held {
+            approval: id,
+            words,
+        })
+    }
+
+    /// An act in the world, recorded as started; how it ended is recorded too.
+    async fn perform(&self, call: &Call, query: &ostler_tools::query::Query) -> Outcome {
+        let (name, outcome) = crate::answers::read(self.query(call, query).await);
+        let record = Record::plain(crate::answers::words_of(&outcome, call.tool.title));
+        let _ = self
+            .enqueue(self.entry(call, name, record, None), None)
+            .await;
+        outcome
+    }
+
+    async fn refuse_now(
+        &self,
+        call: &Call,
+        ledger: &mut Ledger,
+        state: &State,
+        words: String,
+    ) -> Result<Outcome, StoreError> {
+        let words = without_secrets(call.tool, &call.args, &words).into_owned();
+        let entry = self.entry(call, "refused", Record::plain(words.clone()), None);
+        self.write(ledger, state, vec![entry], Writing::default())
+            .await?;
+        Ok(Outcome::Refused { words })
+    }
+
+    pub(crate) async fn refuse(&self, call: &Call, words: String) -> Outcome {
+        let words = without_secrets(call.tool, &call.args, &words).into_owned();
+        let entry = self.entry(call, "refused", Record::plain(words.clone()), None);
+        self.recorded(entry, Outcome::Refused { words }).await
+    }
+
+    async fn deny(&self, call: &Call, unpermitted: Unpermitted) -> Outcome {
+        let Unpermitted { planned, decision } = unpermitted;
+        let words = self.engine.explain(&planned.request, &decision);
+        let record = Record::of(&planned, Some("deny"), &decision, &words);
+        let policies = record.policies.clone();
+        let entry = self.entry(call, "denied", record, None);
+        self.recorded(entry, Outcome::Denied { words, policies })
+            .await
+    }
+}
+
+/// How a call goes on after its commit.
+enum Next {
+    Done(Outcome),
+    Perform(ostler_tools::query::Query),
+}
+
+impl Record {
+    fn of(
+        planned: &Planned,
+        decided: Option<&'static str>,
+        decision: &ostler_policies::Decision,
+        words: &str,
+    ) -> Self {
+        Self {
+            decision: decided,
+            policies: decision
+                .policies
+                .iter()
+                .map(|reason| reason.id.clone())
+                .collect(),
+            about: planned.about.clone(),
+            words: words.to_owned(),
+            approval: None,
+        }
+    }
+
+    fn plain(words: String) -> Self {
+        Self {
+            decision: None,
+            policies: Vec::new(),
+            about: Default::default(),
+            words,
+            approval: None,
+        }
+    }
+}
