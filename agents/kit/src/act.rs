@@ -65,7 +65,6 @@ impl Agent {
                         Some(&words),
                     )
                     .await?;
-                    paper::note(&*self.caller, case, &words, None, None).await?;
                 }
                 Err(error) => return self.stopped(case, &proposal, call, error, now).await,
             }

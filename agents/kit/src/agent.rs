@@ -164,7 +164,9 @@ impl Agent {
         let seen = Seen {
             now,
             proposal: proposal.as_ref(),
-            verify_symptom: symptoms.iter().any(|symptom| &symptom.service == watched),
+            verify_symptom: symptoms
+                .iter()
+                .any(|symptom| &symptom.service == watched && concerns(symptom, proposal.as_ref())),
             verify_state: self.state_of(watched),
             proposals_limit: self.parts.budget.proposals_per_incident,
         };
@@ -512,4 +514,18 @@ impl Agent {
 /// How long to wait before looking again: soon at first, then ever more patiently.
 fn pause_after(looks: u32) -> Span {
     Span::seconds(4_u64.saturating_mul(1 << looks.min(5)))
+}
+
+/// Whether a symptom is one that a proposal answers: a proposal that names instances does not answer
+/// for the others.
+fn concerns(symptom: &Symptom, proposal: Option<&Proposal>) -> bool {
+    let (Some(instance), Some(proposal)) = (&symptom.instance, proposal) else {
+        return true;
+    };
+    let calls = proposal.body.calls.iter();
+    let mut named = calls
+        .filter_map(|call| call.arguments.get("instances")?.as_array())
+        .flatten()
+        .peekable();
+    named.peek().is_none() || named.any(|name| name.as_str() == Some(instance.as_str()))
 }

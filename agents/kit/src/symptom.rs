@@ -54,7 +54,7 @@ pub enum SymptomKind {
 }
 
 /// Decides what counts as a symptom. Has a memory, no clock: time is in the glance.
-pub trait Notice: Send {
+pub trait Notice: Send + Sync {
     /// What looks wrong now. A healthy system, a crash that the core restarted and a rollout within
     /// its limits give nothing.
     fn notice(&mut self, glance: &Glance) -> Vec<Symptom>;

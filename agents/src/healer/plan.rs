@@ -15,7 +15,7 @@ use ostler_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::rules::{Diagnosis, Judged, RULES, Remedy, patient::Patient};
+use super::rules::{Diagnosis, Judged, RULES, Remedy, node_pressure, patient::Patient};
 
 /// Below this, a cause is named but nothing is proposed.
 const ACT_FROM: f64 = 0.6;
@@ -194,9 +194,13 @@ fn rollout_time(patient: &Patient<'_>) -> Span {
 }
 
 fn cause(patient: &Patient<'_>, kind: CauseKind, best: &Diagnosis) -> Cause {
+    let culprit = match kind {
+        CauseKind::NodePressure => node_pressure::named_after(patient),
+        _ => patient.facts.key().clone(),
+    };
     Cause {
         kind,
-        culprit: patient.facts.key().clone(),
+        culprit,
         confidence: best.confidence.clamp(0.0, 1.0),
         explanation: text::cut(&best.explanation, EXPLANATION_LIMIT),
         evidence: best.evidence.iter().take(20).cloned().collect(),

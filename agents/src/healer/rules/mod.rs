@@ -12,12 +12,9 @@ mod deadlock;
 mod disk_full;
 mod memory_leak;
 mod missing_config;
-mod node_pressure;
+pub mod node_pressure;
 mod out_of_memory;
 pub mod patient;
-
-#[cfg(test)]
-mod tests;
 
 use ostler_core::{
     id::{Generation, InstanceId},

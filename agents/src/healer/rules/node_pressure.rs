@@ -87,3 +87,14 @@ fn suffering_on<'a>(patient: &Patient<'a>, node: &NodeName) -> BTreeSet<&'a Serv
         .filter(|service| web.is_unwell(service))
         .collect()
 }
+
+/// The service after which the node's incident is named, the same whichever service is looked into:
+/// the first by name of those that suffer on the patient's nodes.
+#[must_use]
+pub fn named_after(patient: &Patient<'_>) -> ServiceKey {
+    let nodes = patient.situation.nodes.keys();
+    let first = nodes
+        .filter_map(|node| suffering_on(patient, node).into_iter().next())
+        .min();
+    first.unwrap_or_else(|| patient.facts.key()).clone()
+}

@@ -1,1 +1,0 @@
-//! Rules against built situations.

@@ -1,0 +1,132 @@
+//! Starts an agent as it ships on the other end of a pipe, and lets some virtual time pass.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ostler_core::{incident::Incident, proposal::Proposal};
+use rmcp::ServiceExt;
+use tokio::task::JoinHandle;
+
+use crate::{
+    EvalError,
+    bundle::Bundle,
+    server::{ReplayClock, Server},
+    world::World,
+};
+
+/// How much virtual time an agent has.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an agent wrote down.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Incidents it opened.
+    pub incidents: Vec<Incident>,
+    /// Proposals it made.
+    pub proposals: Vec<Proposal>,
+    /// Tools it called, in order.
+    pub called: Vec<String>,
+}
+
+/// A running replay.
+pub struct Replay {
+    world: Arc<Mutex<World>>,
+    clock: ReplayClock,
+    agent: String,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Replay {
+    /// A bundle's world with no agent yet. Call it on a runtime whose time is paused.
+    ///
+    /// # Errors
+    /// When the bundle's world cannot be built.
+    pub fn new(bundle: &Bundle) -> Result<Self, EvalError> {
+        let failed = |problem| EvalError::Replay {
+            bundle: bundle.name.clone(),
+            problem,
+        };
+        let world = Arc::new(Mutex::new(World::new(bundle).map_err(failed)?));
+        Ok(Self {
+            world,
+            clock: ReplayClock::start(),
+            agent: bundle.agent.clone(),
+            tasks: Vec::new(),
+        })
+    }
+
+    /// Starts the agent, as its supervisor would.
+    pub fn start(&mut self) {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let server = Server::new(Arc::clone(&self.world), self.clock);
+        self.tasks.push(tokio::spawn(async move {
+            match server.serve(ours).await {
+                Ok(running) => drop(running.waiting().await),
+                Err(error) => tracing::warn!(%error, "the replay's server ended"),
+            }
+        }));
+        let (read, write) = tokio::io::split(theirs);
+        let (name, clock) = (self.agent.clone(), Arc::new(self.clock));
+        self.tasks.push(tokio::spawn(async move {
+            if let Err(error) = ostler_agents::run_with_clock(&name, read, write, clock).await {
+                tracing::warn!(%error, "the agent ended");
+            }
+        }));
+    }
+
+    /// Kills the agent without a word, as kill -9 would.
+    pub fn kill(&mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+    }
+
+    /// The world, to look at or to move.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the agent wrote down so far.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let world = self.world();
+        Seen {
+            incidents: world.records.incidents.values().cloned().collect(),
+            proposals: world.records.proposals.values().cloned().collect(),
+            called: world.called.clone(),
+        }
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Replays one bundle for a minute of time; virtual on a paused runtime.
+///
+/// # Errors
+/// When the bundle's world cannot be built, or the agent never looked.
+pub async fn replay(bundle: &Bundle) -> Result<Seen, EvalError> {
+    let mut replay = Replay::new(bundle)?;
+    replay.start();
+    tokio::time::sleep(PATIENCE).await;
+    let seen = replay.seen();
+    if seen
+        .called
+        .iter()
+        .filter(|tool| *tool == "list_services")
+        .count()
+        < 5
+    {
+        let problem = format!("the agent `{}` did not look at its world", bundle.agent);
+        return Err(EvalError::Replay {
+            bundle: bundle.name.clone(),
+            problem,
+        });
+    }
+    Ok(seen)
+}
