@@ -24,6 +24,8 @@ mod record;
 mod request;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod token;
 mod writer;
 

@@ -237,9 +237,7 @@ impl Gate {
             .chain(past.services.is_empty().then_some(None))
         {
             for change in self.store.changes(service, 200).await.map_err(unread)? {
-                if change.revision > revision
-                    && !matches!(change.change, Change::SettleService { .. })
-                {
+                if change.revision > revision && !passes(&change.change) {
                     undone.extend(change.undoes.map(|undoes| (undoes, change.revision)));
                     later.insert(change.revision, change);
                 }
@@ -263,6 +261,14 @@ impl Gate {
         }
         Ok((inverse, past.principal == call.caller.to_string()))
     }
+}
+
+/// Changes that an undo of an earlier one does not disturb: they set nothing that it restores.
+fn passes(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::SettleService { .. } | Change::RestartInstances { .. }
+    )
 }
 
 impl crate::ports::PastChange {

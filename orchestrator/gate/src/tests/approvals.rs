@@ -1,0 +1,276 @@
+//! A person's yes: to one exact call, by somebody else, in time, once.
+
+use ostler_core::{proposal::ProposalState, time::Span};
+use ostler_tools::{principal::Role, record::ApprovalState};
+use serde_json::{Value, json};
+
+use super::{House, admin, denied, done, healer, held, house, operator, refused, scale, user};
+
+fn restart() -> Value {
+    json!({ "instances": ["cart-aaaaaaaa"] })
+}
+
+async fn asked(house: &House) -> String {
+    held(house.call(&healer(), "restart_instances", restart()).await).0
+}
+
+#[tokio::test]
+async fn with_a_yes_the_same_call_is_done_once() {
+    let house = house().await;
+    let id = asked(&house).await;
+    assert_eq!(house.gate.intent().revision.0, 1, "nothing before the yes");
+    assert_eq!(
+        asked(&house).await,
+        id,
+        "asking again waits for the same yes"
+    );
+    done(
+        house
+            .call(&operator(), "approve", json!({ "id": id }))
+            .await,
+    );
+    house.clock.advance(Span::minutes(1));
+    done(house.call(&healer(), "restart_instances", restart()).await);
+    let leaf = house.last().await;
+    assert_eq!(leaf.approval.unwrap().as_str(), id);
+    assert_eq!(leaf.decision.as_deref(), Some("allow"));
+    let records = house.gate.records();
+    assert_eq!(
+        records.approvals[&id.parse().unwrap()].state,
+        ApprovalState::Used
+    );
+    let (again, _) = held(house.call(&healer(), "restart_instances", restart()).await);
+    assert_ne!(again, id, "a yes is used once");
+}
+
+#[tokio::test]
+async fn a_yes_covers_nothing_else_and_nobody_else() {
+    let house = house().await;
+    let limits = |memory: &str| json!({ "service": "shop/cart", "memory": memory });
+    let (id, _) = held(house.call(&healer(), "set_limits", limits("96Mi")).await);
+    done(
+        house
+            .call(&operator(), "approve", json!({ "id": id }))
+            .await,
+    );
+    let (other, words) = held(house.call(&healer(), "set_limits", limits("128Mi")).await);
+    assert_ne!(other, id);
+    assert!(
+        words.contains("the world moved since") && words.contains(&id),
+        "{words}"
+    );
+    denied(house.call(&healer(), "set_limits", limits("129Mi")).await);
+    let stranger = ostler_tools::principal::Principal::Agent {
+        name: "stranger".parse().unwrap(),
+    };
+    denied(house.call(&stranger, "set_limits", limits("96Mi")).await);
+    // The service moves: the yes was to a change of what stood there before.
+    done(house.call(&operator(), "scale_service", scale(2)).await);
+    let (anew, words) = held(house.call(&healer(), "set_limits", limits("96Mi")).await);
+    assert_ne!(anew, id);
+    assert!(words.contains("the world moved"), "{words}");
+}
+
+#[tokio::test]
+async fn who_may_not_say_yes() {
+    let house = house().await;
+    let id = asked(&house).await;
+    let approve = json!({ "id": id });
+    denied(house.call(&healer(), "approve", approve.clone()).await);
+    denied(
+        house
+            .call(&user("vic", Role::Viewer), "approve", approve.clone())
+            .await,
+    );
+    let delete = json!({ "service": "shop/cart" });
+    let (own, _) = held(
+        house
+            .call(&operator(), "delete_service", delete.clone())
+            .await,
+    );
+    let both = ostler_tools::principal::Principal::User {
+        name: "ann".into(),
+        roles: vec![Role::Operator, Role::Admin],
+    };
+    let words = refused(house.call(&both, "approve", json!({ "id": own })).await);
+    assert!(words.contains("somebody else"), "{words}");
+    let words = refused(
+        house
+            .call(
+                &user("bob", Role::Operator),
+                "approve",
+                json!({ "id": own }),
+            )
+            .await,
+    );
+    assert!(words.contains("role admin"), "{words}");
+    assert_eq!(
+        house.gate.records().approvals[&own.parse().unwrap()].state,
+        ApprovalState::Waiting
+    );
+    done(house.call(&admin(), "approve", json!({ "id": own })).await);
+    let words = refused(house.call(&admin(), "approve", json!({ "id": own })).await);
+    assert!(words.contains("granted"), "{words}");
+    done(house.call(&operator(), "delete_service", delete).await);
+    assert!(house.gate.intent().services.is_empty());
+}
+
+#[tokio::test]
+async fn a_yes_ends() {
+    let house = house().await;
+    let id = asked(&house).await;
+    house.clock.advance(Span::minutes(61));
+    refused(
+        house
+            .call(&operator(), "approve", json!({ "id": id }))
+            .await,
+    );
+    let id = asked(&house).await;
+    done(
+        house
+            .call(&operator(), "approve", json!({ "id": id }))
+            .await,
+    );
+    house.clock.advance(Span::minutes(16));
+    assert_ne!(asked(&house).await, id);
+    assert_eq!(
+        house.gate.records().approvals[&id.parse().unwrap()].state,
+        ApprovalState::Expired
+    );
+}
+
+#[tokio::test]
+async fn a_no_is_a_no() {
+    let house = house().await;
+    let id = asked(&house).await;
+    refused(
+        house
+            .call(&operator(), "reject", json!({ "id": id, "reason": "" }))
+            .await,
+    );
+    done(
+        house
+            .call(
+                &operator(),
+                "reject",
+                json!({ "id": id, "reason": "not now" }),
+            )
+            .await,
+    );
+    assert_eq!(
+        house.gate.records().approvals[&id.parse().unwrap()].state,
+        ApprovalState::Rejected
+    );
+    assert_ne!(asked(&house).await, id);
+}
+
+fn body(calls: &Value, evidence: &str) -> Value {
+    json!({
+        "title": "give it memory and restart it",
+        "cause": {
+            "kind": "out_of_memory", "culprit": "shop/cart", "confidence": 0.9, "explanation": "it was killed",
+            "evidence": [{ "claim": "exit 137", "call": evidence }],
+        },
+        "calls": calls,
+        "expected": "no more kills",
+        "verify": { "service": "shop/cart", "state": "healthy", "hold": "30s", "within": "5m" },
+    })
+}
+
+async fn incident(house: &House) -> (String, String) {
+    let look = house.call(&healer(), "list_services", json!({})).await;
+    let opened = done(
+        house
+            .call(
+                &healer(),
+                "open_incident",
+                json!({ "service": "shop/cart", "title": "down" }),
+            )
+            .await,
+    );
+    (
+        opened["incident"].as_str().unwrap().to_owned(),
+        look.call.to_string(),
+    )
+}
+
+#[tokio::test]
+async fn one_yes_covers_a_proposal_in_order() {
+    let house = house().await;
+    let (incident, call) = incident(&house).await;
+    let limits = json!({ "service": "shop/cart", "memory": "96Mi" });
+    let calls = json!([
+        { "tool": "set_limits", "arguments": limits, "reason": "too small" },
+        { "tool": "restart_instances", "arguments": restart(), "reason": "it hangs" },
+    ]);
+    let args = json!({ "incident": incident, "proposal": body(&calls, &call) });
+    let made = done(house.call(&healer(), "submit_proposal", args).await);
+    assert_eq!(made["state"], "waiting");
+    let proposal = made["proposal"].as_str().unwrap();
+    let advance = |state: &str| json!({ "proposal": proposal, "state": state, "done": 0 });
+    refused(
+        house
+            .call(&healer(), "advance_proposal", advance("approved"))
+            .await,
+    );
+    let decision = done(
+        house
+            .call(&operator(), "approve", json!({ "id": proposal }))
+            .await,
+    );
+    assert_eq!(
+        (decision["state"].as_str(), decision["proposal"].as_str()),
+        (Some("granted"), Some(proposal))
+    );
+    let records = house.gate.records();
+    assert_eq!(
+        records.proposals[&proposal.parse().unwrap()].state,
+        ProposalState::Approved
+    );
+    let timeline = &records.incidents[&incident.parse().unwrap()].timeline;
+    assert!(
+        timeline.last().unwrap().what.starts_with("approved"),
+        "{timeline:?}"
+    );
+    held(house.call(&healer(), "restart_instances", restart()).await);
+    done(
+        house
+            .call(&healer(), "advance_proposal", advance("acting"))
+            .await,
+    );
+    done(house.call(&healer(), "set_limits", limits).await);
+    done(house.call(&healer(), "restart_instances", restart()).await);
+    let approval = records.proposals[&proposal.parse().unwrap()]
+        .approval
+        .clone()
+        .unwrap();
+    assert_eq!(
+        house.gate.records().approvals[&approval].state,
+        ApprovalState::Used
+    );
+    // What it did itself, it may take back.
+    let revision = house.gate.intent().revision.0 - 1;
+    done(
+        house
+            .call(&healer(), "undo_change", json!({ "revision": revision }))
+            .await,
+    );
+}
+
+#[tokio::test]
+async fn a_proposal_with_a_denied_call_is_refused_whole() {
+    let house = house().await;
+    let (incident, call) = incident(&house).await;
+    let calls = json!([
+        { "tool": "restart_instances", "arguments": restart(), "reason": "it hangs" },
+        { "tool": "scale_service", "arguments": scale(9), "reason": "more" },
+    ]);
+    let args = json!({ "incident": incident, "proposal": body(&calls, &call) });
+    let words = refused(house.call(&healer(), "submit_proposal", args).await);
+    assert!(
+        words.contains("call 2 (`scale_service`)") && words.contains("denied"),
+        "{words}"
+    );
+    let records = house.gate.records();
+    assert!(records.proposals.is_empty() && records.approvals.is_empty());
+}

@@ -1,0 +1,164 @@
+//! The log: what was written can be checked, and what was changed is found.
+
+use std::sync::Arc;
+
+use ostler_tools::answer::{AuditEntries, AuditExport, AuditVerification};
+use serde_json::json;
+
+use super::{House, done, house, open, operator, scale};
+use crate::{
+    GateError, Keys,
+    answer::Outcome,
+    audit::{export_lines, verify},
+    testing::{MemoryStore, SetClock},
+};
+
+async fn verification(house: &House) -> AuditVerification {
+    serde_json::from_value(done(
+        house.call(&operator(), "verify_audit", json!({})).await,
+    ))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_found_and_its_leaf_named() {
+    let house = house().await;
+    for replicas in 1..4 {
+        done(
+            house
+                .call(&operator(), "scale_service", scale(replicas))
+                .await,
+        );
+    }
+    let before = verification(&house).await;
+    assert!(before.ok && before.leaves == 4, "{before:?}");
+    house.store.tamper(2, |leaf| leaf.bytes[20] ^= 1);
+    let after = verification(&house).await;
+    assert!(!after.ok);
+    assert_eq!(after.bad_leaf, Some(2));
+    house.store.tamper(2, |leaf| leaf.bytes[20] ^= 1);
+    house.store.tamper(1, |leaf| leaf.hash[0] ^= 1);
+    assert_eq!(verification(&house).await.bad_leaf, Some(1));
+}
+
+#[tokio::test]
+async fn an_export_is_checked_without_the_gate() {
+    let house = house().await;
+    for replicas in [1, 2, 3, 2, 1] {
+        done(
+            house
+                .call(&operator(), "scale_service", scale(replicas))
+                .await,
+        );
+    }
+    let (mut text, mut from, mut key) = (String::new(), Some(0), String::new());
+    while let Some(start) = from {
+        let answer = house
+            .call(
+                &operator(),
+                "export_audit",
+                json!({ "from": start, "limit": 3 }),
+            )
+            .await;
+        let page: AuditExport = serde_json::from_value(done(answer)).unwrap();
+        text.push_str(&export_lines(&page));
+        (from, key) = (page.next, page.public_key);
+    }
+    assert!(verify(&text, Some(&key)).unwrap().leaves >= 6);
+    let changed = text.replacen("user:ann", "user:eve", 1);
+    assert_eq!(verify(&changed, Some(&key)).unwrap_err().leaf, Some(0));
+}
+
+#[tokio::test]
+async fn entries_are_found_by_who_and_what() {
+    let house = house().await;
+    for replicas in 1..4 {
+        done(
+            house
+                .call(&operator(), "scale_service", scale(replicas))
+                .await,
+        );
+        done(
+            house
+                .call(&super::healer(), "list_services", json!({}))
+                .await,
+        );
+    }
+    let ask = json!({ "principal": "agent:healer", "limit": 2 });
+    let found: AuditEntries =
+        serde_json::from_value(done(house.call(&operator(), "list_audit", ask).await)).unwrap();
+    assert_eq!(found.entries.len(), 2);
+    assert!(
+        found
+            .entries
+            .iter()
+            .all(|entry| entry.principal == "agent:healer" && entry.tool == "list_services")
+    );
+    assert!(found.entries[0].index < found.entries[1].index);
+    assert_eq!(found.total, 7);
+}
+
+#[tokio::test]
+async fn the_next_start_checks_the_end_of_the_log() {
+    let (store, clock): (Arc<MemoryStore>, Arc<SetClock>) = Default::default();
+    let dir = tempfile::tempdir().unwrap();
+    let keys = || Keys::open_or_create(dir.path()).unwrap();
+    let first = open(&store, &clock, keys()).await.unwrap();
+    done(
+        first
+            .call(
+                &operator(),
+                "apply_services",
+                json!({ "yaml": super::SHOP }),
+            )
+            .await,
+    );
+    done(first.call(&operator(), "scale_service", scale(2)).await);
+    let second = open(&store, &clock, keys()).await.unwrap();
+    assert_eq!(second.replicas(), 2);
+    assert!(verification(&second).await.ok);
+    // The first gate is behind now: it reads again instead of overwriting.
+    done(second.call(&operator(), "scale_service", scale(3)).await);
+    done(first.call(&operator(), "scale_service", scale(4)).await);
+    assert_eq!((first.replicas(), first.gate.intent().revision.0), (4, 4));
+    let stranger = open(&store, &clock, Keys::ephemeral()).await;
+    assert!(
+        matches!(stranger.err().unwrap(), GateError::Tampered(_)),
+        "the checkpoint is not by this key"
+    );
+}
+
+#[tokio::test]
+async fn large_arguments_leave_their_hash() {
+    let house = house().await;
+    let yaml = format!("{}{}", super::SHOP, "# padding\n".repeat(8_000));
+    done(
+        house
+            .call(&operator(), "apply_services", json!({ "yaml": yaml }))
+            .await,
+    );
+    let leaf = house.last().await;
+    assert!(leaf.arguments["bytes"].as_u64().unwrap() > 80_000);
+    assert_eq!(leaf.arguments["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_policy_is_explained_without_acting() {
+    let house = house().await;
+    let ask = json!({ "tool": "scale_service", "arguments": scale(50), "principal": "user:x", "roles": ["operator"] });
+    let answer = house.call(&operator(), "explain_policy", ask).await;
+    let explained = done(answer);
+    assert_eq!(
+        (
+            explained["decision"].as_str(),
+            explained["needs"][0].as_str()
+        ),
+        (Some("needs_approval"), Some("admin"))
+    );
+    assert_eq!(explained["facts"]["replicas_delta"], 50);
+    assert_eq!(house.replicas(), 0);
+    let unknown = house
+        .call(&operator(), "explain_policy", json!({ "tool": "nonsense" }))
+        .await;
+    assert!(matches!(unknown.outcome, Outcome::Refused { .. }));
+}

@@ -1,0 +1,183 @@
+//! The gate over in-memory ports, with the catalogue and the policies that ship.
+
+mod approvals;
+mod flows;
+mod log;
+
+use std::sync::Arc;
+
+use ostler_core::{
+    id::{Generation, InstanceId},
+    observed::{Health, InstanceSeen, Phase},
+    time::Time,
+    units::{Bytes, MilliCpu},
+};
+use ostler_policies::{Bundle, Engine};
+use ostler_tools::{
+    answer::AuditEntry,
+    catalogue::ALL,
+    principal::{Principal, Role},
+    view::WorldView,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Gate, GateConfig, Keys, Limits, actions,
+    answer::{Answer, Outcome},
+    testing::{MemoryStore, SetClock, StillWorld},
+};
+
+const SHOP: &str = "
+apiVersion: ostler.dev/v1
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec: { image: 'shop/cart:1', replicas: { min: 0, max: 100 }, resources: { limits: { memory: 64Mi } } }
+";
+
+/// A gate with one service, and everything around it.
+struct House {
+    gate: Arc<Gate>,
+    store: Arc<MemoryStore>,
+    world: Arc<StillWorld>,
+    clock: Arc<SetClock>,
+}
+
+async fn open(
+    store: &Arc<MemoryStore>,
+    clock: &Arc<SetClock>,
+    keys: Keys,
+) -> Result<House, crate::GateError> {
+    let world = Arc::new(StillWorld::default());
+    *world.view.lock().unwrap() = Arc::new(seen());
+    let engine = Arc::new(Engine::load(&Bundle::embedded(), &actions(ALL)).unwrap());
+    let config = GateConfig {
+        store: Arc::clone(store) as _,
+        world: Arc::clone(&world) as _,
+        clock: Arc::clone(clock) as _,
+        engine,
+        keys,
+        catalogue: ALL,
+        limits: Limits::default(),
+    };
+    let gate = Gate::open(config).await?;
+    Ok(House {
+        gate,
+        store: Arc::clone(store),
+        world,
+        clock: Arc::clone(clock),
+    })
+}
+
+fn seen() -> WorldView {
+    let mut view = WorldView::default();
+    let instance = InstanceSeen {
+        service: "shop/cart".parse().unwrap(),
+        node: "n1".parse().unwrap(),
+        generation: Generation(1),
+        cpu: MilliCpu(0),
+        memory: Bytes(0),
+        phase: Phase::Running,
+        since: Time(0),
+        attempt: 1,
+        started_at: None,
+        created_at: Time(0),
+        exits: Vec::new(),
+        health: Health::default(),
+        address: None,
+        pid: None,
+    };
+    view.observed
+        .instances
+        .insert(InstanceId::new("cart-aaaaaaaa").unwrap(), instance);
+    view
+}
+
+async fn house() -> House {
+    let house = open(&Arc::default(), &Arc::default(), Keys::ephemeral())
+        .await
+        .unwrap();
+    done(
+        house
+            .gate
+            .call(&operator(), "apply_services", json!({ "yaml": SHOP }))
+            .await,
+    );
+    house
+}
+
+fn user(name: &str, role: Role) -> Principal {
+    Principal::User {
+        name: name.to_owned(),
+        roles: vec![role],
+    }
+}
+
+fn operator() -> Principal {
+    user("ann", Role::Operator)
+}
+
+fn admin() -> Principal {
+    user("root", Role::Admin)
+}
+
+fn healer() -> Principal {
+    Principal::Agent {
+        name: "healer".parse().unwrap(),
+    }
+}
+
+fn done(answer: Answer) -> Value {
+    match answer.outcome {
+        Outcome::Done { value, .. } => value,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+fn held(answer: Answer) -> (String, String) {
+    match answer.outcome {
+        Outcome::Held { approval, words } => (approval.to_string(), words),
+        other => panic!("not held: {other:?}"),
+    }
+}
+
+fn refused(answer: Answer) -> String {
+    match answer.outcome {
+        Outcome::Refused { words } => words,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn denied(answer: Answer) -> (String, Vec<String>) {
+    match answer.outcome {
+        Outcome::Denied { words, policies } => (words, policies),
+        other => panic!("not denied: {other:?}"),
+    }
+}
+
+impl House {
+    async fn call(&self, caller: &Principal, tool: &str, args: Value) -> Answer {
+        self.gate.call(caller, tool, args).await
+    }
+
+    fn replicas(&self) -> u32 {
+        self.gate.intent().services[&"shop/cart".parse().unwrap()].replicas
+    }
+
+    /// Every leaf so far.
+    async fn log(&self) -> Vec<AuditEntry> {
+        self.gate.flush().await.unwrap();
+        self.store
+            .texts()
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap())
+            .collect()
+    }
+
+    async fn last(&self) -> AuditEntry {
+        self.log().await.pop().unwrap()
+    }
+}
+
+fn scale(replicas: u32) -> Value {
+    json!({ "service": "shop/cart", "replicas": replicas })
+}
