@@ -11,6 +11,7 @@
 //! lets some seconds of virtual time pass, and judges what it wrote down. Nothing is approved, so an
 //! agent that changes anything fails its bundle.
 
+mod build;
 pub mod bundle;
 pub mod judge;
 pub mod replay;

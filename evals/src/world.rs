@@ -5,16 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_core::{
     change::{self, Change},
-    event::{Event, Happening},
-    id::{Generation, InstanceId, NodeName, Revision, ServiceKey},
+    event::Event,
+    id::{Generation, InstanceId, Revision, ServiceKey},
     incident::Entry,
-    intent::{Intent, Past, Sealed, SecretKey, Service},
-    observed::{Answer, Exit, Health, InstanceSeen, NodeSeen, Observed},
+    intent::{Intent, Sealed, SecretKey},
+    observed::{InstanceSeen, NodeSeen, Observed},
     proposal::{Proposal, ProposalState},
     reconcile::reconcile,
-    signal::{Point, Series, SignalKind, Subject},
-    spec::ServiceSpec,
-    time::{Span, Time},
+    time::Time,
     units::{Bytes, MilliCpu},
 };
 use ostler_tools::{
@@ -22,15 +20,18 @@ use ostler_tools::{
         Changes, IncidentTouched, LogAnswer, LogLine, LogStream, PastChangeInfo, ProposalTouched,
     },
     catalogue,
-    contract::{Decided, Refusal},
+    contract::Decided,
     principal::Principal,
     query::Query,
     record::{RecordChange, Records},
-    view::{Sealer, SignalReader, View, WorldView},
+    view::{View, WorldView},
 };
 use serde_json::{Value, json};
 
-use crate::bundle::{Bundle, EarlierIn, InstanceIn, SeriesIn, ServiceIn};
+use crate::{
+    build::{History, NoSecrets, changes, events, health, seen, wanted},
+    bundle::Bundle,
+};
 
 /// When every bundle plays.
 pub const START: Time = Time(1_790_000_000_000);
@@ -402,238 +403,5 @@ fn done<T: serde::Serialize>(answer: &T) -> Outcome {
     match serde_json::to_value(answer) {
         Ok(answer) => Outcome::Done(answer, None),
         Err(error) => Outcome::Refused(error.to_string()),
-    }
-}
-
-fn wanted(service: &ServiceIn) -> Result<Service, String> {
-    let spec = Arc::new(service.spec.clone());
-    let history = service
-        .earlier
-        .iter()
-        .map(|earlier| past(&service.spec, earlier))
-        .collect::<Result<Vec<_>, _>>()?;
-    let good = service
-        .earlier
-        .iter()
-        .find(|earlier| earlier.good)
-        .map(|earlier| Generation(earlier.generation));
-    let stable = history
-        .iter()
-        .find(|past| Some(past.generation) == good)
-        .cloned();
-    Ok(Service {
-        replicas: spec.replicas.min,
-        spec,
-        labels: BTreeMap::new(),
-        generation: Generation(service.generation),
-        changed_at: START - service.changed,
-        stable: stable.filter(|_| !service.settled),
-        settled: service.settled,
-        history,
-        restart_after: BTreeMap::new(),
-    })
-}
-
-fn past(current: &ServiceSpec, earlier: &EarlierIn) -> Result<Past, String> {
-    let mut spec = serde_json::to_value(current).map_err(|error| error.to_string())?;
-    merge(&mut spec, &earlier.differs);
-    let spec = serde_json::from_value(spec)
-        .map_err(|error| format!("generation {}: {error}", earlier.generation))?;
-    let generation = Generation(earlier.generation);
-    Ok(Past {
-        generation,
-        spec: Arc::new(spec),
-        changed_at: START - earlier.changed,
-    })
-}
-
-/// JSON merge patch, RFC 7396.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
-        }
-    }
-}
-
-fn seen(instance: &InstanceIn, spec: Option<&ServiceSpec>) -> InstanceSeen {
-    let started_at = instance.started.map(|ago| START - ago);
-    let phase = instance.phase.phase();
-    let runs = phase == ostler_core::observed::Phase::Running;
-    let last_exit = instance.exits.last().map(|exit| START - exit.ago);
-    let exit = |(index, exit): (usize, &crate::bundle::ExitIn)| Exit {
-        attempt: u32::try_from(index + 1).unwrap_or(u32::MAX),
-        at: START - exit.ago,
-        ran: exit.ran,
-        code: exit.code,
-        signal: exit.signal,
-        out_of_memory: exit.out_of_memory,
-        asked: exit.liveness,
-        liveness: exit.liveness,
-    };
-    let first_exit = instance
-        .exits
-        .first()
-        .map(|exit| START - exit.ago - exit.ran);
-    InstanceSeen {
-        service: instance.service.clone(),
-        node: instance.node.clone(),
-        generation: Generation(instance.generation),
-        cpu: MilliCpu(100),
-        memory: Bytes::mib(64),
-        phase,
-        since: if runs { started_at } else { last_exit }.unwrap_or(START - Span::seconds(30)),
-        attempt: u32::try_from(instance.exits.len()).unwrap_or(0) + u32::from(runs),
-        started_at,
-        created_at: first_exit
-            .or(started_at)
-            .unwrap_or(START - Span::seconds(30)),
-        exits: instance.exits.iter().enumerate().map(exit).collect(),
-        health: spec.map_or_else(Health::default, |spec| {
-            health(spec, Some(instance), started_at.unwrap_or(START))
-        }),
-        address: None,
-        pid: runs.then_some(1),
-    }
-}
-
-fn health(spec: &ServiceSpec, instance: Option<&InstanceIn>, since: Time) -> Health {
-    let no = instance.and_then(|instance| instance.not_ready.as_ref());
-    let yes = |configured: bool| {
-        if configured {
-            Answer::Yes { since }
-        } else {
-            Answer::Unknown
-        }
-    };
-    let readiness = match no {
-        Some(no) => Answer::No {
-            since: START - no.since,
-            reason: no.reason.clone(),
-        },
-        None => yes(spec.probes.readiness.is_some()),
-    };
-    Health {
-        startup: yes(spec.probes.startup.is_some()),
-        liveness: yes(spec.probes.liveness.is_some()),
-        readiness,
-    }
-}
-
-/// Ends as events, so that what happened before a change is known too.
-fn events(bundle: &Bundle) -> Vec<Event> {
-    let mut ends: Vec<(Time, &InstanceIn, Exit)> = Vec::new();
-    for instance in &bundle.instances {
-        ends.extend(
-            seen(instance, None)
-                .exits
-                .into_iter()
-                .map(|exit| (exit.at, instance, exit)),
-        );
-    }
-    ends.sort_by_key(|(at, _, _)| *at);
-    let event = |(index, (at, instance, exit)): (usize, (Time, &InstanceIn, Exit))| Event {
-        seq: u64::try_from(index).unwrap_or(u64::MAX),
-        at,
-        service: Some(instance.service.clone()),
-        instance: Some(instance.id.clone()),
-        what: Happening::Exited {
-            words: exit.in_words(),
-            exit,
-        },
-    };
-    ends.into_iter().enumerate().map(event).collect()
-}
-
-fn changes(bundle: &Bundle) -> Vec<PastChangeInfo> {
-    let mut changes: Vec<_> = bundle.changes.iter().collect();
-    changes.sort_by_key(|change| change.ago);
-    let info = |(index, change): (usize, &&crate::bundle::ChangeIn)| {
-        let revision = Revision(100 - u64::try_from(index.min(99)).unwrap_or(0));
-        PastChangeInfo {
-            revision,
-            at: START - change.ago,
-            principal: change.by.clone(),
-            tool: change.tool.clone(),
-            summary: change.summary.clone(),
-            services: change.services.clone(),
-            undoable: true,
-            leaf: revision.0,
-        }
-    };
-    changes.iter().enumerate().map(info).collect()
-}
-
-struct NoSecrets;
-
-impl Sealer for NoSecrets {
-    fn seal(&self, _name: &SecretKey, _value: &[u8]) -> Result<Sealed, Refusal> {
-        Err(Refusal::new("a replayed world keeps no secrets"))
-    }
-}
-
-struct History<'a> {
-    bundle: &'a Bundle,
-    now: Time,
-}
-
-impl History<'_> {
-    fn of(&self, subject: &Subject) -> impl Iterator<Item = &SeriesIn> {
-        self.bundle
-            .signals
-            .iter()
-            .filter(move |series| match subject {
-                Subject::Service(service) => series.service.as_ref() == Some(service),
-                Subject::Instance(instance) => series.instance.as_ref() == Some(instance),
-                Subject::Node(node) => series.node.as_ref() == Some::<&NodeName>(node),
-            })
-    }
-}
-
-impl SignalReader for History<'_> {
-    fn series(
-        &self,
-        subject: &Subject,
-        kind: SignalKind,
-        from: Time,
-        to: Time,
-        _points: usize,
-    ) -> Series {
-        let mut points = Vec::new();
-        if let Some(series) = self.of(subject).find(|series| series.kind == kind) {
-            let values = series.values.values();
-            let count = values.len();
-            for (index, value) in values.into_iter().enumerate() {
-                let back = u64::try_from(count - 1 - index)
-                    .unwrap_or(0)
-                    .saturating_mul(series.every.0);
-                points.push(Point {
-                    at: self.now - Span(back),
-                    value,
-                });
-            }
-        }
-        points.retain(|point| point.at >= from && point.at <= to);
-        Series {
-            subject: subject.clone(),
-            kind,
-            points,
-        }
-    }
-
-    fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
-        self.of(subject).map(|series| series.kind).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Looking: a glance every few seconds, and on a symptom a situation in depth. Reads only.
+//! Looking: a glance every few seconds. Reads only.
 //!
 //! A call that fails leaves its fact out; only a closed pipe ends the look. What is kept between
 //! glances is bounded: one set of series a subject, one note a service.
@@ -17,9 +17,8 @@ use ostler_tools::answer::{Graph, InstanceInfo, Instances, ServiceDetail, Servic
 use crate::{
     budget::Budget,
     client::{CallError, Caller},
-    situation::{Cited, ServiceFacts, Situation},
-    symptom::Symptom,
-    template, world,
+    situation::Cited,
+    world,
 };
 
 /// How far back series are read.
@@ -30,10 +29,6 @@ const SERIES_AGE: Span = Span::seconds(10);
 const INSTANCES_AGE: Span = Span::seconds(15);
 /// Series, and services, read anew in one glance.
 const READS_PER_GLANCE: usize = 8;
-/// Services looked at in depth for one situation.
-const CHAIN_LIMIT: usize = 6;
-/// Instances of a service looked at in depth.
-const INSTANCES_LIMIT: usize = 4;
 
 /// What is known without a closer look.
 #[derive(Debug, Clone)]
@@ -297,7 +292,7 @@ async fn read_notes(caller: &dyn Caller, glance: &mut Glance) -> Result<(), Call
 }
 
 /// A failed read leaves its fact out; a closed pipe does not.
-fn known<T>(read: Result<T, CallError>) -> Result<Option<T>, CallError> {
+pub(crate) fn known<T>(read: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match read {
         Ok(fact) => Ok(Some(fact)),
         Err(CallError::Closed) => Err(CallError::Closed),
@@ -306,189 +301,4 @@ fn known<T>(read: Result<T, CallError>) -> Result<Option<T>, CallError> {
             Ok(None)
         }
     }
-}
-
-/// Gathers one situation in depth within the budget's calls.
-pub struct Gather<'a> {
-    caller: &'a dyn Caller,
-    now: Time,
-    calls_left: u32,
-}
-
-impl<'a> Gather<'a> {
-    /// Begins with the whole budget of a turn.
-    #[must_use]
-    pub fn new(caller: &'a dyn Caller, budget: &Budget, now: Time) -> Self {
-        Self {
-            caller,
-            now,
-            calls_left: budget.calls_per_turn,
-        }
-    }
-
-    /// The situation around one service: itself, and what it needs and is unwell.
-    ///
-    /// # Errors
-    /// When the pipe is closed.
-    pub async fn situation(
-        mut self,
-        glance: &Glance,
-        subject: &ServiceKey,
-        symptoms: &[Symptom],
-    ) -> Result<Situation, CallError> {
-        let mut situation = Situation {
-            now: self.now,
-            subject: subject.clone(),
-            symptoms: symptoms.to_vec(),
-            services: glance.services.clone(),
-            instances: glance.instances.clone(),
-            graph: glance.graph.clone(),
-            facts: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-        };
-        for service in chain(&situation, subject) {
-            if let Some(facts) = self.facts(&service).await? {
-                situation.facts.insert(service, facts);
-            }
-        }
-        self.nodes(&mut situation).await?;
-        Ok(situation)
-    }
-
-    fn spend(&mut self) -> bool {
-        let has = self.calls_left > 0;
-        self.calls_left = self.calls_left.saturating_sub(1);
-        has
-    }
-
-    async fn facts(&mut self, service: &ServiceKey) -> Result<Option<ServiceFacts>, CallError> {
-        if !self.spend() {
-            return Ok(None);
-        }
-        let Some(detail) = known(world::service(self.caller, service).await)? else {
-            return Ok(None);
-        };
-        let changes = if self.spend() {
-            known(world::changes(self.caller, service).await)?
-        } else {
-            None
-        };
-        let kinds = [
-            SignalKind::RequestRate,
-            SignalKind::ErrorRatio,
-            SignalKind::LatencyP99,
-            SignalKind::DiskShare,
-        ];
-        let signals = self
-            .signals(Subject::Service(service.clone()), &kinds)
-            .await?;
-        let mut facts = ServiceFacts {
-            detail,
-            changes,
-            signals,
-            instance_signals: BTreeMap::new(),
-            logs: BTreeMap::new(),
-        };
-        self.instances(&mut facts).await?;
-        Ok(Some(facts))
-    }
-
-    /// Signals and logs of the instances that are worst off, and of one that is well, to compare.
-    async fn instances(&mut self, facts: &mut ServiceFacts) -> Result<(), CallError> {
-        let mut worst: Vec<InstanceInfo> = facts.detail.value.instances.clone();
-        worst.sort_by_key(|one| (one.ready, std::cmp::Reverse(one.seen.exits.len())));
-        let well = worst
-            .iter()
-            .rposition(|one| one.ready)
-            .filter(|index| *index >= INSTANCES_LIMIT);
-        if let Some(index) = well {
-            worst.swap(INSTANCES_LIMIT - 1, index);
-        }
-        let kinds = [
-            SignalKind::CpuCores,
-            SignalKind::MemoryShare,
-            SignalKind::MemoryBytes,
-            SignalKind::ProbePassed,
-        ];
-        for one in worst.into_iter().take(INSTANCES_LIMIT) {
-            if let Some(signals) = self
-                .signals(Subject::Instance(one.instance.clone()), &kinds)
-                .await?
-            {
-                facts.instance_signals.insert(one.instance.clone(), signals);
-            }
-            if !self.spend() {
-                break;
-            }
-            if let Some(log) = known(world::logs(self.caller, &one.instance).await)? {
-                let templates = template::fold(
-                    log.value
-                        .untrusted_lines
-                        .iter()
-                        .map(|line| line.text.as_str()),
-                );
-                facts.logs.insert(
-                    one.instance.clone(),
-                    Cited {
-                        call: log.call,
-                        value: templates,
-                    },
-                );
-            }
-        }
-        Ok(())
-    }
-
-    async fn signals(
-        &mut self,
-        subject: Subject,
-        kinds: &[SignalKind],
-    ) -> Result<Option<Cited<Signals>>, CallError> {
-        if !self.spend() {
-            return Ok(None);
-        }
-        known(world::signals(self.caller, &subject, kinds, WINDOW).await)
-    }
-
-    async fn nodes(&mut self, situation: &mut Situation) -> Result<(), CallError> {
-        let nodes: BTreeSet<NodeName> = situation
-            .facts
-            .values()
-            .flat_map(ServiceFacts::instances)
-            .map(|one| one.seen.node.clone())
-            .collect();
-        let kinds = [
-            SignalKind::CpuPressure,
-            SignalKind::MemoryPressure,
-            SignalKind::IoPressure,
-            SignalKind::DiskShare,
-        ];
-        for node in nodes.into_iter().take(INSTANCES_LIMIT) {
-            if let Some(signals) = self.signals(Subject::Node(node.clone()), &kinds).await? {
-                situation.nodes.insert(node, signals);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The subject and, walking through unwell services, what they need and is unwell too; the culprit first.
-fn chain(situation: &Situation, subject: &ServiceKey) -> Vec<ServiceKey> {
-    let web = situation.web();
-    let mut chain = vec![web.culprit_of(subject)];
-    let mut open = vec![subject];
-    while let Some(here) = open.pop() {
-        if here != subject && chain.contains(&here) && chain.first() != Some(&here) {
-            continue;
-        }
-        if !chain.contains(&here) {
-            chain.push(here);
-        }
-        open.extend(
-            web.needs_of(here)
-                .filter(|need| web.is_unwell(need) && !chain.contains(need)),
-        );
-    }
-    chain.truncate(CHAIN_LIMIT);
-    chain.into_iter().cloned().collect()
 }

@@ -5,6 +5,7 @@
 
 mod growth;
 mod notice;
+mod noticed_signals;
 mod plan;
 pub mod rules;
 

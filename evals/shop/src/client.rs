@@ -63,11 +63,12 @@ async fn exchange(method: Method, base: &str, path: &str) -> io::Result<(StatusC
             .await;
         Ok((status, body.map_err(io::Error::other)?.to_bytes()))
     };
-    tokio::pin!(connection);
+    tokio::pin!(talk, connection);
     tokio::select! {
-        answer = talk => answer,
-        // It ends first only when it breaks, or with the answer read already.
-        ended = &mut connection => Err(ended.map_or_else(io::Error::other, |()| io::ErrorKind::UnexpectedEof.into())),
+        biased;
+        answer = &mut talk => answer,
+        // It has ended, and what arrived before that is still to be read.
+        _ = &mut connection => talk.await,
     }
 }
 

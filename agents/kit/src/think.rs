@@ -1,0 +1,274 @@
+//! Thinking: new symptoms find their case or get one; a verdict is written down and moves the case on.
+
+use ostler_core::{
+    id::ServiceKey,
+    incident::IncidentState,
+    time::{Span, Time},
+};
+
+use crate::{
+    agent::Agent,
+    case::{Case, Phase},
+    client::CallError,
+    gather::Gather,
+    paper,
+    planner::Verdict,
+    situation::Web,
+    symptom::Symptom,
+};
+
+impl Agent {
+    /// Symptoms that belong to no case yet: attach them to the case of their culprit, or look into
+    /// the one furthest upstream.
+    pub(crate) async fn look_into_new(
+        &mut self,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        self.quiet
+            .retain(|service, _| symptoms.iter().any(|symptom| &symptom.service == service));
+        let mut due = None;
+        for symptom in symptoms {
+            if self
+                .cases
+                .iter()
+                .any(|case| case.services.contains(&symptom.service))
+            {
+                continue;
+            }
+            let Some(glance) = self.look.glance() else {
+                return Ok(());
+            };
+            let web = Web {
+                services: &glance.services.value,
+                graph: &glance.graph.value,
+                symptoms,
+            };
+            let culprit = web.culprit_of(&symptom.service).clone();
+            if let Some(case) = self.cases.iter_mut().find(|case| case.culprit == culprit) {
+                case.services.insert(symptom.service.clone());
+                let words = format!(
+                    "belongs here, as `{}` needs `{culprit}`: {}",
+                    symptom.service, symptom.claim
+                );
+                paper::note(&*self.caller, case, &words, None, None).await?;
+                continue;
+            }
+            let subject = if web.has_symptom(&culprit) {
+                culprit
+            } else {
+                symptom.service.clone()
+            };
+            let waits = self
+                .quiet
+                .get(&subject)
+                .is_some_and(|(_, again_at)| now < *again_at);
+            if due.is_none() && !waits {
+                due = Some(subject);
+            }
+        }
+        match due {
+            Some(subject) => self.consider(&subject, symptoms, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks into a symptom for which there is no incident yet.
+    async fn consider(
+        &mut self,
+        subject: &ServiceKey,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        let looks = self
+            .quiet
+            .get(subject)
+            .map_or(0, |(looks, _)| *looks)
+            .saturating_add(1);
+        self.quiet
+            .insert(subject.clone(), (looks, now + pause_after(looks)));
+        if self.cases.len() >= self.parts.budget.open_incidents {
+            tracing::warn!(%subject, "too many open incidents to open another");
+            return Ok(());
+        }
+        let Some(verdict) = self.think(subject, symptoms, now).await? else {
+            return Ok(());
+        };
+        let culprit = match &verdict {
+            Verdict::Healthy => return Ok(()),
+            Verdict::Unresolved {
+                cause: None,
+                person: false,
+                ..
+            } if looks < 4 => return Ok(()),
+            Verdict::Unresolved { cause, .. } => {
+                cause.as_ref().map_or(subject, |cause| &cause.culprit)
+            }
+            Verdict::Proposal(body) => &body.cause.culprit,
+        };
+        let culprit = culprit.clone();
+        if let Some(case) = self.cases.iter_mut().find(|case| case.culprit == culprit) {
+            case.services.insert(subject.clone());
+            return Ok(());
+        }
+        let mut case = self.open(subject, culprit, symptoms, now).await?;
+        let settled = self.settle(&mut case, verdict, now).await;
+        self.cases.push(case);
+        settled
+    }
+
+    async fn open(
+        &mut self,
+        subject: &ServiceKey,
+        culprit: ServiceKey,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<Case, CallError> {
+        let own = || {
+            symptoms
+                .iter()
+                .filter(|symptom| &symptom.service == subject)
+        };
+        let title = own()
+            .min_by_key(|symptom| symptom.kind)
+            .map_or("unwell", |symptom| symptom.claim.as_str());
+        let began = own().map(|symptom| symptom.since).min().unwrap_or(now);
+        let incident = paper::open(
+            &*self.caller,
+            subject,
+            &format!("{subject}: {title}"),
+            began,
+        )
+        .await?;
+        self.quiet.remove(subject);
+        Ok(Case {
+            incident,
+            services: [subject.clone(), culprit.clone()].into(),
+            culprit,
+            phase: Phase::Looking {
+                looks: 0,
+                again_at: now,
+            },
+            proposals: 0,
+            calm_since: None,
+            last_note: String::new(),
+        })
+    }
+
+    /// Looks again into a case whose cause is not settled.
+    pub(crate) async fn look_again(
+        &mut self,
+        case: &mut Case,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<(), CallError> {
+        let subject = case.culprit.clone();
+        match self.think(&subject, symptoms, now).await? {
+            Some(verdict) => self.settle(case, verdict, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Gathers a situation and asks the planner; nothing when the hour's turns are used up.
+    async fn think(
+        &mut self,
+        subject: &ServiceKey,
+        symptoms: &[Symptom],
+        now: Time,
+    ) -> Result<Option<Verdict>, CallError> {
+        if !self.ledger.take_turn(&self.parts.budget, now) {
+            tracing::warn!(%subject, "the hour's turns are used up");
+            return Ok(None);
+        }
+        let Some(glance) = self.look.glance() else {
+            return Ok(None);
+        };
+        let gather = Gather::new(&*self.caller, &self.parts.budget, now);
+        let situation = gather.situation(glance, subject, symptoms).await?;
+        match self.parts.planner.think(&situation).await {
+            Ok(verdict) => Ok(Some(verdict)),
+            Err(error) => {
+                tracing::warn!(%error, "no verdict");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes a verdict into the case's incident and moves the case on.
+    async fn settle(
+        &mut self,
+        case: &mut Case,
+        verdict: Verdict,
+        now: Time,
+    ) -> Result<(), CallError> {
+        let looks = if let Phase::Looking { looks, .. } = case.phase {
+            looks.saturating_add(1)
+        } else {
+            1
+        };
+        case.phase = Phase::Looking {
+            looks,
+            again_at: now + pause_after(looks),
+        };
+        match verdict {
+            Verdict::Healthy => Ok(()),
+            Verdict::Unresolved { why, cause, person } => {
+                let call_person = person || looks >= self.parts.budget.unresolved_looks;
+                let state = call_person.then_some(IncidentState::NeedsPerson);
+                if call_person {
+                    case.phase = Phase::WithPerson;
+                }
+                paper::note(
+                    &*self.caller,
+                    case,
+                    &format!("unresolved: {why}"),
+                    cause.as_deref(),
+                    state,
+                )
+                .await
+            }
+            Verdict::Proposal(body) => {
+                let words = format!(
+                    "cause found ({:.0} %): {}",
+                    body.cause.confidence * 100.0,
+                    body.cause.explanation
+                );
+                paper::note(&*self.caller, case, &words, Some(&body.cause), None).await?;
+                self.propose(case, *body).await
+            }
+        }
+    }
+
+    async fn propose(
+        &mut self,
+        case: &mut Case,
+        body: ostler_core::proposal::ProposalBody,
+    ) -> Result<(), CallError> {
+        case.proposals = case.proposals.saturating_add(1);
+        case.culprit = body.cause.culprit.clone();
+        case.services.insert(case.culprit.clone());
+        match paper::submit(&*self.caller, &case.incident, body).await {
+            Ok(submitted) => {
+                case.phase = Phase::Proposed {
+                    proposal: submitted.proposal,
+                    acting: false,
+                    tries: 0,
+                };
+                Ok(())
+            }
+            Err(CallError::Denied { words } | CallError::Refused { words }) => {
+                self.hand_over(
+                    case,
+                    &format!("what should be done may not be proposed: {words}"),
+                )
+                .await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// How long to wait before looking again: soon at first, then ever more patiently.
+fn pause_after(looks: u32) -> Span {
+    Span::seconds(4_u64.saturating_mul(1 << looks.min(5)))
+}
