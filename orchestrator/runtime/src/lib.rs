@@ -5,4 +5,5 @@ pub mod backend;
 pub mod conformance;
 pub mod image;
 pub mod network;
+pub mod process;
 pub mod youki;

@@ -17,6 +17,7 @@ use ostler_runtime::{
     conformance::{self, Claims, Report, Subject, Work},
     image::{Content, LayoutFile, LayoutSpec, write_layout},
     network::NetworkConfig,
+    process::ProcessBackend,
     youki::{YoukiBackend, YoukiConfig},
 };
 
@@ -141,6 +142,19 @@ async fn youki_conforms() {
     }));
     let report = conformance::run(&subject).await;
     drop(subject);
-    backend.tear_down().await.unwrap();
+    backend.close().await.unwrap();
     verdict("youki", &report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_conforms() {
+    let mut subject = Subject::new(Arc::new(ProcessBackend::new()), |work| spec("host:/", work));
+    subject.claims = Claims {
+        commands: true,
+        exec: true,
+        images: true,
+        addresses: true,
+        ..Claims::default()
+    };
+    verdict("process", &conformance::run(&subject).await);
 }

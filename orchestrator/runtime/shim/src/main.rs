@@ -5,10 +5,12 @@
 
 mod cgroup;
 mod container;
+mod control;
 mod exec;
 mod launch;
 mod lock;
 mod log;
+mod memory;
 mod record;
 mod rootfs;
 mod seccomp;
@@ -34,7 +36,8 @@ use nix::{
 
 use crate::{
     container::{io_failure, other},
-    supervise::{Shim, tell},
+    control::tell,
+    supervise::Shim,
     wire::{Failure, FailureKind, Report, ShimOrder, names},
 };
 

@@ -2,11 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
-    os::{
-        fd::{AsFd, AsRawFd},
-        unix::net::{UnixListener, UnixStream},
-    },
+    io::{self, Read},
+    os::{fd::AsFd, unix::net::UnixListener},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -25,10 +22,11 @@ use nix::{
 use crate::{
     cgroup,
     container::{self, io_failure},
+    control::{Connection, Heard, listen, tell},
     exec::{self, no_wait},
     launch::{self, Launch, Launched},
     log::{Log, Stream},
-    record,
+    memory, record,
     wire::{ExitRecord, Failure, REQUEST_LIMIT, Reply, Report, Request, Running, ShimOrder, names},
 };
 
@@ -58,11 +56,6 @@ struct Stopping {
     kill_at: Instant,
     liveness: bool,
     sent: bool,
-}
-
-struct Connection {
-    stream: UnixStream,
-    bytes: Vec<u8>,
 }
 
 impl Shim {
@@ -200,6 +193,7 @@ impl Shim {
         self.running = Some((running, Instant::now()));
         let early = std::mem::take(&mut self.early);
         early.into_iter().for_each(|status| self.note(status));
+        memory::trim();
         Ok(())
     }
 
@@ -384,62 +378,4 @@ impl Shim {
             connection.stream,
         ));
     }
-}
-
-enum Heard {
-    Nothing,
-    Request(Request),
-    Nonsense(String),
-    End,
-}
-
-impl Connection {
-    fn read(&mut self) -> Heard {
-        let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Heard::End,
-                Ok(count) => self
-                    .bytes
-                    .extend_from_slice(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Heard::Nothing,
-                Err(_) => return Heard::End,
-            }
-            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
-                let rest = self.bytes.split_off(end + 1);
-                let line = std::mem::replace(&mut self.bytes, rest);
-                return serde_json::from_slice(&line)
-                    .map_or_else(|error| Heard::Nonsense(error.to_string()), Heard::Request);
-            }
-            if self.bytes.len() > REQUEST_LIMIT {
-                return Heard::Nonsense("the request is too long".to_owned());
-            }
-        }
-    }
-
-    fn reply(&mut self, reply: &Reply) {
-        let mut bytes = serde_json::to_vec(reply).unwrap_or_default();
-        bytes.push(b'\n');
-        drop(self.stream.write_all(&bytes));
-    }
-}
-
-/// One line to a watcher; one that left is no loss.
-pub fn tell(watcher: &mut File, report: &Report) {
-    let mut bytes = serde_json::to_vec(report).unwrap_or_default();
-    bytes.push(b'\n');
-    drop(watcher.write_all(&bytes));
-}
-
-/// Listens in the instance's directory, whatever the length of its path.
-fn listen(dir: &Path) -> io::Result<UnixListener> {
-    drop(fs::remove_file(dir.join(names::CONTROL)));
-    let handle = File::open(dir)?;
-    let listener = UnixListener::bind(format!(
-        "/proc/self/fd/{}/{}",
-        handle.as_raw_fd(),
-        names::CONTROL
-    ))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }

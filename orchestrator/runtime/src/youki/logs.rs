@@ -157,50 +157,45 @@ mod tests {
             (next.lines.len(), next.cursor, next.truncated),
             (0, page.cursor, false)
         );
-        let after_one = read(
-            dir.path(),
-            &LogQuery {
-                after: Some(100 + one.len() as u64),
-                ..all.clone()
-            },
-        )
-        .unwrap();
-        assert_eq!(texts(&after_one), ["two[31m", "three"]);
+    }
+
+    #[test]
+    fn a_page_is_cut_as_asked() {
+        let (one, two, three) = (entry(1, "one"), entry(2, "two"), entry(3, "three"));
+        let dir = log(&[
+            (100, &format!("{one}{two}")),
+            (100 + (one.len() + two.len()) as u64, &three),
+        ]);
+        let all = LogQuery {
+            after: None,
+            since: None,
+            tail: 100,
+        };
+        let ask = |query: LogQuery| read(dir.path(), &query).unwrap();
+        let after_one = ask(LogQuery {
+            after: Some(100 + one.len() as u64),
+            ..all.clone()
+        });
+        assert_eq!(texts(&after_one), ["two", "three"]);
         assert_eq!(
-            texts(
-                &read(
-                    dir.path(),
-                    &LogQuery {
-                        tail: 1,
-                        ..all.clone()
-                    }
-                )
-                .unwrap()
-            ),
+            texts(&ask(LogQuery {
+                tail: 1,
+                ..all.clone()
+            })),
             ["three"]
         );
         assert_eq!(
-            texts(
-                &read(
-                    dir.path(),
-                    &LogQuery {
-                        since: Some(Time(3)),
-                        ..all.clone()
-                    }
-                )
-                .unwrap()
-            ),
+            texts(&ask(LogQuery {
+                since: Some(Time(3)),
+                ..all.clone()
+            })),
             ["three"]
         );
         assert!(
-            read(
-                dir.path(),
-                &LogQuery {
-                    after: Some(5),
-                    ..all
-                }
-            )
-            .unwrap()
+            ask(LogQuery {
+                after: Some(5),
+                ..all
+            })
             .truncated
         );
     }

@@ -7,7 +7,9 @@
 mod adopt;
 mod bundle;
 mod cgroups;
+mod config;
 mod end;
+mod exec;
 mod instance;
 mod logs;
 mod problem;
@@ -24,7 +26,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -32,85 +34,25 @@ use ostler_core::{id::InstanceId, observed::Problem, spec::Stop, time::Time};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-pub use self::cgroups::CgroupError;
+pub use self::{
+    cgroups::CgroupError,
+    config::{OpenError, YoukiConfig},
+};
 use self::{
     cgroups::Tree,
     instance::Instance,
     problem::failed,
     shim::Program,
-    wire::{LogLimits, REQUEST_LIMIT, Reply, Request, names},
+    wire::{LogLimits, names},
 };
 use crate::{
     backend::{
         Backend, BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
         Machine, Order, RouteTable, Seen, Started, StopCause, Usage,
     },
-    image::{ImageError, Images, ImagesConfig},
-    network::{Network, NetworkConfig, NetworkError},
+    image::{ImageError, Images},
+    network::Network,
 };
-
-/// Where and how instances run.
-#[derive(Debug, Clone)]
-pub struct YoukiConfig {
-    /// Directory that holds everything: images, instances, volumes. Made when absent, mode 0700.
-    pub state_root: PathBuf,
-    /// How images are fetched.
-    pub images: ImagesConfig,
-    /// The service network; without one every instance has an empty network of its own.
-    pub network: Option<NetworkConfig>,
-    /// Control group under which instances live, relative to the hierarchies' roots; derived from
-    /// `state_root` when absent, so that two daemons on a machine do not meet.
-    pub cgroup_parent: Option<PathBuf>,
-    /// Bytes after which an instance's log begins a new file.
-    pub log_file_bytes: u64,
-    /// Log files kept for each instance.
-    pub log_files: usize,
-}
-
-impl YoukiConfig {
-    /// The usual settings for a directory.
-    #[must_use]
-    pub fn new(state_root: impl Into<PathBuf>) -> Self {
-        Self {
-            state_root: state_root.into(),
-            images: ImagesConfig::default(),
-            network: None,
-            cgroup_parent: None,
-            log_file_bytes: 4 << 20,
-            log_files: 2,
-        }
-    }
-}
-
-/// Why the backend cannot be used on this machine.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Containers need root.
-    #[error(
-        "running containers needs root: start the daemon as root, or choose the `process` backend for development"
-    )]
-    NotRoot,
-    /// Control groups are missing.
-    #[error(transparent)]
-    Cgroups(#[from] CgroupError),
-    /// The image store.
-    #[error("cannot open the image store: {0}")]
-    Images(#[from] ImageError),
-    /// The service network.
-    #[error("cannot open the service network: {0}")]
-    Network(#[from] NetworkError),
-    /// A file or directory.
-    #[error("cannot {operation} `{path}`")]
-    Disk {
-        /// What was being done.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// Runs instances as containers on this machine.
 pub struct YoukiBackend {
@@ -183,20 +125,6 @@ impl YoukiBackend {
     #[must_use]
     pub fn images(&self) -> &Images {
         &self.inner.images
-    }
-
-    /// Takes away what the backend itself keeps on the machine outside its directory, such as its
-    /// empty control groups and its network. For uninstalling and tests; instances must be removed
-    /// before.
-    ///
-    /// # Errors
-    /// [`NetworkError`] when the network could not be removed; calling again continues.
-    pub async fn tear_down(&self) -> Result<(), NetworkError> {
-        self.inner.tree.remove_parent();
-        match &self.inner.network {
-            Some(network) => network.close().await,
-            None => Ok(()),
-        }
     }
 
     /// The service network, if there is one.
@@ -327,7 +255,7 @@ impl Backend for YoukiBackend {
         if found.state().running.is_none() {
             return Err(BackendError::NotRunning(instance.clone()));
         }
-        exec(&found.dir, order).await
+        exec::run(&found.dir, order).await
     }
 
     async fn usage(&self, instance: &InstanceId) -> Result<Usage, BackendError> {
@@ -402,54 +330,22 @@ impl Backend for YoukiBackend {
             .await
             .map_err(image_failed("collect garbage"))
     }
+
+    async fn close(&self) -> Result<(), BackendError> {
+        self.inner.tree.remove_parent();
+        match &self.inner.network {
+            Some(network) => network.close().await.map_err(|error| BackendError::Failed {
+                operation: "take the network away",
+                detail: error.problem().detail,
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 fn image_failed(operation: &'static str) -> impl Fn(ImageError) -> BackendError {
     move |error| BackendError::Failed {
         operation,
         detail: error.problem().detail,
-    }
-}
-
-async fn exec(dir: &Path, order: &ExecOrder) -> Result<ExecOutcome, BackendError> {
-    const OPERATION: &str = "run the command";
-    let limit_ms = u64::try_from(order.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request::Exec {
-        command: order.command.clone(),
-        input: order.input.len(),
-        timeout_ms: limit_ms,
-        limit: order.output_limit,
-    };
-    let refused = |detail: String| BackendError::Failed {
-        operation: OPERATION,
-        detail,
-    };
-    if order.input.len() > REQUEST_LIMIT {
-        return Err(refused(format!(
-            "standard input is limited to {REQUEST_LIMIT} bytes"
-        )));
-    }
-    let asked = shim::ask(
-        dir,
-        &request,
-        &order.input,
-        order.timeout + Duration::from_secs(5),
-    )
-    .await;
-    match asked.map_err(failed(OPERATION))? {
-        (Reply::Ran { code, stdout, .. }, mut bytes) => {
-            let stderr = bytes.split_off(stdout.min(bytes.len()));
-            Ok(ExecOutcome {
-                code,
-                stdout: bytes,
-                stderr,
-            })
-        }
-        (Reply::TimedOut, _) => Err(BackendError::Timeout {
-            operation: OPERATION,
-            limit_ms,
-        }),
-        (Reply::Refused { detail }, _) => Err(refused(detail)),
-        (Reply::Done, _) => Err(refused("the shim gave no result".to_owned())),
     }
 }

@@ -1,0 +1,67 @@
+//! What a process and the machine use, from `/proc`.
+
+use std::{fs, io};
+
+use ostler_core::units::{Bytes, MilliCpu};
+
+use crate::backend::{Machine, Usage};
+
+/// Clock ticks per second in `/proc` (fixed by the kernel's interface).
+const TICKS: u64 = 100;
+
+/// One process, without its children.
+pub(super) fn of_process(pid: u32) -> Usage {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let stat = read("stat");
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map_or("", |(_, after)| after)
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    let status = read("status");
+    Usage {
+        cpu_us: (ticks(11) + ticks(12)) * 1_000_000 / TICKS,
+        memory: Bytes(kib(&status, "VmRSS:")),
+        pids: u32::try_from(number(&status, "Threads:")).ok(),
+        ..Usage::default()
+    }
+}
+
+/// The machine as a whole.
+pub(super) fn of_machine() -> io::Result<Machine> {
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let cpus = std::thread::available_parallelism()?.get() as u64;
+    let disk = nix::sys::statvfs::statvfs("/")?;
+    let used = disk.blocks().saturating_sub(disk.blocks_available());
+    Ok(Machine {
+        cpu: MilliCpu(cpus * 1_000),
+        memory: Bytes(kib(&memory, "MemTotal:")),
+        memory_available: Bytes(kib(&memory, "MemAvailable:")),
+        disk_share: ratio(used, disk.blocks()),
+        pressure: None,
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share needs no more than 53 bits"
+)]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+fn number(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn kib(text: &str, name: &str) -> u64 {
+    number(text, name).saturating_mul(1024)
+}
