@@ -13,6 +13,7 @@
 
 mod build;
 pub mod bundle;
+mod heal;
 pub mod judge;
 pub mod replay;
 pub mod server;

@@ -1,16 +1,14 @@
 //! The world of a bundle, answering through the shipped tools; how services stand comes from the
 //! shipped core.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use ostler_core::{
     change::{self, Change},
     event::Event,
-    id::{Generation, InstanceId, Revision, ServiceKey},
-    incident::Entry,
+    id::{Generation, IncidentId, InstanceId, ProposalId, Revision, ServiceKey},
+    incident::{Cause, Entry, IncidentState},
     intent::{Intent, Sealed, SecretKey},
-    observed::{InstanceSeen, NodeSeen, Observed},
-    proposal::{Proposal, ProposalState},
+    observed::{NodeSeen, Observed},
+    proposal::{Proposal, ProposalBody, ProposalState},
     reconcile::reconcile,
     time::Time,
     units::{Bytes, MilliCpu},
@@ -29,7 +27,7 @@ use ostler_tools::{
 use serde_json::{Value, json};
 
 use crate::{
-    build::{History, NoSecrets, changes, events, health, seen, wanted},
+    build::{History, NoSecrets, changes, events, seen, wanted},
     bundle::Bundle,
 };
 
@@ -38,7 +36,7 @@ pub const START: Time = Time(1_790_000_000_000);
 
 /// A bundle's world. It stands still but for what the agent writes down.
 pub struct World {
-    bundle: Bundle,
+    pub(crate) bundle: Bundle,
     /// What is wanted.
     pub intent: Intent,
     /// What was seen.
@@ -272,60 +270,21 @@ impl World {
                 note,
                 cause,
                 state,
-            } => {
-                let Some(kept) = self.records.incidents.get_mut(&incident) else {
-                    return Outcome::Refused(format!("there is no incident `{incident}`"));
-                };
-                kept.timeline.push(Entry {
+            } => self.note(
+                incident,
+                Entry {
                     at: now,
                     by,
                     what: note,
-                });
-                kept.cause = cause.map(|cause| *cause).or_else(|| kept.cause.take());
-                kept.state = state.unwrap_or(kept.state);
-                let over = matches!(
-                    kept.state,
-                    ostler_core::incident::IncidentState::Resolved
-                        | ostler_core::incident::IncidentState::Closed
-                );
-                kept.closed_at = over.then_some(now);
-                done(&IncidentTouched {
-                    incident,
-                    state: kept.state,
-                })
-            }
+                },
+                cause,
+                state,
+            ),
             RecordChange::SubmitProposal {
-                proposal: id,
+                proposal,
                 incident,
                 body,
-            } => {
-                let state = if self.approves {
-                    ProposalState::Approved
-                } else {
-                    ProposalState::Waiting
-                };
-                if let Some(kept) = self.records.incidents.get_mut(&incident) {
-                    kept.proposals.push(id.clone());
-                }
-                let proposal = Proposal {
-                    id: id.clone(),
-                    incident,
-                    by,
-                    at: now,
-                    state,
-                    body: *body,
-                    approval: None,
-                    done: 0,
-                    outcome: None,
-                };
-                self.records.proposals.insert(id.clone(), proposal);
-                done(&ProposalTouched {
-                    proposal: id,
-                    state,
-                    approval: None,
-                    words: String::new(),
-                })
-            }
+            } => self.submit(proposal, incident, *body, now),
             RecordChange::AdvanceProposal {
                 proposal: id,
                 state,
@@ -347,55 +306,62 @@ impl World {
         }
     }
 
-    /// How the fleet answers a change that helps: as many instances as wanted, of the current
-    /// generation, run and are ready; signals of before are gone.
-    pub fn heal(&mut self, service: &ServiceKey, now: Time) {
-        let Some(wanted) = self.intent.services.get(service) else {
-            return;
+    fn note(
+        &mut self,
+        incident: IncidentId,
+        entry: Entry,
+        cause: Option<Box<Cause>>,
+        state: Option<IncidentState>,
+    ) -> Outcome {
+        let at = entry.at;
+
+        let Some(kept) = self.records.incidents.get_mut(&incident) else {
+            return Outcome::Refused(format!("there is no incident `{incident}`"));
         };
-        let (generation, spec) = (wanted.generation, Arc::clone(&wanted.spec));
-        let mut left = wanted.replicas;
-        self.bundle.signals.clear();
-        self.observed.instances.retain(|_, seen| {
-            let keep = &seen.service != service || left > 0;
-            left = left.saturating_sub(u32::from(&seen.service == service));
-            keep
-        });
-        for seen in self
-            .observed
-            .instances
-            .values_mut()
-            .filter(|seen| &seen.service == service)
-        {
-            seen.generation = generation;
-            seen.phase = ostler_core::observed::Phase::Running;
-            (seen.since, seen.started_at, seen.pid) = (now, Some(now), Some(1));
-            seen.exits.clear();
-            seen.health = health(&spec, None, now);
-        }
-        self.route();
+        kept.timeline.push(entry);
+        kept.cause = cause.map(|cause| *cause).or_else(|| kept.cause.take());
+        kept.state = state.unwrap_or(kept.state);
+        let over = matches!(kept.state, IncidentState::Resolved | IncidentState::Closed);
+        kept.closed_at = over.then_some(at);
+        done(&IncidentTouched {
+            incident,
+            state: kept.state,
+        })
     }
 
-    fn route(&mut self) {
-        let intent = &self.intent;
-        let ready = |seen: &InstanceSeen| {
-            intent
-                .spec_of(&seen.service, seen.generation)
-                .is_some_and(|spec| seen.is_ready(&spec.probes))
+    fn submit(
+        &mut self,
+        id: ProposalId,
+        incident: IncidentId,
+        body: ProposalBody,
+        now: Time,
+    ) -> Outcome {
+        let state = if self.approves {
+            ProposalState::Approved
+        } else {
+            ProposalState::Waiting
         };
-        let mut routes: BTreeMap<ServiceKey, Vec<InstanceId>> = BTreeMap::new();
-        for (id, seen) in self
-            .observed
-            .instances
-            .iter()
-            .filter(|(_, seen)| ready(seen))
-        {
-            routes
-                .entry(seen.service.clone())
-                .or_default()
-                .push(id.clone());
+        if let Some(kept) = self.records.incidents.get_mut(&incident) {
+            kept.proposals.push(id.clone());
         }
-        self.observed.routes = routes;
+        let proposal = Proposal {
+            id: id.clone(),
+            incident,
+            by: self.agent.to_string(),
+            at: now,
+            state,
+            body,
+            approval: None,
+            done: 0,
+            outcome: None,
+        };
+        self.records.proposals.insert(id.clone(), proposal);
+        done(&ProposalTouched {
+            proposal: id,
+            state,
+            approval: None,
+            words: String::new(),
+        })
     }
 }
 

@@ -1,5 +1,4 @@
 //! Every incident against the shipped agents, and what every agent must have.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 //! a proposal acting without having begun itself reads the history of changes first.
 
 use ostler_core::{
+    id::ApprovalId,
     incident::IncidentState,
     proposal::{Proposal, ProposalState, ProposedCall},
     time::{Span, Time},
@@ -218,6 +219,68 @@ impl Agent {
         failed: &str,
         now: Time,
     ) -> Result<(), CallError> {
+        self.begin_undo(case, proposal, failed, now).await?;
+        let Phase::Undoing {
+            left,
+            asked,
+            again_at,
+            until,
+            why,
+            ..
+        } = &case.phase
+        else {
+            return Ok(());
+        };
+        let (asked, until, again_at, why) = (asked.clone(), *until, *again_at, why.clone());
+        let mut left = match left {
+            Some(left) => left.clone(),
+            None => self.undoable(proposal).await?,
+        };
+        if left.is_empty() {
+            let words = format!("{why}; what was done has no way back");
+            return self.undo_failed(case, proposal, &words).await;
+        }
+        let waits = match self.take_back(case, &mut left, &asked, now < until).await {
+            Ok(waits) => waits,
+            Err(CallError::Closed) => return Err(CallError::Closed),
+            Err(error) => {
+                return self
+                    .undo_failed(case, proposal, &format!("{why}; {error}"))
+                    .await;
+            }
+        };
+        if let Some(asked) = waits {
+            let again_at = again_at.max(now) + UNDO_PAUSE;
+            let proposal = proposal.id.clone();
+            case.phase = Phase::Undoing {
+                proposal,
+                left: Some(left),
+                asked,
+                again_at,
+                until,
+                why,
+            };
+            return Ok(());
+        }
+        let words = format!("{why}; taken back");
+        paper::advance(
+            &*self.caller,
+            &proposal.id,
+            ProposalState::Undone,
+            proposal.done,
+            Some(&words),
+        )
+        .await?;
+        self.hand_over(case, &words).await
+    }
+
+    async fn begin_undo(
+        &self,
+        case: &mut Case,
+        proposal: &Proposal,
+        failed: &str,
+        now: Time,
+    ) -> Result<(), CallError> {
         if !matches!(case.phase, Phase::Undoing { .. }) {
             paper::note(
                 &*self.caller,
@@ -236,75 +299,33 @@ impl Agent {
                 why: failed.to_owned(),
             };
         }
-        let Phase::Undoing {
-            left,
-            asked,
-            again_at,
-            until,
-            why,
-            ..
-        } = &case.phase
-        else {
-            return Ok(());
-        };
-        let (asked, until, again_at, why) = (asked.clone(), *until, *again_at, why.clone());
-        let mut left = match left {
-            Some(left) => left.clone(),
-            None => self.undoable(proposal).await?,
-        };
-        let nothing_to_undo = left.is_empty();
-        let mut waits = None;
-        while let (Some(revision), None) = (left.first().copied(), &waits) {
+        Ok(())
+    }
+
+    /// Takes back what is left, one revision after the other, until done or until a person must say
+    /// yes; then answers with the approval that was asked for.
+    async fn take_back(
+        &self,
+        case: &mut Case,
+        left: &mut Vec<u64>,
+        asked: &Option<ApprovalId>,
+        patient: bool,
+    ) -> Result<Option<Option<ApprovalId>>, CallError> {
+        while let Some(revision) = left.first().copied() {
             match world::undo_change(&*self.caller, revision).await {
                 Ok(_) => drop(left.remove(0)),
                 Err(CallError::Held { approval, words })
-                    if now < until && (asked.is_none() || asked == approval) =>
+                    if patient && (asked.is_none() || *asked == approval) =>
                 {
                     let words =
                         format!("taking back revision {revision} waits for a person: {words}");
                     paper::note(&*self.caller, case, &words, None, None).await?;
-                    waits = Some(approval);
+                    return Ok(Some(approval));
                 }
-                Err(CallError::Closed) => return Err(CallError::Closed),
-                Err(error) => {
-                    return self
-                        .undo_failed(case, proposal, &format!("{why}; {error}"))
-                        .await;
-                }
+                Err(error) => return Err(error),
             }
         }
-        if let Some(asked) = waits {
-            let again_at = again_at.max(now) + UNDO_PAUSE;
-            let proposal = proposal.id.clone();
-            case.phase = Phase::Undoing {
-                proposal,
-                left: Some(left),
-                asked,
-                again_at,
-                until,
-                why,
-            };
-            return Ok(());
-        }
-        if nothing_to_undo {
-            return self
-                .undo_failed(
-                    case,
-                    proposal,
-                    &format!("{why}; what was done has no way back"),
-                )
-                .await;
-        }
-        let words = format!("{why}; taken back");
-        paper::advance(
-            &*self.caller,
-            &proposal.id,
-            ProposalState::Undone,
-            proposal.done,
-            Some(&words),
-        )
-        .await?;
-        self.hand_over(case, &words).await
+        Ok(None)
     }
 
     async fn undo_failed(

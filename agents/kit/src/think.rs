@@ -111,7 +111,14 @@ impl Agent {
             case.services.insert(subject.clone());
             return Ok(());
         }
-        let mut case = self.open(subject, culprit, symptoms, now).await?;
+        let mut case = match self.open(subject, culprit, symptoms, now).await {
+            // Somebody else's incident is open for it, or policy says no: they are at it.
+            Err(CallError::Refused { words } | CallError::Denied { words }) => {
+                tracing::warn!(%subject, words, "no incident may be opened");
+                return Ok(());
+            }
+            opened => opened?,
+        };
         let settled = self.settle(&mut case, verdict, now).await;
         self.cases.push(case);
         settled

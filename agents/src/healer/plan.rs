@@ -101,30 +101,21 @@ fn decide(
 ) -> Verdict {
     let cause = cause(patient, kind, &best);
     let service = patient.facts.key();
+    let stuck = |why: String, cause: Cause, person: bool| Verdict::Unresolved {
+        why,
+        cause: Some(Box::new(cause)),
+        person,
+    };
     if best.confidence < ACT_FROM && !matches!(best.remedy, Remedy::Person(_)) {
         let why = format!("{}; not sure enough to act", best.explanation);
-        return Verdict::Unresolved {
-            why,
-            cause: Some(Box::new(cause)),
-            person: true,
-        };
+        return stuck(why, cause, true);
     }
     let (title, call, hold, within) = match best.remedy {
         Remedy::Person(advice) => {
-            let why = format!("{}. {advice}", best.explanation);
-            return Verdict::Unresolved {
-                why,
-                cause: Some(Box::new(cause)),
-                person: true,
-            };
+            return stuck(format!("{}. {advice}", best.explanation), cause, true);
         }
         Remedy::Wait(words) => {
-            let why = format!("{}. {words}", best.explanation);
-            return Verdict::Unresolved {
-                why,
-                cause: Some(Box::new(cause)),
-                person: false,
-            };
+            return stuck(format!("{}. {words}", best.explanation), cause, false);
         }
         Remedy::RollBack(to) => (
             format!("Roll back `{service}` to generation {to}"),

@@ -39,8 +39,32 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     if trouble == Trouble::Service && !got_worse(patient, &change) {
         return out("it was no better before the change");
     }
+    let (confidence, evidence) = weigh(patient, &change);
+    let generation = patient.facts.generation();
+    let explanation = format!(
+        "`{}` went wrong after generation {generation} changed {}; generation {} before it was {}",
+        patient.facts.key(),
+        change.fields(),
+        change.back.generation,
+        if change.back.last_good {
+            "good"
+        } else {
+            "not known to be bad"
+        },
+    );
+    let remedy = Remedy::RollBack(change.back.generation);
+    Judged::Fits(Diagnosis {
+        confidence: confidence.min(0.95),
+        explanation,
+        evidence,
+        remedy,
+    })
+}
+
+/// How sure, and what shows it.
+fn weigh(patient: &Patient<'_>, change: &RecentChange<'_>) -> (f64, Vec<Evidence>) {
     let mut evidence = patient.symptoms();
-    evidence.extend(patient.change_evidence(&change));
+    evidence.extend(patient.change_evidence(change));
     let mut confidence: f64 = 0.6;
     if change.back.last_good {
         confidence += 0.15;
@@ -79,24 +103,7 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         evidence.push(patient.facts.detail.claim(claim));
     }
     evidence.extend(log_evidence(patient));
-    let explanation = format!(
-        "`{}` went wrong after generation {generation} changed {}; generation {} before it was {}",
-        patient.facts.key(),
-        change.fields(),
-        change.back.generation,
-        if change.back.last_good {
-            "good"
-        } else {
-            "not known to be bad"
-        },
-    );
-    let remedy = Remedy::RollBack(change.back.generation);
-    Judged::Fits(Diagnosis {
-        confidence: confidence.min(0.95),
-        explanation,
-        evidence,
-        remedy,
-    })
+    (confidence, evidence)
 }
 
 /// Fields of a spec that can explain a sort of trouble.
