@@ -180,11 +180,8 @@ impl Gate {
                     .any(|call| !call.used && call.tool == tool)
             });
         let note = stale.map_or_else(String::new, |approval| {
-            format!(
-                "the world moved since {} was granted: this call's arguments, what it would change, the services it \
-                 touches or the policies are no longer those that were approved. ",
-                approval.id
-            )
+            let later = approval.calls.iter().any(|call| call.digest == digest);
+            stale_words(approval, later)
         });
         Ok((self.ask(state, held, None)?, note))
     }
@@ -247,6 +244,20 @@ impl Gate {
         };
         self.ask(state, held, Some(proposal.clone()))
     }
+}
+
+/// Why a yes that was given does not cover a call.
+fn stale_words(approval: &Approval, later: bool) -> String {
+    let id = &approval.id;
+    if later {
+        return format!(
+            "{id} covers this call only after the calls before it were made, in order. "
+        );
+    }
+    format!(
+        "the world moved since {id} was granted: this call's arguments, what it would change, the services it \
+         touches or the policies are no longer those that were approved. "
+    )
 }
 
 /// A person's answer. Whatever policy says, never an agent's and never the requester's own.
