@@ -6,7 +6,9 @@
 //! at a time; nothing here decides which instance is ready.
 
 mod addresses;
+mod bridge;
 mod error;
+mod inner;
 mod names;
 mod netlink;
 mod netns;
@@ -17,10 +19,9 @@ mod rules;
 pub use error::NetworkError;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
+    collections::BTreeMap,
     net::Ipv4Addr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -28,15 +29,11 @@ use ostler_core::{
     id::{InstanceId, Namespace, ServiceKey},
     spec::Protocol,
 };
-use sha2::{Digest, Sha256};
 
 use self::{
-    addresses::{Kind, Leases, Subnet},
-    error::{disk, link},
-    netlink::Netlink,
-    netns::{Wiring, in_own_thread},
-    ports::Ports,
-    rules::Rules,
+    addresses::Subnet,
+    inner::{Inner, service_file},
+    netns::in_own_thread,
 };
 use crate::backend::RouteTable;
 
@@ -68,18 +65,6 @@ pub struct Network {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    config: NetworkConfig,
-    subnet: Subnet,
-    instances: Mutex<Leases>,
-    services: Mutex<Leases>,
-    ports: Mutex<Ports>,
-    /// One change of an instance's place at a time.
-    turns: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
-    /// The rules in force, once this process has set some; one change at a time.
-    applied: tokio::sync::Mutex<Option<String>>,
-}
-
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Network")
@@ -95,7 +80,7 @@ impl Network {
     /// # Errors
     /// [`NetworkError`] when the settings or the kernel do not allow it.
     pub async fn open(config: NetworkConfig) -> Result<Self, NetworkError> {
-        check_bridge(&config.bridge)?;
+        bridge::check_name(&config.bridge)?;
         let subnet = Subnet::new(config.subnet.0, config.subnet.1)?;
         let inner = in_own_thread(move || Inner::open(config, subnet)).await?;
         let network = Self {
@@ -202,230 +187,6 @@ impl Network {
         let inner = Arc::clone(&self.inner);
         in_own_thread(move || inner.close()).await
     }
-}
-
-impl Inner {
-    fn open(config: NetworkConfig, subnet: Subnet) -> Result<Self, NetworkError> {
-        let root = &config.state_root;
-        for part in ["netns", "hosts"] {
-            let path = root.join(part);
-            fs::create_dir_all(&path).map_err(disk("create", &path))?;
-        }
-        let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        names::write_in_place(&root.join("resolv.conf"), &names::resolv_conf(&host))?;
-        make_bridge(&config.bridge, subnet)?;
-        Ok(Self {
-            instances: Mutex::new(Leases::open(
-                &root.join("instances"),
-                subnet,
-                Kind::Instance,
-            )?),
-            services: Mutex::new(Leases::open(&root.join("services"), subnet, Kind::Service)?),
-            ports: Mutex::default(),
-            turns: Mutex::default(),
-            applied: tokio::sync::Mutex::default(),
-            subnet,
-            config,
-        })
-    }
-
-    fn attach(&self, instance: &InstanceId) -> Result<Attachment, NetworkError> {
-        let mut lease = lock(&self.instances).lease(instance.as_str())?;
-        let netns = self.netns(instance.as_str());
-        let attachment = Attachment {
-            netns,
-            address: lease.address,
-            gateway: self.subnet.gateway(),
-        };
-        if lease.connected && netns::is_named(&attachment.netns) {
-            return Ok(attachment);
-        }
-        let veth = self.veth(instance.as_str());
-        self.disconnect(instance.as_str(), &veth)?;
-        netns::connect(&Wiring {
-            netns: &attachment.netns,
-            veth: &veth,
-            bridge: &self.config.bridge,
-            address: lease.address,
-            gateway: attachment.gateway,
-        })?;
-        lease.connected = true;
-        lock(&self.instances).put(instance.as_str(), lease)?;
-        Ok(attachment)
-    }
-
-    fn detach(&self, instance: &str) -> Result<(), NetworkError> {
-        self.disconnect(instance, &self.veth(instance))?;
-        lock(&self.instances).release(instance)
-    }
-
-    /// Removes link and namespace, whatever of them is there.
-    fn disconnect(&self, instance: &str, veth: &str) -> Result<(), NetworkError> {
-        let mut host = Netlink::open().map_err(link("open a netlink socket for", veth))?;
-        host.remove(veth).map_err(link("remove the link", veth))?;
-        netns::unname(&self.netns(instance))
-    }
-
-    fn close(&self) -> Result<(), NetworkError> {
-        let names = lock(&self.instances).names();
-        for name in names {
-            self.detach(&name)?;
-        }
-        lock(&self.ports).hold(&BTreeSet::new());
-        let bridge = &self.config.bridge;
-        let mut host = Netlink::open().map_err(link("open a netlink socket for", bridge))?;
-        host.remove(bridge)
-            .map_err(link("remove the bridge", bridge))?;
-        for part in ["netns", "hosts", "instances", "services"] {
-            remove_dir(&self.config.state_root.join(part))?;
-        }
-        let resolv = self.config.state_root.join("resolv.conf");
-        fs::remove_file(&resolv).map_err(disk("remove", &resolv))
-    }
-
-    fn turn(&self, instance: &InstanceId) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(lock(&self.turns).entry(instance.clone()).or_default())
-    }
-
-    fn netns(&self, instance: &str) -> PathBuf {
-        self.config.state_root.join("netns").join(instance)
-    }
-
-    fn hosts_dir(&self) -> PathBuf {
-        self.config.state_root.join("hosts")
-    }
-
-    /// The host's end of an instance's link: at most 15 characters, unique on the machine.
-    fn veth(&self, instance: &str) -> String {
-        let hash = Sha256::digest(format!("{}/{instance}", self.config.bridge));
-        let hex: String = hash
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("ov{hex}")
-    }
-
-    /// An address for every service of the table. When they run out, those of services that are no
-    /// longer there are given up.
-    fn lease_services(
-        &self,
-        table: &RouteTable,
-    ) -> Result<BTreeMap<ServiceKey, Ipv4Addr>, NetworkError> {
-        let mut leases = lock(&self.services);
-        let files: BTreeSet<String> = table.services.keys().map(service_file).collect();
-        let mut addresses = BTreeMap::new();
-        for key in table.services.keys() {
-            let file = service_file(key);
-            let lease = match leases.lease(&file) {
-                Err(NetworkError::AddressesExhausted { .. }) => {
-                    for gone in leases.names().iter().filter(|name| !files.contains(*name)) {
-                        leases.release(gone)?;
-                    }
-                    leases.lease(&file)?
-                }
-                leased => leased?,
-            };
-            addresses.insert(key.clone(), lease.address);
-        }
-        Ok(addresses)
-    }
-
-    fn script(&self, table: &RouteTable, addresses: &BTreeMap<ServiceKey, Ipv4Addr>) -> String {
-        let ports = table.services.values().flat_map(|route| &route.ports);
-        let wanted = ports
-            .filter_map(|port| Some((port.protocol, port.publish?)))
-            .collect();
-        let mut held = lock(&self.ports);
-        held.hold(&wanted);
-        let rules = Rules {
-            bridge: &self.config.bridge,
-            subnet: self.subnet,
-            table,
-            addresses,
-            may_publish: &|protocol, port| held.holds(protocol, port),
-        };
-        rules.script()
-    }
-
-    fn write_names(&self, addresses: &BTreeMap<ServiceKey, Ipv4Addr>) -> Result<(), NetworkError> {
-        let dir = self.hosts_dir();
-        let mut namespaces: BTreeSet<Namespace> =
-            addresses.keys().map(|key| key.namespace.clone()).collect();
-        for entry in fs::read_dir(&dir).map_err(disk("read", &dir))? {
-            let entry = entry.map_err(disk("read", &dir))?;
-            namespaces.extend(
-                entry
-                    .file_name()
-                    .to_str()
-                    .and_then(|name| Namespace::new(name).ok()),
-            );
-        }
-        for namespace in &namespaces {
-            let path = names::hosts_path(&dir, namespace);
-            names::write_in_place(&path, &names::hosts(namespace, addresses))?;
-        }
-        Ok(())
-    }
-}
-
-fn check_bridge(name: &str) -> Result<(), NetworkError> {
-    let plain = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    if plain && (1..=15).contains(&name.len()) && name.starts_with(|c: char| c.is_ascii_lowercase())
-    {
-        return Ok(());
-    }
-    Err(NetworkError::Config {
-        field: "bridge",
-        value: name.chars().take(80).collect(),
-        accepted: "use 1 to 15 lower-case letters and digits, starting with a letter",
-    })
-}
-
-fn make_bridge(name: &str, subnet: Subnet) -> Result<(), NetworkError> {
-    let mut host = Netlink::open().map_err(link("open a netlink socket for", name))?;
-    let index = match host.index(name).map_err(link("find the bridge", name))? {
-        Some(index) => index,
-        None => {
-            host.add_bridge(name)
-                .map_err(link("make the bridge", name))?;
-            host.index(name)
-                .map_err(link("find the bridge", name))?
-                .unwrap_or_default()
-        }
-    };
-    host.set_address(index, subnet.gateway(), subnet.prefix())
-        .map_err(link("set the address of", name))?;
-    host.set_up(index).map_err(link("bring up", name))?;
-    // So that a connection to 127.0.0.1 may be sent on to an instance; the rules keep instances
-    // from reaching the host's loopback this way.
-    switch_on(&format!("/proc/sys/net/ipv4/conf/{name}/route_localnet"))?;
-    switch_on("/proc/sys/net/ipv4/ip_forward")
-}
-
-/// Writes `1` unless it is there: writing would reset other settings of every link.
-fn switch_on(path: &str) -> Result<(), NetworkError> {
-    let path = Path::new(path);
-    if fs::read_to_string(path).map_err(disk("read", path))?.trim() == "1" {
-        return Ok(());
-    }
-    fs::write(path, "1").map_err(disk("write", path))
-}
-
-fn remove_dir(path: &Path) -> Result<(), NetworkError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(disk("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A service's name as a file name: neither part can hold a dot.
-fn service_file(key: &ServiceKey) -> String {
-    format!("{}.{}", key.namespace, key.name)
 }
 
 /// A lock whose holder cannot leave it half-changed.
