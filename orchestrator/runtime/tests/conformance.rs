@@ -26,8 +26,8 @@ const IMAGE: &str = "conformance/busybox:1";
 fn script(work: Work) -> String {
     let text = match work {
         // The main process of a pid namespace gets only the signals that it handles.
-        Work::Serve => "trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done",
-        Work::Stubborn => "trap '' TERM; while :; do sleep 1000; done",
+        Work::Serve => "trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done",
+        Work::Stubborn => "trap '' TERM; echo ready; while :; do sleep 1000; done",
         Work::Exit(code) => return format!("exit {code}"),
         // Inside a pid namespace nobody can kill the main process but the kernel.
         Work::KilledBySignal => "ulimit -t 1; while :; do :; done",

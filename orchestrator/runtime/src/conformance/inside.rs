@@ -82,7 +82,7 @@ fn command(words: &[&str], input: &[u8], timeout: Duration) -> ExecOrder {
 
 pub(super) async fn exec(subject: &Subject) -> Outcome {
     let order = subject.order(Work::Serve)?;
-    subject.start(&order).await?;
+    subject.start_ready(&order).await?;
     let backend = subject.backend();
     let minute = Duration::from_secs(60);
     let script = "cat; echo oops >&2; exit 4";
@@ -131,7 +131,7 @@ pub(super) async fn exec(subject: &Subject) -> Outcome {
 
 pub(super) async fn usage(subject: &Subject) -> Outcome {
     let order = subject.order(Work::Serve)?;
-    subject.start(&order).await?;
+    subject.start_ready(&order).await?;
     let usage = subject
         .backend()
         .usage(&order.instance)

@@ -11,7 +11,7 @@ use super::subject::{Outcome, Subject, Work, ensure, words};
 
 pub(super) async fn starts_and_stops(subject: &Subject) -> Outcome {
     let order = subject.order(Work::Serve)?;
-    let started = subject.start(&order).await?;
+    let started = subject.start_ready(&order).await?;
     let seen = subject
         .seen(&order.instance)
         .await?
@@ -108,7 +108,7 @@ pub(super) async fn out_of_memory(subject: &Subject) -> Outcome {
 
 pub(super) async fn polite_stop(subject: &Subject) -> Outcome {
     let order = subject.order(Work::Serve)?;
-    subject.start(&order).await?;
+    subject.start_ready(&order).await?;
     let began = Instant::now();
     subject.stop(&order.instance, Span::seconds(60)).await?;
     ensure(began.elapsed() < Duration::from_secs(50), || {
@@ -124,7 +124,7 @@ pub(super) async fn polite_stop(subject: &Subject) -> Outcome {
 
 pub(super) async fn stubborn_stop(subject: &Subject) -> Outcome {
     let order = subject.order(Work::Stubborn)?;
-    subject.start(&order).await?;
+    subject.start_ready(&order).await?;
     let began = Instant::now();
     subject.stop(&order.instance, Span(300)).await?;
     let took = began.elapsed();
@@ -205,7 +205,7 @@ pub(super) async fn many_at_once(subject: &Subject) -> Outcome {
 
 pub(super) async fn adoption(subject: &Subject) -> Outcome {
     let (running, ended) = (subject.order(Work::Serve)?, subject.order(Work::Exit(5))?);
-    let started = subject.start(&running).await?;
+    let started = subject.start_ready(&running).await?;
     subject.start(&ended).await?;
     subject.until_ended(&ended.instance).await?;
     subject.reopen().await?;

@@ -18,7 +18,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use crate::backend::{Backend, Order, SecretBytes, Seen, Started, StopCause};
+use crate::backend::{Backend, LogQuery, Order, SecretBytes, Seen, Started, StopCause};
 
 /// What a check found: nothing wrong, or what it saw.
 pub(super) type Outcome = Result<(), String>;
@@ -48,9 +48,9 @@ pub struct Claims {
 /// What an instance does in a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Runs until it is told to end, and then exits with code 0.
+    /// Runs until it is told to end, and then exits with code 0; says `ready` before.
     Serve,
-    /// Runs and ignores SIGTERM.
+    /// Runs and ignores SIGTERM; says `ready` once it does.
     Stubborn,
     /// Exits with this code at once.
     Exit(i32),
@@ -141,6 +141,34 @@ impl Subject {
             .start(order)
             .await
             .map_err(|problem| format!("start: {:?}: {}", problem.kind, problem.detail))
+    }
+
+    /// Starts, and waits until the workload said that it handles signals: `ready` in its output.
+    pub(super) async fn start_ready(&self, order: &Order) -> Result<Started, String> {
+        let started = self.start(order).await?;
+        let query = LogQuery {
+            after: None,
+            since: None,
+            tail: 10,
+        };
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        if !self.claims.commands {
+            return Ok(started);
+        }
+        loop {
+            let page = self
+                .backend()
+                .logs(&order.instance, &query)
+                .await
+                .map_err(words)?;
+            if page.lines.iter().any(|line| line.text == "ready") {
+                return Ok(started);
+            }
+            ensure(tokio::time::Instant::now() < deadline, || {
+                format!("never ready: {page:?}")
+            })?;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(super) async fn seen(&self, instance: &InstanceId) -> Result<Option<Seen>, String> {

@@ -140,7 +140,16 @@ impl Child {
                 };
                 tokio::join!(one, two)
             };
-            let (status, _) = tokio::join!(process.wait(), follow);
+            let group = process.id().and_then(|pid| i32::try_from(pid).ok());
+            let wait = async {
+                let status = process.wait().await;
+                // What it left behind would hold its output open.
+                if let Some(group) = group {
+                    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+                }
+                status
+            };
+            let (status, _) = tokio::join!(wait, follow);
             child.ended(status.unwrap_or_default(), attempt);
         });
         Ok(self.started())
