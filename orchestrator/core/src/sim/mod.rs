@@ -4,6 +4,7 @@
 //! The seed fixes everything: a failing run is repeated by its seed alone.
 
 mod dice;
+mod execute;
 mod life;
 mod temper;
 mod twin;

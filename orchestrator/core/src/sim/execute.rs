@@ -1,0 +1,151 @@
+//! Carrying out steps in the simulated world, as an executor would: late and repeated work is
+//! harmless, what cannot be reached is not done.
+
+use super::{life::Life, world::World};
+use crate::{
+    id::{Generation, InstanceId, NodeName, ServiceKey},
+    intent::Intent,
+    observed::{Health, InstanceSeen, Phase},
+    step::{Reason, Step},
+    time::{Span, Time},
+    units::{Bytes, MilliCpu},
+};
+
+impl World {
+    /// Hands steps to the executor, which may lose, repeat or delay them while faults last.
+    pub fn execute(&mut self, intent: &Intent, steps: &[Step]) {
+        for step in steps {
+            let trouble = self.now < self.faults.until;
+            if trouble && self.dice.chance(self.faults.drops) {
+                continue;
+            }
+            // A placement shows at once: that is the executor's promise.
+            let may_wait = !matches!(step, Step::Place { .. });
+            if trouble && may_wait && self.dice.chance(self.faults.delays) {
+                let at = self.now + Span(self.dice.between(1, 20_000));
+                self.late.push((at, step.clone()));
+                continue;
+            }
+            self.carry_out(intent, step);
+            if trouble && self.dice.chance(self.faults.repeats) {
+                self.carry_out(intent, step);
+            }
+        }
+    }
+
+    /// Carries out one step if it still makes sense; late and repeated work is harmless.
+    pub(super) fn carry_out(&mut self, intent: &Intent, step: &Step) {
+        match step {
+            Step::Place {
+                instance,
+                service,
+                generation,
+                node,
+                ..
+            } => {
+                self.place(intent, instance, service, *generation, node);
+            }
+            Step::Restart {
+                instance, attempt, ..
+            } => self.begin(intent, instance, *attempt),
+            Step::Stop { instance, reason } => self.stop(instance, *reason),
+            Step::Remove { instance, .. } => self.remove(instance),
+            Step::Route { service, instances } => {
+                self.routes.insert(service.clone(), instances.clone());
+            }
+        }
+    }
+
+    fn reachable(&self, node: &NodeName) -> bool {
+        self.nodes.contains_key(node) && !self.silent.contains_key(node)
+    }
+
+    fn place(
+        &mut self,
+        intent: &Intent,
+        id: &InstanceId,
+        service: &ServiceKey,
+        generation: Generation,
+        node: &NodeName,
+    ) {
+        if self.lives.contains_key(id) || !self.reachable(node) {
+            return;
+        }
+        let reserved = intent
+            .spec_of(service, generation)
+            .map(|spec| spec.reserved());
+        let (cpu, memory) = reserved.unwrap_or_default();
+        let seen = new_instance(service, generation, node, (cpu, memory), self.now);
+        self.lives.insert(id.clone(), Life::new(seen));
+        self.accounts.placed += 1;
+        self.start(intent, id, 1);
+    }
+
+    fn begin(&mut self, intent: &Intent, id: &InstanceId, attempt: u32) {
+        let down = |life: &&Life| matches!(life.seen.phase, Phase::Ended | Phase::Failed { .. });
+        let Some(life) = self.lives.get(id).filter(down) else {
+            return;
+        };
+        if life.seen.attempt.saturating_add(1) == attempt && self.reachable(&life.seen.node) {
+            self.start(intent, id, attempt);
+        }
+    }
+
+    fn start(&mut self, intent: &Intent, id: &InstanceId, attempt: u32) {
+        let Some(mut life) = self.lives.remove(id) else {
+            return;
+        };
+        let temper = self.temper(intent, &life.seen.service, life.seen.generation);
+        life.begin(attempt, self.now, &temper, &self.faults, &mut self.dice);
+        self.lives.insert(id.clone(), life);
+    }
+
+    fn stop(&mut self, id: &InstanceId, reason: Reason) {
+        let Some(life) = self.lives.get(id) else {
+            return;
+        };
+        let runs = matches!(life.seen.phase, Phase::Running | Phase::Starting);
+        if !runs || !self.reachable(&life.seen.node) {
+            return;
+        }
+        if let Some(life) = self.lives.get_mut(id) {
+            life.stop(self.now, reason == Reason::NotLive, &mut self.dice);
+        }
+    }
+
+    fn remove(&mut self, id: &InstanceId) {
+        let down = |life: &Life| matches!(life.seen.phase, Phase::Ended | Phase::Failed { .. });
+        let Some(life) = self.lives.get(id) else {
+            return;
+        };
+        if down(life) && self.reachable(&life.seen.node) {
+            self.lives.remove(id);
+            self.accounts.removed += 1;
+        }
+    }
+}
+
+fn new_instance(
+    service: &ServiceKey,
+    generation: Generation,
+    node: &NodeName,
+    (cpu, memory): (MilliCpu, Bytes),
+    now: Time,
+) -> InstanceSeen {
+    InstanceSeen {
+        service: service.clone(),
+        node: node.clone(),
+        generation,
+        cpu,
+        memory,
+        phase: Phase::Starting,
+        since: now,
+        attempt: 0,
+        started_at: None,
+        created_at: now,
+        exits: Vec::new(),
+        health: Health::default(),
+        address: None,
+        pid: None,
+    }
+}
