@@ -26,7 +26,7 @@ pub struct Metrics {
     refused_plans: Counter,
     agent_restarts: Counter,
     signal_series: Gauge,
-    audit_leaves: Gauge<u64, AtomicU64>,
+    http_turned_away: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -42,7 +42,7 @@ impl Default for Metrics {
             refused_plans: Counter::default(),
             agent_restarts: Counter::default(),
             signal_series: Gauge::default(),
-            audit_leaves: Gauge::default(),
+            http_turned_away: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -60,7 +60,7 @@ pub const REFERENCE: [(&str, &str); 10] = [
     ("ostler_refused_plans_total", "Plans that broke an invariant and were not executed"),
     ("ostler_agent_restarts_total", "Restarts of agents' processes"),
     ("ostler_signal_series", "Series kept in memory"),
-    ("ostler_audit_leaves", "Leaves of the audit log"),
+    ("ostler_http_turned_away", "Requests turned away for want of a good token since the start"),
 ];
 
 fn help(name: &str) -> &'static str {
@@ -80,7 +80,7 @@ impl Metrics {
         registry.register("refused_plans", help("refused_plans"), self.refused_plans.clone());
         registry.register("agent_restarts", help("agent_restarts"), self.agent_restarts.clone());
         registry.register("signal_series", help("signal_series"), self.signal_series.clone());
-        registry.register("audit_leaves", help("audit_leaves"), self.audit_leaves.clone());
+        registry.register("http_turned_away", help("http_turned_away"), self.http_turned_away.clone());
     }
 
     /// Counts a happening.
@@ -130,9 +130,9 @@ impl Metrics {
         self.signal_series.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Sets the number of audit leaves.
-    pub fn set_audit_leaves(&self, count: u64) {
-        self.audit_leaves.set(count);
+    /// Sets the number of requests that were turned away.
+    pub fn set_turned_away(&self, count: u64) {
+        self.http_turned_away.set(count);
     }
 
     /// The exposition.

@@ -42,7 +42,7 @@ impl StateDir {
     /// [`StateDirError`] when it is in use or not usable.
     pub fn open(root: &Path) -> Result<Self, StateDirError> {
         let unusable = |source| StateDirError::Unusable { path: root.to_owned(), source };
-        fs::create_dir_all(root).map_err(unusable)?;
+        fs::create_dir_all(root.join("keys")).map_err(unusable)?;
         fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(unusable)?;
         let root = root.canonicalize().map_err(unusable)?;
         let file = File::create(root.join("lock")).map_err(unusable)?;

@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
-use ostler_core::{event::Happening, id::AgentName, time::{Span, Time}};
+use ostler_core::{event::Happening, id::AgentName, intent::Intent, time::{Span, Time}};
 use ostler_gate::{Gate, mcp};
 use ostler_tools::{principal::Principal, view::AgentStatus};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader, ReadBuf},
     process::{Child, ChildStderr, Command},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -69,8 +70,13 @@ async fn wait_until_wanted(fleet: &Fleet, name: &AgentName, stop: &CancellationT
     }
     tokio::select! {
         () = stop.cancelled() => false,
-        wanted = intents.wait_for(|intent| !intent.paused_agents.contains(name)) => wanted.is_ok(),
+        wanted = until_paused(&mut intents, name, false) => wanted,
     }
+}
+
+/// Waits until the agent is paused, or is not; false when the intent will never move again.
+async fn until_paused(intents: &mut watch::Receiver<Arc<Intent>>, name: &AgentName, paused: bool) -> bool {
+    intents.wait_for(|intent| intent.paused_agents.contains(name) == paused).await.is_ok()
 }
 
 /// One run of the process; answers why it ended.
@@ -94,7 +100,7 @@ async fn run_once(fleet: &Arc<Fleet>, gate: &Arc<Gate>, name: &AgentName, stop: 
     let principal = Principal::Agent { name: name.clone() };
     let serving = tokio::spawn(mcp::serve_pipe(gate.clone(), principal, tokio::io::join(input, output)));
     let logging = tokio::spawn(pass_on_log(name.clone(), log));
-    let end = watch(fleet, name, &mut child, &heard, stop).await;
+    let end = watch_run(fleet, name, &mut child, &heard, stop).await;
     serving.abort();
     logging.abort();
     end
@@ -113,7 +119,7 @@ fn spawn(name: &AgentName) -> std::io::Result<Child> {
 }
 
 /// Watches one run: its end, its silence, a pause, the daemon's end.
-async fn watch(
+async fn watch_run(
     fleet: &Fleet,
     name: &AgentName,
     child: &mut Child,
@@ -126,11 +132,7 @@ async fn watch(
         tokio::select! {
             status = child.wait() => return status.map_or_else(|error| error.to_string(), |status| status.to_string()),
             () = stop.cancelled() => return kill(child, "the daemon ends").await,
-            paused = intents.wait_for(|intent| intent.paused_agents.contains(name)) => {
-                if paused.is_ok() {
-                    return kill(child, "paused").await;
-                }
-            }
+            true = until_paused(&mut intents, name, true) => return kill(child, "paused").await,
             _ = tick.tick() => {
                 let at = Time(heard.load(Ordering::Relaxed));
                 note(fleet, name, |status| status.heard_at = Some(at));

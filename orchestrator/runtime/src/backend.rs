@@ -108,6 +108,15 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When something could not be removed; calling again continues.
     async fn collect_garbage(&self, keep: &[String]) -> Result<Freed, BackendError>;
+
+    /// Takes away what the backend set up on the machine beside instances, such as a bridge and
+    /// packet filter rules. Images and volumes stay. Only called when no instance is left.
+    ///
+    /// # Errors
+    /// When something could not be removed; the next start uses it again.
+    async fn close(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 /// Everything needed to start one attempt of one instance.

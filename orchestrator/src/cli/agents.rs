@@ -36,8 +36,16 @@ pub enum AgentsCommand {
 pub async fn run(command: AgentsCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
     match command {
         AgentsCommand::List => list(client, out).await,
-        AgentsCommand::Pause { agent } => change(client, out, "pause_agent", json!({ "agent": agent })).await.map(drop),
-        AgentsCommand::Resume { agent } => change(client, out, "resume_agent", json!({ "agent": agent })).await.map(drop),
+        AgentsCommand::Pause { agent } => {
+            change(client, out, "pause_agent", json!({ "agent": agent }))
+                .await
+                .map(drop)
+        }
+        AgentsCommand::Resume { agent } => {
+            change(client, out, "resume_agent", json!({ "agent": agent }))
+                .await
+                .map(drop)
+        }
     }
 }
 
@@ -52,12 +60,25 @@ async fn list(client: &Client, out: &mut Out) -> Result<(), CliError> {
                     (false, "running") => ("running", Color::Green),
                     (false, other) => (other, Color::Red),
                 };
-                let heard = status.heard_at.map_or_else(|| "-".to_owned(), |at| format!("{} ago", ago(at)));
+                let heard = status
+                    .heard_at
+                    .map_or_else(|| "-".to_owned(), |at| format!("{} ago", ago(at)));
                 let end = status.last_end.clone().unwrap_or_else(|| "-".to_owned());
-                vec![cell(&agent.name), coloured(state, tint), cell(heard), cell(status.restarts), cell(end)]
+                vec![
+                    cell(&agent.name),
+                    coloured(state, tint),
+                    cell(heard),
+                    cell(status.restarts),
+                    cell(end),
+                ]
             };
             let headers = ["AGENT", "STATE", "HEARD", "RESTARTS", "LAST END"];
-            table(out, "no agents", &headers, done.value.agents.iter().map(row).collect())
+            table(
+                out,
+                "no agents",
+                &headers,
+                done.value.agents.iter().map(row).collect(),
+            )
         })
     })
     .await

@@ -50,7 +50,9 @@ pub async fn run(args: ApplyArgs, client: &Client, out: &mut Out) -> Result<(), 
         return Err(CliError::Refused(problem));
     }
     let Some(facts) = preview.value.facts else {
-        return Err(CliError::Talk("it says nothing about the change".to_owned()));
+        return Err(CliError::Talk(
+            "it says nothing about the change".to_owned(),
+        ));
     };
     if args.dry_run && out.machine() {
         let text = out.render(&preview.raw, |_| String::new())?;
@@ -66,14 +68,22 @@ pub async fn run(args: ApplyArgs, client: &Client, out: &mut Out) -> Result<(), 
         }
         confirm(&args, out, &facts)?;
         let done = client.call::<Changed>("apply_services", arguments).await?;
-        let text = out.render(&done.raw, |_| format!("{} (revision {})", done.value.summary, done.value.revision))?;
+        let text = out.render(&done.raw, |_| {
+            format!("{} (revision {})", done.value.summary, done.value.revision)
+        })?;
         out.line(&text)?;
     } else {
         out.note("nothing differs");
     }
     if args.wait {
         let services: Vec<_> = facts.services.into_iter().collect();
-        progress::until_healthy(client, out, &services, Duration::from_millis(args.timeout.0)).await?;
+        progress::until_healthy(
+            client,
+            out,
+            &services,
+            Duration::from_millis(args.timeout.0),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -85,12 +95,20 @@ fn confirm(args: &ApplyArgs, out: &Out, facts: &ChangeFacts) -> Result<(), CliEr
         return Ok(());
     }
     if !std::io::stdin().is_terminal() || args.file.as_os_str() == "-" {
-        return Err(CliError::Usage("this replaces or ends running instances; say --yes to go ahead".to_owned()));
+        return Err(CliError::Usage(
+            "this replaces or ends running instances; say --yes to go ahead".to_owned(),
+        ));
     }
     out.note("Running instances are replaced or ended. Go ahead? [y/N]");
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(CliError::io("read your answer"))?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(CliError::Failed("nothing was changed".to_owned())) }
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(CliError::io("read your answer"))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(CliError::Failed("nothing was changed".to_owned()))
+    }
 }
 
 /// What would differ, for people.
@@ -109,8 +127,15 @@ pub fn diff(facts: &ChangeFacts, colour: bool) -> String {
         lines.push(paint(&format!("{sign} {}", short(key)), tint, colour));
         lines.extend(service.lines.iter().map(|line| field(line, colour)));
     }
-    let replaced = if facts.replaces_instances { "; running instances are replaced" } else { "" };
-    lines.push(format!("{}; blast radius {}{replaced}", facts.summary, facts.blast_radius));
+    let replaced = if facts.replaces_instances {
+        "; running instances are replaced"
+    } else {
+        ""
+    };
+    lines.push(format!(
+        "{}; blast radius {}{replaced}",
+        facts.summary, facts.blast_radius
+    ));
     lines.join("\n")
 }
 
@@ -121,7 +146,11 @@ pub fn field(line: &DiffLine, colour: bool) -> String {
         (Some(from), None) => paint(&format!("    - {}: {from}", line.path), Color::Red, colour),
         (from, to) => {
             let text = |value: &Option<String>| value.clone().unwrap_or_default();
-            paint(&format!("    ~ {}: {} → {}", line.path, text(from), text(to)), Color::Yellow, colour)
+            paint(
+                &format!("    ~ {}: {} → {}", line.path, text(from), text(to)),
+                Color::Yellow,
+                colour,
+            )
         }
     }
 }

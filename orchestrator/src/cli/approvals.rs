@@ -48,11 +48,21 @@ pub struct RejectArgs {
 pub async fn list(args: ApprovalsArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let state = (!args.all).then_some("waiting");
     show(out, async |out| {
-        let done = client.call::<Approvals>("list_approvals", json!({ "state": state })).await?;
+        let done = client
+            .call::<Approvals>("list_approvals", json!({ "state": state }))
+            .await?;
         out.render(&done.raw, |out| {
             let row = |approval: &Approval| {
-                let calls: Vec<String> = approval.calls.iter().map(|call| untrusted(&call.summary)).collect();
-                let tint = if approval.state == ApprovalState::Waiting { Color::Yellow } else { Color::Reset };
+                let calls: Vec<String> = approval
+                    .calls
+                    .iter()
+                    .map(|call| untrusted(&call.summary))
+                    .collect();
+                let tint = if approval.state == ApprovalState::Waiting {
+                    Color::Yellow
+                } else {
+                    Color::Reset
+                };
                 vec![
                     cell(&approval.id),
                     coloured(word(&approval.state), tint),
@@ -62,8 +72,20 @@ pub async fn list(args: ApprovalsArgs, client: &Client, out: &mut Out) -> Result
                     cell(calls.join("; ")),
                 ]
             };
-            let headers = ["APPROVAL", "STATE", "ASKED BY", "NEEDS", "UNTIL (UTC)", "WHAT"];
-            table(out, "nothing waits for a yes", &headers, done.value.approvals.iter().map(row).collect())
+            let headers = [
+                "APPROVAL",
+                "STATE",
+                "ASKED BY",
+                "NEEDS",
+                "UNTIL (UTC)",
+                "WHAT",
+            ];
+            table(
+                out,
+                "nothing waits for a yes",
+                &headers,
+                done.value.approvals.iter().map(row).collect(),
+            )
         })
     })
     .await
@@ -76,7 +98,11 @@ fn who(approval: &Approval) -> String {
 
 /// An approval in words.
 pub fn text(approval: &Approval) -> String {
-    let calls: Vec<String> = approval.calls.iter().map(|call| untrusted(&call.summary)).collect();
+    let calls: Vec<String> = approval
+        .calls
+        .iter()
+        .map(|call| untrusted(&call.summary))
+        .collect();
     let decided = match (&approval.decided_by, &approval.reason) {
         (Some(by), Some(reason)) if !reason.is_empty() => format!("{by}: {}", untrusted(reason)),
         (Some(by), _) => by.clone(),
@@ -95,19 +121,45 @@ pub fn text(approval: &Approval) -> String {
 
 /// Runs `approve`.
 pub async fn approve(args: ApproveArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    decide(client, out, "approve", json!({ "id": args.id, "reason": args.reason })).await
+    decide(
+        client,
+        out,
+        "approve",
+        json!({ "id": args.id, "reason": args.reason }),
+    )
+    .await
 }
 
 /// Runs `reject`.
 pub async fn reject(args: RejectArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    decide(client, out, "reject", json!({ "id": args.id, "reason": args.reason })).await
+    decide(
+        client,
+        out,
+        "reject",
+        json!({ "id": args.id, "reason": args.reason }),
+    )
+    .await
 }
 
-async fn decide(client: &Client, out: &mut Out, tool: &'static str, args: Value) -> Result<(), CliError> {
+async fn decide(
+    client: &Client,
+    out: &mut Out,
+    tool: &'static str,
+    args: Value,
+) -> Result<(), CliError> {
     let done = client.call::<Decision>(tool, args).await?;
     let text = out.render(&done.raw, |_| {
-        let proposal = done.value.proposal.as_ref().map(|id| format!(", of proposal {id}")).unwrap_or_default();
-        format!("{} is {}{proposal}", done.value.approval, word(&done.value.state))
+        let proposal = done
+            .value
+            .proposal
+            .as_ref()
+            .map(|id| format!(", of proposal {id}"))
+            .unwrap_or_default();
+        format!(
+            "{} is {}{proposal}",
+            done.value.approval,
+            word(&done.value.state)
+        )
     })?;
     out.line(&text)
 }

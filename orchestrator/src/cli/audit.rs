@@ -1,6 +1,10 @@
 //! `ostler audit`: list, verify, export.
 
-use std::{fs, io::Write, path::{Path, PathBuf}};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Color};
@@ -105,17 +109,31 @@ fn row(out: &Out, entry: &AuditEntry) -> Vec<Cell> {
         cell(&entry.words),
     ];
     if out.wide() {
-        let call = entry.call.as_ref().map(ToString::to_string).unwrap_or_default();
-        row.extend([cell(call), cell(entry.policies.join(", ")), cell(&entry.arguments)]);
+        let call = entry
+            .call
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        row.extend([
+            cell(call),
+            cell(entry.policies.join(", ")),
+            cell(&entry.arguments),
+        ]);
     }
     row
 }
 
 async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
-    let done = client.call::<AuditVerification>("verify_audit", json!({})).await?;
+    let done = client
+        .call::<AuditVerification>("verify_audit", json!({}))
+        .await?;
     let text = out.render(&done.raw, |_| {
         let found = &done.value;
-        let verdict = if found.ok { "the log is as it was written" } else { "THE LOG WAS TAMPERED WITH" };
+        let verdict = if found.ok {
+            "the log is as it was written"
+        } else {
+            "THE LOG WAS TAMPERED WITH"
+        };
         let mut lines = vec![
             ("Verdict", verdict.to_owned()),
             ("Entries", found.leaves.to_string()),
@@ -130,20 +148,33 @@ async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
     out.line(&text)?;
     match (done.value.ok, done.value.problem) {
         (true, _) => Ok(()),
-        (false, problem) => Err(CliError::Failed(problem.unwrap_or_else(|| "the log does not verify".to_owned()))),
+        (false, problem) => Err(CliError::Failed(
+            problem.unwrap_or_else(|| "the log does not verify".to_owned()),
+        )),
     }
 }
 
 /// Checks an exported file without a daemon.
 pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> {
-    let Some(file) = &args.offline else { return Ok(()) };
-    let text = fs::read_to_string(file).map_err(CliError::io(format!("read `{}`", file.display())))?;
+    let Some(file) = &args.offline else {
+        return Ok(());
+    };
+    let text =
+        fs::read_to_string(file).map_err(CliError::io(format!("read `{}`", file.display())))?;
     let key = args.key.as_deref();
-    let report = verify(&text, key).map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
+    let report = verify(&text, key)
+        .map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
     let raw = json!({ "ok": true, "leaves": report.leaves, "root": report.root, "key_given": key.is_some() });
     let text = out.render(&raw, |_| {
-        let trust = if key.is_some() { "" } else { "; give --key to find out about a log that was written and signed anew" };
-        format!("the log is as it was written: {} entries, root {}{trust}", report.leaves, report.root)
+        let trust = if key.is_some() {
+            ""
+        } else {
+            "; give --key to find out about a log that was written and signed anew"
+        };
+        format!(
+            "the log is as it was written: {} entries, root {}{trust}",
+            report.leaves, report.root
+        )
     })?;
     out.line(&text)
 }
@@ -151,15 +182,25 @@ pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> 
 async fn export(file: Option<&Path>, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let pages = pages(client).await?;
     let text: String = pages.iter().map(export_lines).collect();
-    let Some(file) = file else { return out.raw(text.as_bytes()) };
+    let Some(file) = file else {
+        return out.raw(text.as_bytes());
+    };
     let doing = || format!("write `{}`", file.display());
     let mut opened = fs::File::create(file).map_err(CliError::io(doing()))?;
-    opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).map_err(CliError::io(doing()))?;
+    opened
+        .write_all(text.as_bytes())
+        .and_then(|()| opened.sync_all())
+        .map_err(CliError::io(doing()))?;
     let last = pages.last();
     let total = last.map_or(0, |page| page.total);
     let key = last.map(|page| page.public_key.clone()).unwrap_or_default();
     let raw = json!({ "file": file, "leaves": total, "public_key": key });
-    let text = out.render(&raw, |_| format!("{total} entries written to {}; public key {key}", file.display()))?;
+    let text = out.render(&raw, |_| {
+        format!(
+            "{total} entries written to {}; public key {key}",
+            file.display()
+        )
+    })?;
     out.line(&text)
 }
 
@@ -168,12 +209,19 @@ async fn pages(client: &Client) -> Result<Vec<AuditExport>, CliError> {
     let mut pages: Vec<AuditExport> = Vec::new();
     let mut from = 0_u64;
     loop {
-        let page = client.call::<AuditExport>("export_audit", json!({ "from": from, "limit": 1000 })).await?.value;
+        let page = client
+            .call::<AuditExport>("export_audit", json!({ "from": from, "limit": 1000 }))
+            .await?
+            .value;
         let next = page.next;
         pages.push(page);
         match next {
             Some(next) if next > from => from = next,
-            Some(_) => return Err(CliError::Talk(Value::from("the export does not move on").to_string())),
+            Some(_) => {
+                return Err(CliError::Talk(
+                    Value::from("the export does not move on").to_string(),
+                ));
+            }
             None => return Ok(pages),
         }
     }

@@ -8,7 +8,10 @@ use ostler_gate::{
 };
 use rmcp::{
     RoleClient, ServiceError, ServiceExt,
-    model::{CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation, JsonObject},
+    model::{
+        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
+        JsonObject,
+    },
     service::RunningService,
 };
 use serde::de::DeserializeOwned;
@@ -52,22 +55,33 @@ pub fn socket_path(global: &Global) -> PathBuf {
 /// Carries MCP between standard input and output and the daemon.
 pub async fn bridge(global: &Global) -> Result<(), CliError> {
     let socket = socket_path(global);
-    bridge_run(&socket).await.map_err(|source| CliError::NoDaemon { socket, source })
+    bridge_run(&socket)
+        .await
+        .map_err(|source| CliError::NoDaemon { socket, source })
 }
 
 impl Client {
     /// Connects and shakes hands.
     pub async fn connect(global: &Global) -> Result<Self, CliError> {
         let socket = socket_path(global);
-        let stream = UnixStream::connect(&socket).await.map_err(|source| CliError::NoDaemon { socket, source })?;
+        let stream = UnixStream::connect(&socket)
+            .await
+            .map_err(|source| CliError::NoDaemon { socket, source })?;
         let me = Implementation::new("ostler-cli", env!("CARGO_PKG_VERSION"));
         let config = ClientConfig::new(ClientCapabilities::default(), me);
-        let service = config.serve(stream).await.map_err(|error| CliError::Talk(error.to_string()))?;
+        let service = config
+            .serve(stream)
+            .await
+            .map_err(|error| CliError::Talk(error.to_string()))?;
         Ok(Self { service })
     }
 
     /// Calls a tool and reads its answer.
-    pub async fn call<T: DeserializeOwned>(&self, tool: &'static str, args: Value) -> Result<Done<T>, CliError> {
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        tool: &'static str,
+        args: Value,
+    ) -> Result<Done<T>, CliError> {
         let mut params = CallToolRequestParams::new(tool);
         params.arguments = match args {
             Value::Object(fields) => Some(without_nulls(fields)),
@@ -86,7 +100,10 @@ impl Client {
 
 /// Absent arguments are left out rather than sent as null.
 fn without_nulls(fields: JsonObject) -> JsonObject {
-    fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect()
 }
 
 fn from_service(error: ServiceError) -> CliError {
@@ -102,12 +119,18 @@ fn read<T: DeserializeOwned>(result: CallToolResult) -> Result<Done<T>, CliError
         return Err(problem(raw));
     }
     let meta = result.meta.map(|meta| meta.0).unwrap_or_default();
-    let value = T::deserialize(&raw)
-        .map_err(|error| CliError::Talk(format!("its answer is of another version ({error}); update ostler")))?;
+    let value = T::deserialize(&raw).map_err(|error| {
+        CliError::Talk(format!(
+            "its answer is of another version ({error}); update ostler"
+        ))
+    })?;
     Ok(Done {
         value,
         raw,
-        call: meta.get(CALL_KEY).and_then(Value::as_str).map(str::to_owned),
+        call: meta
+            .get(CALL_KEY)
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         revision: meta.get(REVISION_KEY).and_then(Value::as_u64),
     })
 }
@@ -118,6 +141,8 @@ fn problem(raw: Value) -> CliError {
         Ok(Outcome::Denied { words, .. }) => CliError::Denied(words),
         Ok(Outcome::Refused { words }) => CliError::Refused(words),
         Ok(Outcome::Failed { words }) => CliError::Failed(words),
-        Ok(Outcome::Done { .. }) | Err(_) => CliError::Talk("it answered with an error that is not readable".to_owned()),
+        Ok(Outcome::Done { .. }) | Err(_) => {
+            CliError::Talk("it answered with an error that is not readable".to_owned())
+        }
     }
 }

@@ -16,7 +16,12 @@ pub struct DeleteArgs {
     #[arg(required_unless_present = "file")]
     services: Vec<ServiceKey>,
     /// Those of a manifest file, a directory, or `-`
-    #[arg(short = 'f', long = "file", value_name = "FILE|DIR|-", conflicts_with = "services")]
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE|DIR|-",
+        conflicts_with = "services"
+    )]
     file: Option<PathBuf>,
     /// Do not ask
     #[arg(long, short)]
@@ -27,7 +32,8 @@ pub struct DeleteArgs {
 pub async fn run(args: DeleteArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let mut services = args.services;
     if let Some(file) = &args.file {
-        let manifests = read_manifests(&files::manifests(file)?).map_err(|error| CliError::Usage(error.to_string()))?;
+        let manifests = read_manifests(&files::manifests(file)?)
+            .map_err(|error| CliError::Usage(error.to_string()))?;
         services = manifests.iter().map(|manifest| manifest.key()).collect();
     }
     if !args.yes {
@@ -42,20 +48,40 @@ pub async fn run(args: DeleteArgs, client: &Client, out: &mut Out) -> Result<(),
 fn confirm(out: &Out, services: &[ServiceKey]) -> Result<(), CliError> {
     let names: Vec<String> = services.iter().map(short).collect();
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::Usage(format!("this deletes {}; say --yes to go ahead", names.join(", "))));
+        return Err(CliError::Usage(format!(
+            "this deletes {}; say --yes to go ahead",
+            names.join(", ")
+        )));
     }
     out.note(&format!("Delete {}? [y/N]", names.join(", ")));
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(CliError::io("read your answer"))?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(CliError::Failed("nothing was deleted".to_owned())) }
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(CliError::io("read your answer"))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(CliError::Failed("nothing was deleted".to_owned()))
+    }
 }
 
 /// The order in which nothing is deleted while another of them still needs it.
-async fn dependents_first(client: &Client, mut left: Vec<ServiceKey>) -> Result<Vec<ServiceKey>, CliError> {
-    let needs = client.call::<Graph>("get_graph", json!({})).await?.value.needs;
+pub(super) async fn dependents_first(
+    client: &Client,
+    mut left: Vec<ServiceKey>,
+) -> Result<Vec<ServiceKey>, CliError> {
+    let needs = client
+        .call::<Graph>("get_graph", json!({}))
+        .await?
+        .value
+        .needs;
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let needed = |key: &ServiceKey| needs.iter().any(|edge| edge.needs == *key && left.contains(&edge.service));
+        let needed = |key: &ServiceKey| {
+            needs
+                .iter()
+                .any(|edge| edge.needs == *key && left.contains(&edge.service))
+        };
         let free = left.iter().position(|key| !needed(key)).unwrap_or(0);
         order.push(left.remove(free));
     }

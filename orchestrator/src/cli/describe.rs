@@ -52,36 +52,80 @@ pub async fn run(args: DescribeArgs, client: &Client, out: &mut Out) -> Result<(
     match args.what {
         What::Service => show(out, async |out| service(client, out, name).await).await,
         What::Instance => show(out, async |out| instance(client, out, name).await).await,
-        What::Node => get::run(get::GetArgs { what: get::What::Nodes, name: Some(args.name) }, client, out).await,
+        What::Node => {
+            get::run(
+                get::GetArgs {
+                    what: get::What::Nodes,
+                    name: Some(args.name),
+                },
+                client,
+                out,
+            )
+            .await
+        }
         What::Incident => show(out, async |out| incidents::one(client, out, name).await).await,
         What::Proposal => show(out, async |out| proposals::one(client, out, name).await).await,
     }
 }
 
 async fn service(client: &Client, out: &Out, name: &str) -> Result<String, CliError> {
-    let done = client.call::<ServiceDetail>("get_service", json!({ "service": name })).await?;
+    let done = client
+        .call::<ServiceDetail>("get_service", json!({ "service": name }))
+        .await?;
     out.render(&done.raw, |out| service_text(out, &done.value))
 }
 
 fn service_text(out: &Out, detail: &ServiceDetail) -> String {
     let summary = &detail.summary;
-    let state = summary.state.map_or_else(|| "unknown".to_owned(), |state| word(&state));
+    let state = summary
+        .state
+        .map_or_else(|| "unknown".to_owned(), |state| word(&state));
     let names = |keys: &[ostler_core::id::ServiceKey]| {
-        if keys.is_empty() { "none".to_owned() } else { keys.iter().map(short).collect::<Vec<_>>().join(", ") }
+        if keys.is_empty() {
+            "none".to_owned()
+        } else {
+            keys.iter().map(short).collect::<Vec<_>>().join(", ")
+        }
     };
     let need = |need: &ostler_tools::answer::NeedState| {
-        let state = need.state.map_or_else(|| "unknown".to_owned(), |state| word(&state));
+        let state = need
+            .state
+            .map_or_else(|| "unknown".to_owned(), |state| word(&state));
         format!("{} ({state})", short(&need.service))
     };
     let needs: Vec<String> = detail.needs.iter().map(need).collect();
-    let settled = if summary.settled { "settled" } else { "rollout under way" };
+    let settled = if summary.settled {
+        "settled"
+    } else {
+        "rollout under way"
+    };
     let mut text = pairs(&[
         ("Service", summary.service.to_string()),
         ("State", paint(&state, colour_of(summary.state), out.colour)),
         ("Image", summary.image.clone()),
-        ("Instances", format!("{} ready, {} running, {} wanted", summary.ready, summary.running, summary.wanted)),
-        ("Generation", format!("{} ({settled}, {} ago)", summary.generation, ago(summary.changed_at))),
-        ("Needs", if needs.is_empty() { "none".to_owned() } else { needs.join(", ") }),
+        (
+            "Instances",
+            format!(
+                "{} ready, {} running, {} wanted",
+                summary.ready, summary.running, summary.wanted
+            ),
+        ),
+        (
+            "Generation",
+            format!(
+                "{} ({settled}, {} ago)",
+                summary.generation,
+                ago(summary.changed_at)
+            ),
+        ),
+        (
+            "Needs",
+            if needs.is_empty() {
+                "none".to_owned()
+            } else {
+                needs.join(", ")
+            },
+        ),
         ("Needed by", names(&detail.needed_by)),
         ("Blast radius", names(&detail.blast_radius)),
     ]);
@@ -92,10 +136,30 @@ fn service_text(out: &Out, detail: &ServiceDetail) -> String {
         }
     };
     add("Findings", summary.findings.iter().map(finding).collect());
-    add("Missing secrets", detail.missing_secrets.iter().map(ToString::to_string).collect());
-    add("Instances", vec![get::instance_table(out, &detail.instances)]);
-    add("Generations", detail.generations.iter().map(|past| generation(past, out.colour)).collect());
-    add("Spec", vec![serde_saphyr::to_string(&detail.spec).unwrap_or_default()]);
+    add(
+        "Missing secrets",
+        detail
+            .missing_secrets
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    );
+    add(
+        "Instances",
+        vec![get::instance_table(out, &detail.instances)],
+    );
+    add(
+        "Generations",
+        detail
+            .generations
+            .iter()
+            .map(|past| generation(past, out.colour))
+            .collect(),
+    );
+    add(
+        "Spec",
+        vec![serde_saphyr::to_string(&detail.spec).unwrap_or_default()],
+    );
     add("Events", detail.events.iter().map(events::line).collect());
     text
 }
@@ -107,7 +171,12 @@ fn generation(past: &GenerationInfo, colour: bool) -> String {
         (false, true) => " (last good)",
         (false, false) => "",
     };
-    let mut lines = vec![format!("{}{mark}: {}, {}", past.generation, past.image, moment(past.changed_at))];
+    let mut lines = vec![format!(
+        "{}{mark}: {}, {}",
+        past.generation,
+        past.image,
+        moment(past.changed_at)
+    )];
     lines.extend(past.rollback.iter().map(|line| apply::field(line, colour)));
     lines.join("\n")
 }
@@ -116,24 +185,52 @@ fn generation(past: &GenerationInfo, colour: bool) -> String {
 pub fn finding(finding: &Finding) -> String {
     match finding {
         Finding::WaitsFor { needs } => {
-            format!("waits for {}", needs.iter().map(short).collect::<Vec<_>>().join(", "))
+            format!(
+                "waits for {}",
+                needs.iter().map(short).collect::<Vec<_>>().join(", ")
+            )
         }
-        Finding::CrashLoop { instance, failures, retry_at } => {
-            format!("{instance} fails again and again ({failures} times); tried again at {}", clock(*retry_at))
+        Finding::CrashLoop {
+            instance,
+            failures,
+            retry_at,
+        } => {
+            format!(
+                "{instance} fails again and again ({failures} times); tried again at {}",
+                clock(*retry_at)
+            )
         }
-        Finding::CannotStart { instance, problem, retry_at } => {
-            format!("{instance} cannot start: {}; tried again at {}", word(problem), clock(*retry_at))
+        Finding::CannotStart {
+            instance,
+            problem,
+            retry_at,
+        } => {
+            format!(
+                "{instance} cannot start: {}; tried again at {}",
+                word(problem),
+                clock(*retry_at)
+            )
         }
-        Finding::NotReady { instance, since } => format!("{instance} runs but is not ready, for {}", ago(*since)),
-        Finding::Rollout { generation, deadline } => {
-            format!("generation {generation} is on its way in, until {} at the latest", clock(*deadline))
+        Finding::NotReady { instance, since } => {
+            format!("{instance} runs but is not ready, for {}", ago(*since))
+        }
+        Finding::Rollout {
+            generation,
+            deadline,
+        } => {
+            format!(
+                "generation {generation} is on its way in, until {} at the latest",
+                clock(*deadline)
+            )
         }
         Finding::NoRoom { missing } => format!("no node has room for {missing} more"),
     }
 }
 
 async fn instance(client: &Client, out: &Out, name: &str) -> Result<String, CliError> {
-    let done = client.call::<InstanceInfo>("get_instance", json!({ "instance": name })).await?;
+    let done = client
+        .call::<InstanceInfo>("get_instance", json!({ "instance": name }))
+        .await?;
     out.render(&done.raw, |out| instance_text(out, &done.value))
 }
 
@@ -147,15 +244,39 @@ fn instance_text(out: &Out, info: &InstanceInfo) -> String {
     let dash = || "-".to_owned();
     let mut text = pairs(&[
         ("Instance", info.instance.to_string()),
-        ("Service", format!("{}, generation {}", seen.service, seen.generation)),
-        ("Phase", format!("{}, for {}", paint(&phase, colour, out.colour), ago(seen.since))),
+        (
+            "Service",
+            format!("{}, generation {}", seen.service, seen.generation),
+        ),
+        (
+            "Phase",
+            format!(
+                "{}, for {}",
+                paint(&phase, colour, out.colour),
+                ago(seen.since)
+            ),
+        ),
         ("Problem", detail),
-        ("Ready", format!("{}, traffic {}", info.ready, if info.in_rotation { "on" } else { "off" })),
+        (
+            "Ready",
+            format!(
+                "{}, traffic {}",
+                info.ready,
+                if info.in_rotation { "on" } else { "off" }
+            ),
+        ),
         ("Node", seen.node.to_string()),
-        ("Address", seen.address.map_or_else(dash, |address| address.to_string())),
+        (
+            "Address",
+            seen.address
+                .map_or_else(dash, |address| address.to_string()),
+        ),
         ("Process", seen.pid.map_or_else(dash, |pid| pid.to_string())),
         ("Attempt", seen.attempt.to_string()),
-        ("Reserved", format!("{} CPU, {} memory", seen.cpu, seen.memory)),
+        (
+            "Reserved",
+            format!("{} CPU, {} memory", seen.cpu, seen.memory),
+        ),
         ("Startup", probe(&seen.health.startup)),
         ("Liveness", probe(&seen.health.liveness)),
         ("Readiness", probe(&seen.health.readiness)),
@@ -165,7 +286,13 @@ fn instance_text(out: &Out, info: &InstanceInfo) -> String {
         .iter()
         .map(|exit| {
             let asked = if exit.asked { ", asked for" } else { "" };
-            format!("{} attempt {}: {} after {}{asked}", moment(exit.at), exit.attempt, exit.in_words(), span(exit.ran))
+            format!(
+                "{} attempt {}: {} after {}{asked}",
+                moment(exit.at),
+                exit.attempt,
+                exit.in_words(),
+                span(exit.ran)
+            )
         })
         .collect();
     if !ends.is_empty() {

@@ -79,11 +79,15 @@ impl CliError {
     /// What to do next, where that can be said.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::NoDaemon { .. } => Some("start one with `ostler up --detach`, or name its socket with --socket".to_owned()),
+            Self::NoDaemon { .. } => Some(
+                "start one with `ostler up --detach`, or name its socket with --socket".to_owned(),
+            ),
             Self::Held { approval, .. } => Some(format!(
                 "nothing was changed; someone else says yes with `ostler approve {approval}`, then run the same command again"
             )),
-            Self::Denied(_) => Some("`ostler policy explain TOOL` says what policy looks at".to_owned()),
+            Self::Denied(_) => {
+                Some("`ostler policy explain TOOL` says what policy looks at".to_owned())
+            }
             _ => None,
         }
     }

@@ -63,14 +63,31 @@ pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(),
 
 fn print(out: &mut Out, raw: &Value, events: &Events, first: bool) -> Result<(), CliError> {
     if out.watch && out.machine() {
-        let lines: Vec<String> =
-            events.events.iter().map(|event| serde_json::to_string(event).unwrap_or_default()).collect();
-        return if lines.is_empty() { Ok(()) } else { out.line(&lines.join("\n")) };
+        let lines: Vec<String> = events
+            .events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap_or_default())
+            .collect();
+        return if lines.is_empty() {
+            Ok(())
+        } else {
+            out.line(&lines.join("\n"))
+        };
     }
     let lines: Vec<String> = events.events.iter().map(line).collect();
     let empty = if first { "no events" } else { "" };
-    let text = out.render(raw, |_| if lines.is_empty() { empty.to_owned() } else { lines.join("\n") })?;
-    if text.is_empty() { Ok(()) } else { out.line(&text) }
+    let text = out.render(raw, |_| {
+        if lines.is_empty() {
+            empty.to_owned()
+        } else {
+            lines.join("\n")
+        }
+    })?;
+    if text.is_empty() {
+        Ok(())
+    } else {
+        out.line(&text)
+    }
 }
 
 /// One event in one line.
@@ -92,21 +109,40 @@ fn what(what: &Happening) -> String {
             format!("exited: {words} after {}{asked}", span(exit.ran))
         }
         Happening::StartFailed { problem } => {
-            format!("start failed: {}: {}", word(&problem.kind), untrusted(&problem.detail))
+            format!(
+                "start failed: {}: {}",
+                word(&problem.kind),
+                untrusted(&problem.detail)
+            )
         }
-        Happening::Restarting { attempt, reason } => format!("restarting, attempt {attempt}: {}", word(reason)),
+        Happening::Restarting { attempt, reason } => {
+            format!("restarting, attempt {attempt}: {}", word(reason))
+        }
         Happening::Stopping { reason } => format!("stopping: {}", word(reason)),
         Happening::Removed => "removed".to_owned(),
-        Happening::Probed { probe, passes: true, .. } => format!("{probe} probe passes"),
-        Happening::Probed { probe, detail, .. } => format!("{probe} probe fails: {}", untrusted(detail)),
+        Happening::Probed {
+            probe,
+            passes: true,
+            ..
+        } => format!("{probe} probe passes"),
+        Happening::Probed { probe, detail, .. } => {
+            format!("{probe} probe fails: {}", untrusted(detail))
+        }
         Happening::StateChanged { from, to } => {
             let from = from.map_or_else(|| "new".to_owned(), |from| word(&from));
             format!("{from} → {}", word(to))
         }
-        Happening::Changed { tool, principal, summary, revision } => {
+        Happening::Changed {
+            tool,
+            principal,
+            summary,
+            revision,
+        } => {
             format!("changed by {principal} ({tool}, revision {revision}): {summary}")
         }
-        Happening::PlanRefused { violations } => format!("a plan was not executed: {}", violations.join("; ")),
+        Happening::PlanRefused { violations } => {
+            format!("a plan was not executed: {}", violations.join("; "))
+        }
         Happening::Agent { agent, what } => format!("agent {agent}: {what}"),
     }
 }

@@ -7,12 +7,7 @@ use ostler_core::{id::InstanceId, time::Span};
 use ostler_tools::answer::ExecAnswer;
 use serde_json::json;
 
-use super::{
-    client::Client,
-    error::CliError,
-    out::Out,
-    words::untrusted,
-};
+use super::{client::Client, error::CliError, out::Out, words::untrusted};
 
 /// Most bytes of standard input that are passed on.
 const INPUT_LIMIT: u64 = 64 << 10;
@@ -37,7 +32,9 @@ pub struct ExecArgs {
 pub async fn run(args: ExecArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let mut input = String::new();
     if args.input {
-        let read = std::io::stdin().take(INPUT_LIMIT + 1).read_to_string(&mut input);
+        let read = std::io::stdin()
+            .take(INPUT_LIMIT + 1)
+            .read_to_string(&mut input);
         read.map_err(CliError::io("read standard input"))?;
     }
     let call = json!({
@@ -58,7 +55,12 @@ pub async fn run(args: ExecArgs, client: &Client, out: &mut Out) -> Result<(), C
 
 /// As it is into a pipe; without control characters on a terminal.
 fn print(out: &mut Out, answer: &ExecAnswer) -> Result<(), CliError> {
-    let clean = |text: &str| text.split('\n').map(untrusted).collect::<Vec<_>>().join("\n");
+    let clean = |text: &str| {
+        text.split('\n')
+            .map(untrusted)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     if out.terminal {
         out.raw(clean(&answer.untrusted_stdout).as_bytes())?;
     } else {
@@ -66,7 +68,11 @@ fn print(out: &mut Out, answer: &ExecAnswer) -> Result<(), CliError> {
     }
     let errors = answer.untrusted_stderr.trim_end_matches('\n');
     if !errors.is_empty() {
-        out.note(&if std::io::stderr().is_terminal() { clean(errors) } else { errors.to_owned() });
+        out.note(&if std::io::stderr().is_terminal() {
+            clean(errors)
+        } else {
+            errors.to_owned()
+        });
     }
     if answer.truncated {
         out.note("output was cut at the limit");

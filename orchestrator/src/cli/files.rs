@@ -22,11 +22,21 @@ pub fn manifests(from: &Path) -> Result<String, CliError> {
     if !from.is_dir() {
         return one(from);
     }
-    let entries = fs::read_dir(from).map_err(CliError::io(format!("read the directory `{}`", from.display())))?;
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_manifest(path)).collect();
+    let entries = fs::read_dir(from).map_err(CliError::io(format!(
+        "read the directory `{}`",
+        from.display()
+    )))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_manifest(path))
+        .collect();
     files.sort();
     if files.is_empty() {
-        return Err(CliError::Usage(format!("there is no .yaml, .yml or .json file in `{}`", from.display())));
+        return Err(CliError::Usage(format!(
+            "there is no .yaml, .yml or .json file in `{}`",
+            from.display()
+        )));
     }
     let texts: Result<Vec<String>, CliError> = files.iter().map(|file| one(file)).collect();
     Ok(texts?.join("\n---\n"))
@@ -36,12 +46,17 @@ fn one(file: &Path) -> Result<String, CliError> {
     let doing = || format!("read the manifest `{}`", file.display());
     let size = fs::metadata(file).map_err(CliError::io(doing()))?.len();
     if size > LIMIT {
-        return Err(CliError::Usage(format!("`{}` has {size} bytes; at most {LIMIT} are accepted", file.display())));
+        return Err(CliError::Usage(format!(
+            "`{}` has {size} bytes; at most {LIMIT} are accepted",
+            file.display()
+        )));
     }
     fs::read_to_string(file).map_err(CliError::io(doing()))
 }
 
 fn is_manifest(path: &Path) -> bool {
-    let known = path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
+    let known = path
+        .extension()
+        .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
     known && path.is_file()
 }

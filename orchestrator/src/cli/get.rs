@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::{Cell, Color};
 use ostler_core::observed::{InstanceSeen, Phase};
 use ostler_tools::answer::{
-    Image, Images, InstanceInfo, Instances, NodeInfo, Nodes, SecretInfo, Secrets, ServiceSummary, Services, TokenInfo,
-    Tokens,
+    Image, Images, InstanceInfo, Instances, NodeInfo, Nodes, SecretInfo, Secrets, ServiceSummary,
+    Services, TokenInfo, Tokens,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -74,29 +74,55 @@ async fn list<T: DeserializeOwned>(
     let mut raw = client.call::<Value>(tool, json!({})).await?.raw;
     if let (Some(name), Some(Value::Array(items))) = (name, raw.get_mut(field)) {
         let full = format!("default/{name}");
-        items.retain(|item| item.get(key).and_then(Value::as_str).is_some_and(|key| key == name || key == full));
+        items.retain(|item| {
+            item.get(key)
+                .and_then(Value::as_str)
+                .is_some_and(|key| key == name || key == full)
+        });
         if items.is_empty() {
-            return Err(CliError::Failed(format!("there is no `{name}` among the {field}; `ostler get {field}` lists them")));
+            return Err(CliError::Failed(format!(
+                "there is no `{name}` among the {field}; `ostler get {field}` lists them"
+            )));
         }
     }
-    let value = T::deserialize(&raw).map_err(|error| CliError::Talk(format!("its answer is of another version: {error}")))?;
+    let value = T::deserialize(&raw)
+        .map_err(|error| CliError::Talk(format!("its answer is of another version: {error}")))?;
     Ok((raw, value))
 }
 
 async fn services(client: &Client, out: &Out, name: Option<&str>) -> Result<String, CliError> {
-    let (raw, found): (_, Services) = list(client, ("list_services", "services", "service"), name).await?;
+    let (raw, found): (_, Services) =
+        list(client, ("list_services", "services", "service"), name).await?;
     out.render(&raw, |out| {
-        let mut headers = vec!["SERVICE", "STATE", "READY", "UP TO DATE", "RESTARTS", "CHANGED"];
+        let mut headers = vec![
+            "SERVICE",
+            "STATE",
+            "READY",
+            "UP TO DATE",
+            "RESTARTS",
+            "CHANGED",
+        ];
         if out.wide() {
             headers.extend(["GENERATION", "IMAGE", "FINDINGS"]);
         }
-        let rows = found.services.iter().map(|summary| service_row(out, summary)).collect();
-        table(out, "no services; create some with `ostler apply -f FILE`", &headers, rows)
+        let rows = found
+            .services
+            .iter()
+            .map(|summary| service_row(out, summary))
+            .collect();
+        table(
+            out,
+            "no services; create some with `ostler apply -f FILE`",
+            &headers,
+            rows,
+        )
     })
 }
 
 fn service_row(out: &Out, summary: &ServiceSummary) -> Vec<Cell> {
-    let state = summary.state.map_or_else(|| "unknown".to_owned(), |state| word(&state));
+    let state = summary
+        .state
+        .map_or_else(|| "unknown".to_owned(), |state| word(&state));
     let mut row = vec![
         cell(short(&summary.service)),
         coloured(state, colour_of(summary.state)),
@@ -106,22 +132,36 @@ fn service_row(out: &Out, summary: &ServiceSummary) -> Vec<Cell> {
         cell(ago(summary.changed_at)),
     ];
     if out.wide() {
-        let findings: Vec<String> = summary.findings.iter().map(super::describe::finding).collect();
-        row.extend([cell(summary.generation), cell(&summary.image), cell(findings.join("; "))]);
+        let findings: Vec<String> = summary
+            .findings
+            .iter()
+            .map(super::describe::finding)
+            .collect();
+        row.extend([
+            cell(summary.generation),
+            cell(&summary.image),
+            cell(findings.join("; ")),
+        ]);
     }
     row
 }
 
 async fn instances(client: &Client, out: &Out, name: Option<&str>) -> Result<String, CliError> {
-    let mut done = client.call::<Instances>("list_instances", json!({})).await?;
+    let mut done = client
+        .call::<Instances>("list_instances", json!({}))
+        .await?;
     if let Some(name) = name {
         let wanted = |info: &InstanceInfo| {
             let service = info.seen.service.to_string();
-            info.instance.as_str() == name || service == name || service == format!("default/{name}")
+            info.instance.as_str() == name
+                || service == name
+                || service == format!("default/{name}")
         };
         done.value.instances.retain(wanted);
         if done.value.instances.is_empty() {
-            return Err(CliError::Failed(format!("there is no instance `{name}`, nor a service of that name with instances")));
+            return Err(CliError::Failed(format!(
+                "there is no instance `{name}`, nor a service of that name with instances"
+            )));
         }
         done.raw = serde_json::to_value(&done.value).unwrap_or_default();
     }
@@ -134,7 +174,10 @@ pub fn instance_table(out: &Out, instances: &[InstanceInfo]) -> String {
     if out.wide() {
         headers.extend(["TRAFFIC", "GENERATION", "ADDRESS", "PID", "NODE"]);
     }
-    let rows = instances.iter().map(|info| instance_row(out, info)).collect();
+    let rows = instances
+        .iter()
+        .map(|info| instance_row(out, info))
+        .collect();
     table(out, "no instances", &headers, rows)
 }
 
@@ -153,8 +196,14 @@ fn instance_row(out: &Out, info: &InstanceInfo) -> Vec<Cell> {
         row.extend([
             cell(yes(info.in_rotation)),
             cell(seen.generation),
-            cell(seen.address.map_or_else(|| "-".to_owned(), |address| address.to_string())),
-            cell(seen.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string())),
+            cell(
+                seen.address
+                    .map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            ),
+            cell(
+                seen.pid
+                    .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            ),
             cell(&seen.node),
         ]);
     }
@@ -180,8 +229,20 @@ pub fn phase(seen: &InstanceSeen) -> (String, Color) {
 async fn nodes(client: &Client, out: &Out, name: Option<&str>) -> Result<String, CliError> {
     let (raw, found): (_, Nodes) = list(client, ("list_nodes", "nodes", "node"), name).await?;
     out.render(&raw, |out| {
-        let headers = ["NODE", "STATE", "INSTANCES", "CPU RESERVED", "MEMORY RESERVED", "SEEN"];
-        table(out, "no nodes", &headers, found.nodes.iter().map(node_row).collect())
+        let headers = [
+            "NODE",
+            "STATE",
+            "INSTANCES",
+            "CPU RESERVED",
+            "MEMORY RESERVED",
+            "SEEN",
+        ];
+        table(
+            out,
+            "no nodes",
+            &headers,
+            found.nodes.iter().map(node_row).collect(),
+        )
     })
 }
 
@@ -197,7 +258,11 @@ fn node_row(node: &NodeInfo) -> Vec<Cell> {
         coloured(state, colour),
         cell(format!("{}/{}", node.instances, node.seen.max_instances)),
         cell(format!("{} of {}", node.reserved_cpu, node.seen.cpu)),
-        cell(format!("{} of {}", size(node.reserved_memory.0), size(node.seen.memory.0))),
+        cell(format!(
+            "{} of {}",
+            size(node.reserved_memory.0),
+            size(node.seen.memory.0)
+        )),
         cell(ago(node.seen.seen_at)),
     ]
 }
@@ -214,20 +279,49 @@ pub fn image_table(out: &Out, images: &[Image]) -> String {
         let length = if out.wide() { image.digest.len() } else { 19 };
         image.digest.chars().take(length).collect::<String>()
     };
-    let rows = images.iter().map(|image| vec![cell(&image.name), cell(digest(image)), cell(size(image.size))]);
-    table(out, "no images", &["IMAGE", "DIGEST", "SIZE"], rows.collect())
+    let rows = images.iter().map(|image| {
+        vec![
+            cell(&image.name),
+            cell(digest(image)),
+            cell(size(image.size)),
+        ]
+    });
+    table(
+        out,
+        "no images",
+        &["IMAGE", "DIGEST", "SIZE"],
+        rows.collect(),
+    )
 }
 
 /// Names of secrets.
 pub async fn secrets(client: &Client, out: &Out, name: Option<&str>) -> Result<String, CliError> {
-    let (raw, found): (_, Secrets) = list(client, ("list_secrets", "secrets", "secret"), name).await?;
+    let (raw, found): (_, Secrets) =
+        list(client, ("list_secrets", "secrets", "secret"), name).await?;
     out.render(&raw, |out| {
         let row = |info: &SecretInfo| {
-            let stored = if info.exists { coloured("yes", Color::Green) } else { coloured("missing", Color::Red) };
+            let stored = if info.exists {
+                coloured("yes", Color::Green)
+            } else {
+                coloured("missing", Color::Red)
+            };
             let users: Vec<String> = info.used_by.iter().map(short).collect();
-            vec![cell(&info.secret), stored, cell(if users.is_empty() { "-".to_owned() } else { users.join(", ") })]
+            vec![
+                cell(&info.secret),
+                stored,
+                cell(if users.is_empty() {
+                    "-".to_owned()
+                } else {
+                    users.join(", ")
+                }),
+            ]
         };
-        table(out, "no secrets", &["SECRET", "STORED", "USED BY"], found.secrets.iter().map(row).collect())
+        table(
+            out,
+            "no secrets",
+            &["SECRET", "STORED", "USED BY"],
+            found.secrets.iter().map(row).collect(),
+        )
     })
 }
 
@@ -237,9 +331,23 @@ pub async fn tokens(client: &Client, out: &Out, name: Option<&str>) -> Result<St
     out.render(&raw, |out| {
         let row = |info: &TokenInfo| {
             let roles: Vec<&str> = info.roles.iter().map(|role| role.as_str()).collect();
-            let ends = if info.expired { coloured("expired", Color::Red) } else { cell(moment(info.expires_at)) };
-            vec![cell(&info.name), cell(roles.join(", ")), cell(ago(info.created_at)), ends]
+            let ends = if info.expired {
+                coloured("expired", Color::Red)
+            } else {
+                cell(moment(info.expires_at))
+            };
+            vec![
+                cell(&info.name),
+                cell(roles.join(", ")),
+                cell(ago(info.created_at)),
+                ends,
+            ]
         };
-        table(out, "no tokens", &["TOKEN", "ROLES", "AGE", "ENDS (UTC)"], found.tokens.iter().map(row).collect())
+        table(
+            out,
+            "no tokens",
+            &["TOKEN", "ROLES", "AGE", "ENDS (UTC)"],
+            found.tokens.iter().map(row).collect(),
+        )
     })
 }

@@ -23,7 +23,9 @@ pub struct GraphArgs {
 /// Runs it.
 pub async fn run(args: GraphArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
     show(out, async |out| {
-        let done = client.call::<Graph>("get_graph", json!({ "service": args.service })).await?;
+        let done = client
+            .call::<Graph>("get_graph", json!({ "service": args.service }))
+            .await?;
         out.render(&done.raw, |out| tree(out, &done.value))
     })
     .await
@@ -36,18 +38,36 @@ fn tree(out: &Out, graph: &Graph) -> String {
     for node in graph.services.iter().filter(|node| !needed(&node.service)) {
         branch(out, graph, &node.service, &mut vec![], &mut lines);
     }
-    if lines.is_empty() { "no services".to_owned() } else { lines.join("\n") }
+    if lines.is_empty() {
+        "no services".to_owned()
+    } else {
+        lines.join("\n")
+    }
 }
 
-fn branch(out: &Out, graph: &Graph, key: &ServiceKey, way: &mut Vec<ServiceKey>, lines: &mut Vec<String>) {
+fn branch(
+    out: &Out,
+    graph: &Graph,
+    key: &ServiceKey,
+    way: &mut Vec<ServiceKey>,
+    lines: &mut Vec<String>,
+) {
     let indent = "   ".repeat(way.len().saturating_sub(1));
     let arrow = if way.is_empty() { "" } else { "└─ " };
     let node = graph.services.iter().find(|node| node.service == *key);
     let state = node.and_then(|node| node.state);
     let words = state.map_or_else(|| "unknown".to_owned(), |state| word(&state));
     let felt = node.map_or(0, |node| node.blast_radius);
-    let radius = if felt > 0 { format!(", felt by {felt}") } else { String::new() };
-    lines.push(format!("{indent}{arrow}{} {}{radius}", short(key), paint(&words, colour_of(state), out.colour)));
+    let radius = if felt > 0 {
+        format!(", felt by {felt}")
+    } else {
+        String::new()
+    };
+    lines.push(format!(
+        "{indent}{arrow}{} {}{radius}",
+        short(key),
+        paint(&words, colour_of(state), out.colour)
+    ));
     if way.contains(key) {
         return;
     }

@@ -30,7 +30,9 @@ pub async fn run(command: ImageCommand, client: &Client, out: &mut Out) -> Resul
     match command {
         ImageCommand::Import { path, name } => {
             let path = absolute(&path)?;
-            let done = client.call::<Images>("import_image", json!({ "path": path, "name": name })).await?;
+            let done = client
+                .call::<Images>("import_image", json!({ "path": path, "name": name }))
+                .await?;
             let text = out.render(&done.raw, |out| get::image_table(out, &done.value.images))?;
             out.line(&text)
         }
@@ -39,7 +41,12 @@ pub async fn run(command: ImageCommand, client: &Client, out: &mut Out) -> Resul
             let done = client.call::<Freed>("collect_images", json!({})).await?;
             let freed = done.value;
             let text = out.render(&done.raw, |_| {
-                format!("{} images and {} layers removed, {} freed", freed.images, freed.layers, size(freed.bytes))
+                format!(
+                    "{} images and {} layers removed, {} freed",
+                    freed.images,
+                    freed.layers,
+                    size(freed.bytes)
+                )
             })?;
             out.line(&text)
         }

@@ -2,7 +2,10 @@
 
 use clap::Args;
 use comfy_table::{Cell, Color};
-use ostler_core::{id::ServiceKey, incident::{Cause, IncidentState}};
+use ostler_core::{
+    id::ServiceKey,
+    incident::{Cause, IncidentState},
+};
 use ostler_tools::answer::{IncidentDetail, IncidentSummary, Incidents};
 use serde_json::json;
 
@@ -33,11 +36,24 @@ pub async fn run(args: IncidentsArgs, client: &Client, out: &mut Out) -> Result<
     .await
 }
 
-async fn list(client: &Client, out: &Out, service: Option<&ServiceKey>) -> Result<String, CliError> {
-    let done = client.call::<Incidents>("list_incidents", json!({ "service": service })).await?;
+async fn list(
+    client: &Client,
+    out: &Out,
+    service: Option<&ServiceKey>,
+) -> Result<String, CliError> {
+    let done = client
+        .call::<Incidents>("list_incidents", json!({ "service": service }))
+        .await?;
     out.render(&done.raw, |out| {
-        let headers = ["INCIDENT", "STATE", "SERVICE", "CAUSE", "CULPRIT", "OPENED", "TITLE"];
-        table(out, "no incidents", &headers, done.value.incidents.iter().map(row).collect())
+        let headers = [
+            "INCIDENT", "STATE", "SERVICE", "CAUSE", "CULPRIT", "OPENED", "TITLE",
+        ];
+        table(
+            out,
+            "no incidents",
+            &headers,
+            done.value.incidents.iter().map(row).collect(),
+        )
     })
 }
 
@@ -65,7 +81,9 @@ const fn colour(state: IncidentState) -> Color {
 
 /// One incident in full.
 pub async fn one(client: &Client, out: &Out, id: &str) -> Result<String, CliError> {
-    let done = client.call::<IncidentDetail>("get_incident", json!({ "incident": id })).await?;
+    let done = client
+        .call::<IncidentDetail>("get_incident", json!({ "incident": id }))
+        .await?;
     out.render(&done.raw, |_| text(&done.value))
 }
 
@@ -76,9 +94,15 @@ fn text(detail: &IncidentDetail) -> String {
         ("State", word(&incident.state)),
         ("Service", short(&incident.service)),
         ("Title", untrusted(&incident.title)),
-        ("Opened", format!("{} by {}", moment(incident.opened_at), incident.opened_by)),
+        (
+            "Opened",
+            format!("{} by {}", moment(incident.opened_at), incident.opened_by),
+        ),
         ("Began", moment(incident.began_at)),
-        ("Closed", incident.closed_at.map_or_else(|| "-".to_owned(), moment)),
+        (
+            "Closed",
+            incident.closed_at.map_or_else(|| "-".to_owned(), moment),
+        ),
     ]);
     if let Some(cause) = &incident.cause {
         text.push('\n');
@@ -87,15 +111,32 @@ fn text(detail: &IncidentDetail) -> String {
     let proposals: Vec<String> = detail
         .proposals
         .iter()
-        .map(|proposal| format!("{} {}: {}", proposal.id, word(&proposal.state), untrusted(&proposal.title)))
+        .map(|proposal| {
+            format!(
+                "{} {}: {}",
+                proposal.id,
+                word(&proposal.state),
+                untrusted(&proposal.title)
+            )
+        })
         .collect();
     if !proposals.is_empty() {
         text.push('\n');
         text.push_str(&section("Proposals", &proposals.join("\n")));
     }
-    let entries = incident.timeline.iter().map(|entry| format!("{}  {}  {}", moment(entry.at), entry.by, untrusted(&entry.what)));
+    let entries = incident.timeline.iter().map(|entry| {
+        format!(
+            "{}  {}  {}",
+            moment(entry.at),
+            entry.by,
+            untrusted(&entry.what)
+        )
+    });
     text.push('\n');
-    text.push_str(&section("Timeline", &entries.collect::<Vec<_>>().join("\n")));
+    text.push_str(&section(
+        "Timeline",
+        &entries.collect::<Vec<_>>().join("\n"),
+    ));
     text
 }
 
@@ -103,12 +144,24 @@ fn text(detail: &IncidentDetail) -> String {
 pub fn cause_text(cause: &Cause) -> String {
     let sure = cause.confidence * 100.0;
     let mut lines = vec![
-        format!("{} in {}, {sure:.0} % sure", word(&cause.kind), short(&cause.culprit)),
+        format!(
+            "{} in {}, {sure:.0} % sure",
+            word(&cause.kind),
+            short(&cause.culprit)
+        ),
         untrusted(&cause.explanation),
     ];
     for evidence in &cause.evidence {
-        let from = if evidence.untrusted { " (quotes a workload)" } else { "" };
-        lines.push(format!("- {}{from} [{}]", untrusted(&evidence.claim), evidence.call));
+        let from = if evidence.untrusted {
+            " (quotes a workload)"
+        } else {
+            ""
+        };
+        lines.push(format!(
+            "- {}{from} [{}]",
+            untrusted(&evidence.claim),
+            evidence.call
+        ));
     }
     lines.join("\n")
 }

@@ -39,7 +39,11 @@ pub struct LogsArgs {
 
 /// All instances.
 pub async fn instances(client: &Client) -> Result<Vec<InstanceInfo>, CliError> {
-    Ok(client.call::<Instances>("list_instances", json!({})).await?.value.instances)
+    Ok(client
+        .call::<Instances>("list_instances", json!({}))
+        .await?
+        .value
+        .instances)
 }
 
 /// Runs it.
@@ -47,15 +51,25 @@ pub async fn run(args: LogsArgs, client: &Client, out: &mut Out) -> Result<(), C
     let mut cursors: BTreeMap<InstanceId, u64> = BTreeMap::new();
     let mut known = matching(client, &args.name).await?;
     if known.is_empty() {
-        return Err(CliError::Failed(format!("there is no instance `{}`, nor a service of that name with instances", args.name)));
+        return Err(CliError::Failed(format!(
+            "there is no instance `{}`, nor a service of that name with instances",
+            args.name
+        )));
     }
     loop {
         let mut page: Vec<(InstanceId, LogLine)> = Vec::new();
         for id in &known {
             let answer = read(client, &args, id, cursors.get(id).copied()).await;
-            let Some(answer) = gone_is_nothing(answer, args.follow)? else { continue };
+            let Some(answer) = gone_is_nothing(answer, args.follow)? else {
+                continue;
+            };
             cursors.insert(id.clone(), answer.cursor);
-            page.extend(answer.untrusted_lines.into_iter().map(|line| (id.clone(), line)));
+            page.extend(
+                answer
+                    .untrusted_lines
+                    .into_iter()
+                    .map(|line| (id.clone(), line)),
+            );
         }
         page.sort_by_key(|(_, line)| line.at);
         let named = known.len() > 1 || cursors.len() > 1;
@@ -74,11 +88,22 @@ async fn matching(client: &Client, name: &str) -> Result<Vec<InstanceId>, CliErr
         return Ok(vec![info.instance.clone()]);
     }
     let full = format!("default/{name}");
-    let of_it = |info: &&InstanceInfo| [name, full.as_str()].contains(&info.seen.service.to_string().as_str());
-    Ok(all.iter().filter(of_it).map(|info| info.instance.clone()).collect())
+    let of_it = |info: &&InstanceInfo| {
+        [name, full.as_str()].contains(&info.seen.service.to_string().as_str())
+    };
+    Ok(all
+        .iter()
+        .filter(of_it)
+        .map(|info| info.instance.clone())
+        .collect())
 }
 
-async fn read(client: &Client, args: &LogsArgs, id: &InstanceId, after: Option<u64>) -> Result<LogAnswer, CliError> {
+async fn read(
+    client: &Client,
+    args: &LogsArgs,
+    id: &InstanceId,
+    after: Option<u64>,
+) -> Result<LogAnswer, CliError> {
     let (tail, since) = match after {
         Some(_) => (10_000, None),
         None => (args.tail, args.since),
@@ -88,14 +113,22 @@ async fn read(client: &Client, args: &LogsArgs, id: &InstanceId, after: Option<u
 }
 
 /// While following, an instance may go away between two looks.
-fn gone_is_nothing(answer: Result<LogAnswer, CliError>, follow: bool) -> Result<Option<LogAnswer>, CliError> {
+fn gone_is_nothing(
+    answer: Result<LogAnswer, CliError>,
+    follow: bool,
+) -> Result<Option<LogAnswer>, CliError> {
     match answer {
         Err(CliError::Refused(_) | CliError::Failed(_)) if follow => Ok(None),
         other => other.map(Some),
     }
 }
 
-fn print(args: &LogsArgs, out: &mut Out, page: &[(InstanceId, LogLine)], named: bool) -> Result<(), CliError> {
+fn print(
+    args: &LogsArgs,
+    out: &mut Out,
+    page: &[(InstanceId, LogLine)],
+    named: bool,
+) -> Result<(), CliError> {
     if page.is_empty() {
         return Ok(());
     }
@@ -110,7 +143,10 @@ fn print(args: &LogsArgs, out: &mut Out, page: &[(InstanceId, LogLine)], named: 
         let lines: Vec<String> = page.iter().map(one).collect();
         return out.line(&lines.join("\n"));
     }
-    let lines: Vec<String> = page.iter().map(|(id, line)| text(args, out, id, line, named)).collect();
+    let lines: Vec<String> = page
+        .iter()
+        .map(|(id, line)| text(args, out, id, line, named))
+        .collect();
     out.line(&lines.join("\n"))
 }
 
@@ -123,6 +159,10 @@ fn text(args: &LogsArgs, out: &Out, id: &InstanceId, line: &LogLine, named: bool
         parts.push(paint(id.as_str(), Color::Cyan, out.colour));
     }
     let written = untrusted(&line.text);
-    parts.push(if line.stream == LogStream::Stderr { paint(&written, Color::Yellow, out.colour) } else { written });
+    parts.push(if line.stream == LogStream::Stderr {
+        paint(&written, Color::Yellow, out.colour)
+    } else {
+        written
+    });
     parts.join(" ")
 }

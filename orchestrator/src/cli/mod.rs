@@ -10,6 +10,7 @@ mod audit;
 mod client;
 mod delete;
 mod describe;
+mod down;
 mod error;
 mod events;
 mod exec;
@@ -42,15 +43,23 @@ use self::{client::Client, error::CliError, out::Out};
 
 /// Containers that look after themselves, under law.
 #[derive(Debug, Parser)]
-#[command(name = "ostler", version, about, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done · 1 failed or refused · 2 wrong usage · 3 denied by policy · \
-    4 held for approval · 5 no daemon. Start a daemon with `ostler up`.")]
+#[command(
+    name = "ostler",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 failed or refused · 2 wrong usage · 3 denied by policy · \
+    4 held for approval · 5 no daemon. Start a daemon with `ostler up`."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub global: Global,
 }
 
 /// What every command takes.
@@ -92,7 +101,7 @@ pub enum Command {
     /// Start the daemon
     Up(UpArgs),
     /// Stop the daemon; containers keep running
-    Down,
+    Down(down::DownArgs),
     /// Run one of the agents over standard input and output (the daemon starts these)
     #[command(hide = true)]
     Agent {
@@ -206,7 +215,9 @@ fn listen(text: &str) -> Result<Listen, String> {
     if text == "none" {
         return Ok(Listen(None));
     }
-    let address = text.parse().map_err(|_| "give an address and a port such as `127.0.0.1:7070`, or `none`")?;
+    let address = text
+        .parse()
+        .map_err(|_| "give an address and a port such as `127.0.0.1:7070`, or `none`")?;
     Ok(Listen(Some(address)))
 }
 
@@ -250,6 +261,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
             return audit::verify_offline(&args, out);
         }
         Command::Mcp => return client::bridge(&global).await,
+        Command::Down(args) => return down::run(&args, &global, out).await,
         other => other,
     };
     let client = Client::connect(&global).await?;
@@ -290,11 +302,13 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Image(command) => image::run(command, client, out).await,
         Command::Node(command) => node::run(command, client, out).await,
         Command::Up(_)
-        | Command::Down
+        | Command::Down(_)
         | Command::Agent { .. }
         | Command::Demo(_)
         | Command::Mcp
-        | Command::Completions { .. } => Err(CliError::Usage("this command does not talk to a daemon".to_owned())),
+        | Command::Completions { .. } => Err(CliError::Usage(
+            "this command does not talk to a daemon".to_owned(),
+        )),
     }
 }
 

@@ -32,11 +32,21 @@ pub enum NodeCommand {
 pub async fn run(command: NodeCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let (tool, node) = match command {
         NodeCommand::List => {
-            return get::run(get::GetArgs { what: get::What::Nodes, name: None }, client, out).await;
+            return get::run(
+                get::GetArgs {
+                    what: get::What::Nodes,
+                    name: None,
+                },
+                client,
+                out,
+            )
+            .await;
         }
         NodeCommand::Cordon { node } => ("cordon_node", node),
         NodeCommand::Uncordon { node } => ("uncordon_node", node),
         NodeCommand::Drain { node } => ("drain_node", node),
     };
-    change(client, out, tool, json!({ "node": node })).await.map(drop)
+    change(client, out, tool, json!({ "node": node }))
+        .await
+        .map(drop)
 }

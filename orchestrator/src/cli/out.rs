@@ -50,8 +50,13 @@ impl Out {
     }
 
     /// An answer in the wanted form; `table` makes the form for people.
-    pub fn render(&self, raw: &Value, table: impl FnOnce(&Self) -> String) -> Result<String, CliError> {
-        let unwritable = |error: &dyn Error| CliError::Failed(format!("the answer cannot be written: {error}"));
+    pub fn render(
+        &self,
+        raw: &Value,
+        table: impl FnOnce(&Self) -> String,
+    ) -> Result<String, CliError> {
+        let unwritable =
+            |error: &dyn Error| CliError::Failed(format!("the answer cannot be written: {error}"));
         match self.format {
             Format::Json => serde_json::to_string_pretty(raw).map_err(|error| unwritable(&error)),
             Format::Yaml => serde_saphyr::to_string(raw).map_err(|error| unwritable(&error)),
@@ -68,10 +73,16 @@ impl Out {
     /// Bytes of a result, as they are.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => CliError::Closed,
-            _ => CliError::Io { doing: "write to standard output".to_owned(), source: error },
-        })
+        stdout
+            .write_all(bytes)
+            .and_then(|()| stdout.flush())
+            .map_err(|error| match error.kind() {
+                ErrorKind::BrokenPipe => CliError::Closed,
+                _ => CliError::Io {
+                    doing: "write to standard output".to_owned(),
+                    source: error,
+                },
+            })
     }
 
     /// A line beside the result: what is going on, what to do next.
@@ -93,7 +104,11 @@ impl Out {
             source = cause.source();
         }
         if let Some(help) = error.help() {
-            let _ = write!(text, "\n{} {help}", paint("help:", Color::Cyan, self.error_colour));
+            let _ = write!(
+                text,
+                "\n{} {help}",
+                paint("help:", Color::Cyan, self.error_colour)
+            );
         }
         self.note(&text);
     }
@@ -108,5 +123,9 @@ pub fn paint(text: &str, colour: Color, wanted: bool) -> String {
         Color::Cyan => "36",
         _ => "1",
     };
-    if wanted { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if wanted {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }

@@ -37,7 +37,8 @@ pub struct ExplainArgs {
 /// Runs it.
 pub async fn run(command: PolicyCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let PolicyCommand::Explain(args) = command;
-    let arguments: Result<Map<String, Value>, CliError> = args.arguments.iter().map(|text| argument(text)).collect();
+    let arguments: Result<Map<String, Value>, CliError> =
+        args.arguments.iter().map(|text| argument(text)).collect();
     let call = json!({
         "tool": args.tool, "arguments": arguments?, "principal": args.principal, "roles": args.roles,
     });
@@ -48,7 +49,9 @@ pub async fn run(command: PolicyCommand, client: &Client, out: &mut Out) -> Resu
 
 fn argument(text: &str) -> Result<(String, Value), CliError> {
     let Some((name, value)) = text.split_once('=') else {
-        return Err(CliError::Usage(format!("`{text}` is not an argument; write NAME=VALUE, such as replicas=3")));
+        return Err(CliError::Usage(format!(
+            "`{text}` is not an argument; write NAME=VALUE, such as replicas=3"
+        )));
     };
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok((name.to_owned(), value))
@@ -67,12 +70,19 @@ fn text(explained: &Explanation) -> String {
     }
     lines.push(("Policies", explained.policy_version.clone()));
     let mut text = pairs(&lines);
-    let spoke: Vec<String> = explained.policies.iter().map(|policy| format!("{}: {}", policy.id, policy.words)).collect();
+    let spoke: Vec<String> = explained
+        .policies
+        .iter()
+        .map(|policy| format!("{}: {}", policy.id, policy.words))
+        .collect();
     if !spoke.is_empty() {
         text.push('\n');
         text.push_str(&section("Policies that speak", &spoke.join("\n")));
     }
     text.push('\n');
-    text.push_str(&section("Facts", &serde_saphyr::to_string(&explained.facts).unwrap_or_default()));
+    text.push_str(&section(
+        "Facts",
+        &serde_saphyr::to_string(&explained.facts).unwrap_or_default(),
+    ));
     text
 }

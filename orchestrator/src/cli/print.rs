@@ -28,7 +28,9 @@ pub fn table(out: &Out, empty: &str, headers: &[&str], rows: Vec<Vec<Cell>>) -> 
         return empty.to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(headers.iter().copied());
+    table
+        .load_style(NOTHING)
+        .set_header(headers.iter().copied());
     if out.colour {
         table.enforce_styling();
     } else {
@@ -46,7 +48,12 @@ pub fn table(out: &Out, empty: &str, headers: &[&str], rows: Vec<Vec<Cell>>) -> 
 
 /// Names and values, one a line.
 pub fn pairs(pairs: &[(&str, String)]) -> String {
-    let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) + 2;
+    let width = pairs
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        + 2;
     let line = |(name, value): &(&str, String)| {
         let indented = value.replace('\n', &format!("\n{:width$}", ""));
         format!("{:width$}{indented}", format!("{name}:"))
@@ -61,11 +68,17 @@ pub fn section(title: &str, body: &str) -> String {
 }
 
 fn tidy(text: &str) -> String {
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Shows a result once, or with `--watch` whenever it changed: repainted on a terminal, else printed again.
-pub async fn show(out: &mut Out, mut fetch: impl AsyncFnMut(&Out) -> Result<String, CliError>) -> Result<(), CliError> {
+pub async fn show(
+    out: &mut Out,
+    mut fetch: impl AsyncFnMut(&Out) -> Result<String, CliError>,
+) -> Result<(), CliError> {
     let mut last = fetch(out).await?;
     if !out.watch {
         return out.line(&last);

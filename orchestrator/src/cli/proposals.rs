@@ -33,10 +33,19 @@ pub async fn run(args: ProposalsArgs, client: &Client, out: &mut Out) -> Result<
 }
 
 async fn list(client: &Client, out: &Out) -> Result<String, CliError> {
-    let done = client.call::<Proposals>("list_proposals", json!({})).await?;
+    let done = client
+        .call::<Proposals>("list_proposals", json!({}))
+        .await?;
     out.render(&done.raw, |out| {
-        let headers = ["PROPOSAL", "STATE", "BY", "WHEN", "INCIDENT", "CALLS", "TITLE"];
-        table(out, "no proposals", &headers, done.value.proposals.iter().map(row).collect())
+        let headers = [
+            "PROPOSAL", "STATE", "BY", "WHEN", "INCIDENT", "CALLS", "TITLE",
+        ];
+        table(
+            out,
+            "no proposals",
+            &headers,
+            done.value.proposals.iter().map(row).collect(),
+        )
     })
 }
 
@@ -64,7 +73,9 @@ const fn colour(state: ProposalState) -> Color {
 
 /// One proposal in full.
 pub async fn one(client: &Client, out: &Out, id: &str) -> Result<String, CliError> {
-    let done = client.call::<ProposalDetail>("get_proposal", json!({ "proposal": id })).await?;
+    let done = client
+        .call::<ProposalDetail>("get_proposal", json!({ "proposal": id }))
+        .await?;
     out.render(&done.raw, |_| text(&done.value))
 }
 
@@ -80,22 +91,49 @@ fn text(detail: &ProposalDetail) -> String {
         ("Expected", untrusted(&body.expected)),
         (
             "Verify",
-            format!("{} is {} for {}, within {}", short(&verify.service), word(&verify.state), verify.hold, verify.within),
+            format!(
+                "{} is {} for {}, within {}",
+                short(&verify.service),
+                word(&verify.state),
+                verify.hold,
+                verify.within
+            ),
         ),
-        ("Carried out", format!("{} of {} calls", proposal.done, body.calls.len())),
-        ("Outcome", proposal.outcome.as_deref().map_or_else(|| "-".to_owned(), untrusted)),
+        (
+            "Carried out",
+            format!("{} of {} calls", proposal.done, body.calls.len()),
+        ),
+        (
+            "Outcome",
+            proposal
+                .outcome
+                .as_deref()
+                .map_or_else(|| "-".to_owned(), untrusted),
+        ),
     ]);
     let call = |call: &ostler_core::proposal::ProposedCall| {
-        format!("{} {}\n    {}", call.tool, Value::Object(call.arguments.clone()), untrusted(&call.reason))
+        format!(
+            "{} {}\n    {}",
+            call.tool,
+            Value::Object(call.arguments.clone()),
+            untrusted(&call.reason)
+        )
     };
     let mut add = |title: &str, body: String| {
         text.push('\n');
         text.push_str(&section(title, &body));
     };
     add("Cause", cause_text(&body.cause));
-    add("Calls", body.calls.iter().map(call).collect::<Vec<_>>().join("\n"));
+    add(
+        "Calls",
+        body.calls.iter().map(call).collect::<Vec<_>>().join("\n"),
+    );
     if !body.alternatives.is_empty() {
-        let others: Vec<String> = body.alternatives.iter().map(|other| format!("- {}", untrusted(other))).collect();
+        let others: Vec<String> = body
+            .alternatives
+            .iter()
+            .map(|other| format!("- {}", untrusted(other)))
+            .collect();
         add("Alternatives", others.join("\n"));
     }
     if let Some(approval) = &detail.approval {
@@ -103,7 +141,10 @@ fn text(detail: &ProposalDetail) -> String {
     }
     if proposal.state == ProposalState::Waiting {
         let id = &proposal.id;
-        add("Decide", format!("ostler approve {id}\nostler reject {id} --reason WHY"));
+        add(
+            "Decide",
+            format!("ostler approve {id}\nostler reject {id} --reason WHY"),
+        );
     }
     text
 }

@@ -41,15 +41,25 @@ pub enum SecretCommand {
 /// Runs it.
 pub async fn run(command: SecretCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
     match command {
-        SecretCommand::Put { secret, file, keep_newline } => {
+        SecretCommand::Put {
+            secret,
+            file,
+            keep_newline,
+        } => {
             let key = name(secret)?;
             let value = value(out, file, keep_newline)?;
-            let call = json!({ "secret": key, "value": STANDARD.encode(value), "encoding": "base64" });
+            let call =
+                json!({ "secret": key, "value": STANDARD.encode(value), "encoding": "base64" });
             change(client, out, "put_secret", call).await.map(drop)
         }
-        SecretCommand::Delete { secret } => {
-            change(client, out, "delete_secret", json!({ "secret": name(secret)? })).await.map(drop)
-        }
+        SecretCommand::Delete { secret } => change(
+            client,
+            out,
+            "delete_secret",
+            json!({ "secret": name(secret)? }),
+        )
+        .await
+        .map(drop),
         SecretCommand::List => show(out, async |out| get::secrets(client, out, None).await).await,
     }
 }
@@ -62,14 +72,21 @@ fn value(out: &Out, file: Option<PathBuf>, keep_newline: bool) -> Result<Vec<u8>
     let mut value = Vec::new();
     match file {
         Some(file) => {
-            let opened = std::fs::File::open(&file).map_err(CliError::io(format!("open `{}`", file.display())))?;
-            opened.take(LIMIT + 1).read_to_end(&mut value).map_err(CliError::io(format!("read `{}`", file.display())))?;
+            let opened = std::fs::File::open(&file)
+                .map_err(CliError::io(format!("open `{}`", file.display())))?;
+            opened
+                .take(LIMIT + 1)
+                .read_to_end(&mut value)
+                .map_err(CliError::io(format!("read `{}`", file.display())))?;
         }
         None => {
             if std::io::stdin().is_terminal() {
                 out.note("Type the value (it is shown), then Ctrl-D:");
             }
-            std::io::stdin().take(LIMIT + 1).read_to_end(&mut value).map_err(CliError::io("read standard input"))?;
+            std::io::stdin()
+                .take(LIMIT + 1)
+                .read_to_end(&mut value)
+                .map_err(CliError::io("read standard input"))?;
         }
     }
     if !keep_newline && value.last() == Some(&b'\n') {

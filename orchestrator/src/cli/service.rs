@@ -97,18 +97,35 @@ pub struct ChangesArgs {
 }
 
 /// Makes a change and says what was done.
-pub async fn change(client: &Client, out: &mut Out, tool: &'static str, args: Value) -> Result<Changed, CliError> {
+pub async fn change(
+    client: &Client,
+    out: &mut Out,
+    tool: &'static str,
+    args: Value,
+) -> Result<Changed, CliError> {
     let done = client.call::<Changed>(tool, args).await?;
     let text = out.render(&done.raw, |_| {
-        let undo = if done.value.undoable { format!("; `ostler undo {}` takes it back", done.value.revision) } else { String::new() };
-        format!("{} (revision {}{undo})", done.value.summary, done.value.revision)
+        let undo = if done.value.undoable {
+            format!("; `ostler undo {}` takes it back", done.value.revision)
+        } else {
+            String::new()
+        };
+        format!(
+            "{} (revision {}{undo})",
+            done.value.summary, done.value.revision
+        )
     })?;
     out.line(&text)?;
     Ok(done.value)
 }
 
 impl Waiting {
-    async fn follow(&self, client: &Client, out: &Out, services: &[ServiceKey]) -> Result<(), CliError> {
+    async fn follow(
+        &self,
+        client: &Client,
+        out: &Out,
+        services: &[ServiceKey],
+    ) -> Result<(), CliError> {
         if !self.wait {
             return Ok(());
         }
@@ -150,7 +167,14 @@ pub async fn rollback(args: RollbackArgs, client: &Client, out: &mut Out) -> Res
 
 /// Runs `undo`.
 pub async fn undo(args: UndoArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    change(client, out, "undo_change", json!({ "revision": args.revision })).await.map(drop)
+    change(
+        client,
+        out,
+        "undo_change",
+        json!({ "revision": args.revision }),
+    )
+    .await
+    .map(drop)
 }
 
 /// Runs `changes`.
@@ -160,7 +184,20 @@ pub async fn changes(args: ChangesArgs, client: &Client, out: &mut Out) -> Resul
         let done = client.call::<Changes>("list_changes", call).await?;
         out.render(&done.raw, |out| {
             let rows = done.value.changes.iter().map(change_row).collect();
-            table(out, "no changes", &["REVISION", "WHEN (UTC)", "WHO", "TOOL", "WHAT", "SERVICES", "UNDO"], rows)
+            table(
+                out,
+                "no changes",
+                &[
+                    "REVISION",
+                    "WHEN (UTC)",
+                    "WHO",
+                    "TOOL",
+                    "WHAT",
+                    "SERVICES",
+                    "UNDO",
+                ],
+                rows,
+            )
         })
     })
     .await

@@ -35,24 +35,44 @@ pub struct SignalsArgs {
 
 /// Runs it.
 pub async fn run(args: SignalsArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    let instance = super::logs::instances(client).await?.iter().any(|info| info.instance.as_str() == args.name);
+    let instance = super::logs::instances(client)
+        .await?
+        .iter()
+        .any(|info| info.instance.as_str() == args.name);
     let field = match (args.node, instance) {
         (true, _) => "node",
         (false, true) => "instance",
         (false, false) => "service",
     };
     let kinds = (!args.kinds.is_empty()).then_some(&args.kinds);
-    let call = json!({ field: args.name, "since": args.since, "kinds": kinds, "points": args.points });
+    let call =
+        json!({ field: args.name, "since": args.since, "kinds": kinds, "points": args.points });
     show(out, async |out| {
-        let done = client.call::<Signals>("query_signals", call.clone()).await?;
+        let done = client
+            .call::<Signals>("query_signals", call.clone())
+            .await?;
         out.render(&done.raw, |out| signals_table(out, &done.value))
     })
     .await
 }
 
 fn signals_table(out: &Out, signals: &Signals) -> String {
-    let headers = ["SIGNAL", "LAST", "MIN", "MEAN", "MAX", "PER MINUTE", "GAPS", "SHAPE"];
-    table(out, "nothing is known of it yet", &headers, signals.series.iter().map(row).collect())
+    let headers = [
+        "SIGNAL",
+        "LAST",
+        "MIN",
+        "MEAN",
+        "MAX",
+        "PER MINUTE",
+        "GAPS",
+        "SHAPE",
+    ];
+    table(
+        out,
+        "nothing is known of it yet",
+        &headers,
+        signals.series.iter().map(row).collect(),
+    )
 }
 
 fn row(series: &SignalSeries) -> Vec<Cell> {
@@ -60,7 +80,9 @@ fn row(series: &SignalSeries) -> Vec<Cell> {
         return vec![cell(word(&series.kind)), cell("no values")];
     };
     let unit = series.unit.as_str();
-    let slope = shape.slope_per_minute.map_or_else(|| "-".to_owned(), |slope| signed(slope, unit));
+    let slope = shape
+        .slope_per_minute
+        .map_or_else(|| "-".to_owned(), |slope| signed(slope, unit));
     vec![
         cell(word(&series.kind)),
         cell(value(shape.last, unit)),
@@ -97,8 +119,15 @@ fn spark(points: &[Point], min: f64, max: f64) -> String {
     let range = max - min;
     let step = points.len().div_ceil(30).max(1);
     let bar = |point: &Point| {
-        let share = if range > 0.0 { (point.value - min) / range } else { 0.0 };
-        let level = BARS.iter().zip(1_u8..).find(|(_, upper)| share <= f64::from(*upper) / 8.0);
+        let share = if range > 0.0 {
+            (point.value - min) / range
+        } else {
+            0.0
+        };
+        let level = BARS
+            .iter()
+            .zip(1_u8..)
+            .find(|(_, upper)| share <= f64::from(*upper) / 8.0);
         level.map_or('█', |(bar, _)| *bar)
     };
     points.iter().step_by(step).map(bar).collect()
@@ -108,7 +137,8 @@ fn spark(points: &[Point], min: f64, max: f64) -> String {
 pub async fn latest(client: &Client, instance: &str) -> Result<Vec<(String, f64)>, CliError> {
     let call = json!({ "instance": instance, "since": "1m", "points": 20 });
     let done = client.call::<Value>("query_signals", call).await?;
-    let signals: Signals = serde_json::from_value(done.value).map_err(|error| CliError::Talk(error.to_string()))?;
+    let signals: Signals =
+        serde_json::from_value(done.value).map_err(|error| CliError::Talk(error.to_string()))?;
     let last = |series: &SignalSeries| Some((word(&series.kind), series.shape?.last));
     Ok(signals.series.iter().filter_map(last).collect())
 }

@@ -22,21 +22,44 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), CliError> {
 }
 
 fn table(out: &Out, status: &Status) -> String {
-    let running = format!("{} of {} running", status.instances_running, status.instances);
+    let running = format!(
+        "{} of {} running",
+        status.instances_running, status.instances
+    );
     let mut lines = vec![
-        ("Daemon", format!("ostler {}, backend {}, up {}", status.version, status.backend, ago(status.started_at))),
-        ("HTTP", status.http.clone().unwrap_or_else(|| "off".to_owned())),
+        (
+            "Daemon",
+            format!(
+                "ostler {}, backend {}, up {}",
+                status.version,
+                status.backend,
+                ago(status.started_at)
+            ),
+        ),
+        (
+            "HTTP",
+            status.http.clone().unwrap_or_else(|| "off".to_owned()),
+        ),
         ("Revision", status.revision.to_string()),
         ("Services", counts(out, &status.services)),
         ("Instances", running),
-        ("Nodes", format!("{} of {} ready", status.nodes_ready, status.nodes)),
-        ("Agents", format!("{} of {} at work", status.agents_running, status.agents)),
+        (
+            "Nodes",
+            format!("{} of {} ready", status.nodes_ready, status.nodes),
+        ),
+        (
+            "Agents",
+            format!("{} of {} at work", status.agents_running, status.agents),
+        ),
         ("Incidents", format!("{} open", status.incidents_open)),
         ("Approvals", format!("{} waiting", status.approvals_waiting)),
         ("You", status.you.clone()),
     ];
     if !status.problems.is_empty() {
-        lines.push(("Problems", paint(&status.problems.join("\n"), Color::Red, out.colour)));
+        lines.push((
+            "Problems",
+            paint(&status.problems.join("\n"), Color::Red, out.colour),
+        ));
     }
     pairs(&lines)
 }
@@ -50,7 +73,18 @@ fn counts(out: &Out, counts: &Counts) -> String {
         (counts.idle, "idle", Color::Reset),
     ];
     let some = all.iter().filter(|(count, ..)| *count > 0);
-    let words: Vec<String> =
-        some.map(|(count, word, colour)| paint(&format!("{count} {word}"), *colour, out.colour && *colour != Color::Reset)).collect();
-    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    let words: Vec<String> = some
+        .map(|(count, word, colour)| {
+            paint(
+                &format!("{count} {word}"),
+                *colour,
+                out.colour && *colour != Color::Reset,
+            )
+        })
+        .collect();
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(", ")
+    }
 }

@@ -54,19 +54,29 @@ impl RoleArg {
 /// Runs it.
 pub async fn run(command: TokenCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
     match command {
-        TokenCommand::Create { name, roles, expires_in } => {
+        TokenCommand::Create {
+            name,
+            roles,
+            expires_in,
+        } => {
             let roles: Vec<&str> = roles.into_iter().map(RoleArg::as_str).collect();
             let call = json!({ "name": name, "roles": roles, "expires_in": expires_in });
             let done = client.call::<TokenMade>("create_token", call).await?;
             let made = &done.value;
             if !out.machine() {
-                out.note(&format!("token `{}`, good until {} UTC; it is shown this once:", made.name, moment(made.expires_at)));
+                out.note(&format!(
+                    "token `{}`, good until {} UTC; it is shown this once:",
+                    made.name,
+                    moment(made.expires_at)
+                ));
             }
             let text = out.render(&done.raw, |_| made.token.clone().unwrap_or_default())?;
             out.line(&text)
         }
         TokenCommand::Revoke { name } => {
-            let done = client.call::<TokenMade>("revoke_token", json!({ "name": name })).await?;
+            let done = client
+                .call::<TokenMade>("revoke_token", json!({ "name": name }))
+                .await?;
             let text = out.render(&done.raw, |_| format!("token `{}` ended", done.value.name))?;
             out.line(&text)
         }

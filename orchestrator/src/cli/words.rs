@@ -3,12 +3,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use comfy_table::Color;
-use ostler_core::{plan::ServiceState, time::{Span, Time}};
+use ostler_core::{
+    plan::ServiceState,
+    time::{Span, Time},
+};
 use serde::Serialize;
 
 /// Now, by this machine's clock.
 pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -26,18 +31,28 @@ pub fn ago(at: Time) -> String {
 /// The time of day in UTC, `14:03:22`.
 pub fn clock(at: Time) -> String {
     let seconds = at.0 / 1_000 % 86_400;
-    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds % 3_600 / 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3_600,
+        seconds % 3_600 / 60,
+        seconds % 60
+    )
 }
 
 /// Date and time of day in UTC, `2026-11-22 14:03:22`. The date by Howard Hinnant's `civil_from_days`.
 pub fn moment(at: Time) -> String {
     let days = i64::try_from(at.0 / 86_400_000).unwrap_or(0) + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02} {}", clock(at))
 }
@@ -47,7 +62,11 @@ pub fn bytes(count: f64) -> String {
     let mut value = count;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if value < 1_024.0 {
-            return if unit == "B" { format!("{value:.0} B") } else { format!("{value:.1} {unit}") };
+            return if unit == "B" {
+                format!("{value:.0} B")
+            } else {
+                format!("{value:.1} {unit}")
+            };
         }
         value /= 1_024.0;
     }
@@ -62,7 +81,11 @@ pub fn size(count: u64) -> String {
 
 /// A span without its small parts.
 pub fn span(span: Span) -> String {
-    if span.0 >= 10_000 { Span(span.0 / 1_000 * 1_000).to_string() } else { span.to_string() }
+    if span.0 >= 10_000 {
+        Span(span.0 / 1_000 * 1_000).to_string()
+    } else {
+        span.to_string()
+    }
 }
 
 /// The word of a plain enum as it is written in JSON: `needs_person` → `needs person`.
@@ -84,12 +107,24 @@ pub const fn colour_of(state: Option<ServiceState>) -> Color {
 
 /// `default/web` as `web`: the namespace is shown where it is not the usual one.
 pub fn short(service: &ostler_core::id::ServiceKey) -> String {
-    if service.namespace.as_str() == "default" { service.name.to_string() } else { service.to_string() }
+    if service.namespace.as_str() == "default" {
+        service.name.to_string()
+    } else {
+        service.to_string()
+    }
 }
 
 /// Text of a workload for a terminal: control characters and escapes are shown as `�`.
 pub fn untrusted(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ use ostler_core::{
     time::Time,
 };
 use ostler_gate::ports::{PastChange, World};
-use ostler_runtime::backend::{BackendError, ExecOrder, LogQuery};
+use ostler_runtime::backend::{
+    BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogLine, LogPage, LogQuery, Stream,
+};
 use ostler_signals::history::History;
-use ostler_tools::{query::Query, view::{SignalReader, WorldView}};
-use serde_json::{Value, json};
+use ostler_tools::{answer, query::Query, view::{SignalReader, WorldView}};
+use serde_json::Value;
 
 use super::Fleet;
 
@@ -59,16 +61,16 @@ impl World for Fleet {
         match query {
             Query::Logs { instance, after, since, tail } => {
                 let query = LogQuery { after: *after, since: *since, tail: *tail };
-                answer(self.backend.logs(instance, &query).await)
+                told(self.backend.logs(instance, &query).await.map(|page| log_answer(instance, page)))
             }
             Query::Exec { instance, command, input, timeout_ms } => {
                 self.exec(instance, command, input, *timeout_ms).await
             }
-            Query::Images => answer(self.backend.images().await),
+            Query::Images => told(self.backend.images().await.map(images)),
             Query::ImportImage { path, name } => {
-                answer(self.backend.import_image(path.as_ref(), name.as_deref()).await)
+                told(self.backend.import_image(path.as_ref(), name.as_deref()).await.map(images))
             }
-            Query::CollectGarbage => answer(self.backend.collect_garbage(&self.images_in_use()).await),
+            Query::CollectGarbage => told(self.backend.collect_garbage(&self.images_in_use()).await.map(freed)),
             Query::Audit { .. }
             | Query::AuditVerify
             | Query::AuditExport { .. }
@@ -101,12 +103,7 @@ impl Fleet {
             timeout: Duration::from_millis(ms),
             output_limit: EXEC_OUTPUT_LIMIT,
         };
-        let outcome = self.backend.exec(instance, &order).await.map_err(|error| error.to_string())?;
-        Ok(json!({
-            "code": outcome.code,
-            "untrusted_stdout": String::from_utf8_lossy(&outcome.stdout),
-            "untrusted_stderr": String::from_utf8_lossy(&outcome.stderr),
-        }))
+        told(self.backend.exec(instance, &order).await.map(|outcome| exec_answer(instance, &outcome)))
     }
 
     /// Images that wanted services or their earlier generations name: garbage collection keeps them.
@@ -120,7 +117,44 @@ impl Fleet {
     }
 }
 
-fn answer<T: serde::Serialize>(result: Result<T, BackendError>) -> Result<Value, String> {
+fn log_answer(instance: &InstanceId, page: LogPage) -> answer::LogAnswer {
+    let line = |line: LogLine| answer::LogLine {
+        at: line.at,
+        stream: match line.stream {
+            Stream::Stdout => answer::LogStream::Stdout,
+            Stream::Stderr => answer::LogStream::Stderr,
+        },
+        attempt: line.attempt,
+        text: line.text,
+    };
+    answer::LogAnswer {
+        instance: instance.clone(),
+        untrusted_lines: page.lines.into_iter().map(line).collect(),
+        cursor: page.cursor,
+        truncated: page.truncated,
+    }
+}
+
+fn exec_answer(instance: &InstanceId, outcome: &ExecOutcome) -> answer::ExecAnswer {
+    answer::ExecAnswer {
+        instance: instance.clone(),
+        code: outcome.code,
+        untrusted_stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
+        untrusted_stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
+        truncated: outcome.stdout.len() >= EXEC_OUTPUT_LIMIT || outcome.stderr.len() >= EXEC_OUTPUT_LIMIT,
+    }
+}
+
+fn images(images: Vec<ImageInfo>) -> answer::Images {
+    let image = |image: ImageInfo| answer::Image { name: image.name, digest: image.digest, size: image.size };
+    answer::Images { images: images.into_iter().map(image).collect() }
+}
+
+fn freed(freed: Freed) -> answer::Freed {
+    answer::Freed { images: freed.images, layers: freed.layers, bytes: freed.bytes }
+}
+
+fn told<T: serde::Serialize>(result: Result<T, BackendError>) -> Result<Value, String> {
     let value = result.map_err(|error| error.to_string())?;
     serde_json::to_value(value).map_err(|error| error.to_string())
 }

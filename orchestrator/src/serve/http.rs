@@ -73,7 +73,9 @@ struct Inner {
 /// When the listener breaks.
 pub async fn serve(listener: TcpListener, http: Http, stop: CancellationToken) -> io::Result<()> {
     let app = router(http, stop.child_token());
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 fn router(http: Http, stop: CancellationToken) -> Router {
@@ -92,10 +94,17 @@ fn router(http: Http, stop: CancellationToken) -> Router {
         config,
     );
     let window = Mutex::new((Instant::now(), 0));
-    let inner = Arc::new(Inner { http, room: Semaphore::new(REQUESTS), unknown: window });
+    let inner = Arc::new(Inner {
+        http,
+        room: Semaphore::new(REQUESTS),
+        unknown: window,
+    });
     let mcp = Router::new()
         .route_service("/mcp", mcp)
-        .layer(middleware::from_fn_with_state(Arc::clone(&inner), authenticate));
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&inner),
+            authenticate,
+        ));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
@@ -106,34 +115,66 @@ fn router(http: Http, stop: CancellationToken) -> Router {
 
 /// The proof that [`authenticate`] left with the request.
 fn caller_of(extensions: &Extensions) -> Option<Principal> {
-    extensions.get::<Parts>()?.extensions.get::<Principal>().cloned()
+    extensions
+        .get::<Parts>()?
+        .extensions
+        .get::<Principal>()
+        .cloned()
 }
 
 fn allowed_hosts(more: &[String]) -> Vec<String> {
     let loopback = ["localhost", "127.0.0.1", "::1"];
-    loopback.into_iter().map(str::to_owned).chain(more.iter().cloned()).collect()
+    loopback
+        .into_iter()
+        .map(str::to_owned)
+        .chain(more.iter().cloned())
+        .collect()
 }
 
 /// Turns away what is too much, and names that are not this server's (DNS rebinding).
 async fn guard(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let Ok(_place) = inner.room.try_acquire() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time; try again\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests at a time; try again\n",
+        )
+            .into_response();
     };
     if !host_is_ours(request.headers(), &inner.http.hosts) {
-        return (StatusCode::FORBIDDEN, "this server does not answer to that Host\n").into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            "this server does not answer to that Host\n",
+        )
+            .into_response();
     }
     next.run(request).await
 }
 
 fn host_is_ours(headers: &HeaderMap, more: &[String]) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-    let name = name.map_or(host, |(name, _)| name).trim_start_matches('[').trim_end_matches(']');
-    allowed_hosts(more).iter().any(|ours| ours == host || ours.eq_ignore_ascii_case(name))
+    let Some(host) = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+    else {
+        return false;
+    };
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let name = name
+        .map_or(host, |(name, _)| name)
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    allowed_hosts(more)
+        .iter()
+        .any(|ours| ours == host || ours.eq_ignore_ascii_case(name))
 }
 
 /// Finds out who calls; nobody unknown comes further.
-async fn authenticate(State(inner): State<Arc<Inner>>, mut request: Request, next: Next) -> Response {
+async fn authenticate(
+    State(inner): State<Arc<Inner>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let bearer = bearer_of(request.headers()).map(str::to_owned);
     let caller = match &bearer {
         Some(token) => inner.http.door.authenticate(token).await,
@@ -144,14 +185,24 @@ async fn authenticate(State(inner): State<Arc<Inner>>, mut request: Request, nex
         return next.run(request).await;
     }
     inner.http.turned_away.fetch_add(1, Ordering::Relaxed);
-    tracing::warn!(token = bearer.is_some(), "an HTTP request without a good token was turned away");
+    tracing::warn!(
+        token = bearer.is_some(),
+        "an HTTP request without a good token was turned away"
+    );
     record_unknown(&inner, request.into_body()).await;
     turned_away(bearer.is_some())
 }
 
 fn bearer_of(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+        .filter(|token| !token.is_empty())
 }
 
 /// Lets the gate deny and record a call of nobody; its answer is not shown to them.
@@ -159,18 +210,32 @@ async fn record_unknown(inner: &Inner, body: Body) {
     if !may_record(inner) {
         return;
     }
-    let read = tokio::time::timeout(Duration::from_secs(5), to_bytes(body, UNKNOWN_BODY_LIMIT)).await;
+    let read =
+        tokio::time::timeout(Duration::from_secs(5), to_bytes(body, UNKNOWN_BODY_LIMIT)).await;
     let Ok(Ok(bytes)) = read else { return };
-    let Ok(message) = serde_json::from_slice::<Value>(&bytes) else { return };
+    let Ok(message) = serde_json::from_slice::<Value>(&bytes) else {
+        return;
+    };
     if message.get("method").and_then(Value::as_str) != Some("tools/call") {
         return;
     }
     let params = message.get("params").cloned().unwrap_or_default();
-    let tool = params.get("name").and_then(Value::as_str).unwrap_or_default();
-    let args = params.get("arguments").cloned().unwrap_or_else(|| Value::Object(Default::default()));
-    let nobody = Principal::User { name: "anonymous".to_owned(), roles: Vec::new() };
+    let tool = params
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let args = params
+        .get("arguments")
+        .cloned()
+        .unwrap_or_else(|| Value::Object(Default::default()));
+    let nobody = Principal::User {
+        name: "anonymous".to_owned(),
+        roles: Vec::new(),
+    };
     let tool: String = tool.chars().take(100).collect();
-    let answer = Arc::clone(&inner.http.door).call(&nobody, &tool, args).await;
+    let answer = Arc::clone(&inner.http.door)
+        .call(&nobody, &tool, args)
+        .await;
     tracing::warn!(call = %answer.call, tool, "a call without a good token was recorded");
 }
 
@@ -186,13 +251,20 @@ fn may_record(inner: &Inner) -> bool {
 
 fn turned_away(token_given: bool) -> Response {
     let (challenge, words) = if token_given {
-        ("Bearer realm=\"ostler\", error=\"invalid_token\"", "the bearer token is unknown, revoked or expired")
+        (
+            "Bearer realm=\"ostler\", error=\"invalid_token\"",
+            "the bearer token is unknown, revoked or expired",
+        )
     } else {
         ("Bearer realm=\"ostler\"", "a bearer token is needed")
     };
     let help = "make one with `ostler token create NAME --role viewer` on the daemon's machine";
-    let body = serde_json::json!({ "error": "unauthorized", "message": format!("{words}; {help}") });
-    let headers = [(header::WWW_AUTHENTICATE, challenge), (header::CONTENT_TYPE, "application/json")];
+    let body =
+        serde_json::json!({ "error": "unauthorized", "message": format!("{words}; {help}") });
+    let headers = [
+        (header::WWW_AUTHENTICATE, challenge),
+        (header::CONTENT_TYPE, "application/json"),
+    ];
     (StatusCode::UNAUTHORIZED, headers, body.to_string()).into_response()
 }
 
@@ -201,7 +273,11 @@ async fn healthz(State(inner): State<Arc<Inner>>) -> Response {
     if problems.is_empty() {
         return (StatusCode::OK, "ok\n").into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", problems.join("\n"))).into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("{}\n", problems.join("\n")),
+    )
+        .into_response()
 }
 
 async fn metrics(State(inner): State<Arc<Inner>>) -> Response {

@@ -19,16 +19,24 @@ impl Peers {
     /// Only root and the user that this process runs as.
     #[must_use]
     pub fn owner_only() -> Self {
-        Self { owner: nix::unistd::geteuid().as_raw(), groups: Vec::new() }
+        Self {
+            owner: nix::unistd::geteuid().as_raw(),
+            groups: Vec::new(),
+        }
     }
 
     /// The caller behind these credentials; nobody when they may not come in.
     #[must_use]
     pub fn principal(&self, peer: &UCred) -> Option<Principal> {
         let user = User::from_uid(Uid::from_raw(peer.uid())).ok().flatten();
-        let name = user.as_ref().map_or_else(|| format!("uid-{}", peer.uid()), |user| user.name.clone());
+        let name = user
+            .as_ref()
+            .map_or_else(|| format!("uid-{}", peer.uid()), |user| user.name.clone());
         if peer.uid() == 0 || peer.uid() == self.owner {
-            return Some(Principal::User { name, roles: vec![Role::Viewer, Role::Operator, Role::Admin] });
+            return Some(Principal::User {
+                name,
+                roles: vec![Role::Viewer, Role::Operator, Role::Admin],
+            });
         }
         let groups = groups_of(user.as_ref(), peer.gid());
         let mine = self.groups.iter().filter(|(gid, _)| groups.contains(gid));

@@ -49,7 +49,12 @@ pub async fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
 }
 
 /// Serves connections until told to stop; open ones end with it.
-pub async fn serve(listener: UnixListener, door: Arc<dyn Door>, peers: Peers, stop: CancellationToken) {
+pub async fn serve(
+    listener: UnixListener,
+    door: Arc<dyn Door>,
+    peers: Peers,
+    stop: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let stream = tokio::select! {
@@ -63,7 +68,9 @@ pub async fn serve(listener: UnixListener, door: Arc<dyn Door>, peers: Peers, st
                 }
             },
         };
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
         let (door, peers, stop) = (Arc::clone(&door), peers.clone(), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -78,10 +85,15 @@ pub async fn serve(listener: UnixListener, door: Arc<dyn Door>, peers: Peers, st
 async fn serve_one(mut stream: UnixStream, door: Arc<dyn Door>, peers: &Peers) {
     let peer = match stream.peer_cred() {
         Ok(peer) => peer,
-        Err(error) => return tracing::warn!(%error, "the kernel does not say who connected to the socket"),
+        Err(error) => {
+            return tracing::warn!(%error, "the kernel does not say who connected to the socket");
+        }
     };
     let Some(caller) = peers.principal(&peer) else {
-        tracing::warn!(uid = peer.uid(), "a user who may not use the socket was turned away");
+        tracing::warn!(
+            uid = peer.uid(),
+            "a user who may not use the socket was turned away"
+        );
         // It may have gone already; then nobody is there to read the words.
         let _gone = stream.write_all(TURNED_AWAY.as_bytes()).await;
         return;

@@ -1,0 +1,207 @@
+//! The one place that knows all parts: opens them, joins them, ends them.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use anyhow::Context;
+use ostler_core::id::{AgentName, NodeName};
+use ostler_gate::{Gate, GateConfig, Keys};
+use ostler_policies::{Bundle, Engine};
+use ostler_runtime::{
+    backend::Backend,
+    network::NetworkConfig,
+    process::ProcessBackend,
+    youki::{YoukiBackend, YoukiConfig},
+};
+use ostler_store::SqliteStore;
+use ostler_tools::catalogue;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::BackendArg,
+    clock::{self, SystemClock},
+    drive,
+    execute::Executor,
+    fleet::Fleet,
+    observe::{machine, scrape, usage},
+    serve::{self, http::Http, peers::Peers},
+    shutdown,
+    state_dir::StateDir,
+    supervise,
+};
+
+/// What the daemon is told at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything durable lives.
+    pub state_dir: PathBuf,
+    /// The Unix socket for people and programs of this machine.
+    pub socket: PathBuf,
+    /// The HTTP door; `None` closes it.
+    pub listen: Option<SocketAddr>,
+    /// Where instances run.
+    pub backend: BackendArg,
+    /// The bridge of the service network.
+    pub bridge: String,
+    /// Its subnet.
+    pub subnet: (std::net::Ipv4Addr, u8),
+    /// Whether agents are started.
+    pub agents: bool,
+}
+
+/// Whoever may connect is asked who they are: others than the owner are refused in words.
+const SOCKET_MODE: u32 = 0o666;
+
+/// Runs the daemon until a signal ends it. Containers keep running afterwards.
+///
+/// # Errors
+/// When a part cannot be opened; nothing was changed then.
+pub async fn up(config: Config) -> anyhow::Result<()> {
+    let state = StateDir::open(&config.state_dir)?;
+    let backend = open_backend(&config, &state).await?;
+    let fleet = Fleet::new(backend, node_name()?);
+    let gate = open_gate(&state, &fleet).await?;
+    describe(&fleet, &config);
+    fleet.publish(gate.intent());
+    machine::look(&fleet).await;
+
+    let stop = CancellationToken::new();
+    shutdown::on_signals(stop.clone())?;
+    let mut parts = JoinSet::new();
+    let socket = serve::unix::bind(&config.socket, SOCKET_MODE).await.context("cannot open the socket")?;
+    parts.spawn(serve::unix::serve(socket, gate.clone(), Peers::owner_only(), stop.clone()));
+    if let Some(listen) = config.listen {
+        parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
+    }
+    start_loops(&fleet, &gate, &config, &stop, &mut parts);
+    tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
+    stop.cancelled().await;
+    while parts.join_next().await.is_some() {}
+    gate.close().await;
+    leave_nothing_unused(&fleet).await;
+    drop(state);
+    Ok(())
+}
+
+/// Opens the HTTP door; the future serves it.
+async fn open_http(
+    listen: SocketAddr,
+    fleet: &Arc<Fleet>,
+    gate: &Arc<Gate>,
+    stop: &CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on `{listen}`; choose another address with --listen"))?;
+    let address = listener.local_addr()?;
+    fleet.write(|table| table.daemon.http = Some(format!("http://{address}/mcp")));
+    let turned_away = Arc::new(AtomicU64::new(0));
+    let (counted, refused) = (fleet.clone(), turned_away.clone());
+    let metrics = Arc::new(move || {
+        counted.metrics.set_turned_away(refused.load(Ordering::Relaxed));
+        counted.metrics.encode()
+    });
+    let asked = fleet.clone();
+    let problems = Arc::new(move || asked.read(|table| table.daemon.problems.clone()));
+    let http = Http { door: gate.clone(), metrics, problems, hosts: Vec::new(), turned_away };
+    let stop = stop.clone();
+    Ok(async move {
+        if let Err(error) = serve::http::serve(listener, http, stop).await {
+            tracing::error!(%error, "the HTTP door closed");
+        }
+    })
+}
+
+/// With no instance left, what the backend set up on the machine (bridge, rules) is of no use.
+async fn leave_nothing_unused(fleet: &Fleet) {
+    if !fleet.read(|table| table.observed.instances.is_empty()) {
+        return;
+    }
+    if let Err(error) = fleet.backend.close().await {
+        tracing::warn!(%error, "the network could not be taken down; the next start uses it again");
+    }
+}
+
+fn start_loops(
+    fleet: &Arc<Fleet>,
+    gate: &Arc<Gate>,
+    config: &Config,
+    stop: &CancellationToken,
+    parts: &mut JoinSet<()>,
+) {
+    let executor = Executor::new(fleet.clone(), gate.clone());
+    parts.spawn(drive::drive(fleet.clone(), gate.clone(), executor, stop.clone()));
+    parts.spawn(usage::watch(fleet.clone(), stop.clone()));
+    parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
+    parts.spawn(machine::watch(fleet.clone(), stop.clone()));
+    if !config.agents {
+        return;
+    }
+    for agent in ostler_agents::registry() {
+        match AgentName::new(agent.name) {
+            Ok(name) => {
+                parts.spawn(supervise::supervise(fleet.clone(), gate.clone(), name, stop.clone()));
+            }
+            Err(error) => tracing::error!(%error, "an agent's name is not valid"),
+        }
+    }
+}
+
+async fn open_backend(config: &Config, state: &StateDir) -> anyhow::Result<Arc<dyn Backend>> {
+    match config.backend {
+        BackendArg::Youki => {
+            let network = NetworkConfig {
+                state_root: state.runtime().join("network"),
+                bridge: config.bridge.clone(),
+                subnet: config.subnet,
+            };
+            let youki = YoukiConfig { network: Some(network), ..YoukiConfig::new(state.runtime()) };
+            Ok(Arc::new(YoukiBackend::open(youki).await.context("cannot open the youki backend")?))
+        }
+        BackendArg::Process => {
+            tracing::warn!("the process backend isolates nothing: for development only");
+            Ok(Arc::new(ProcessBackend::new()))
+        }
+    }
+}
+
+async fn open_gate(state: &StateDir, fleet: &Arc<Fleet>) -> anyhow::Result<Arc<Gate>> {
+    let store = SqliteStore::open(&state.database()).await.context("cannot open the store")?;
+    let keys = Keys::open_or_create(&state.keys()).context("cannot open the keys")?;
+    let engine = Engine::load(&Bundle::embedded(), &ostler_gate::actions(catalogue::ALL)).context("cannot load the policies")?;
+    let config = GateConfig {
+        store: Arc::new(store),
+        world: fleet.clone(),
+        clock: Arc::new(SystemClock),
+        engine: Arc::new(engine),
+        keys,
+        catalogue: catalogue::ALL,
+        limits: ostler_gate::Limits::default(),
+    };
+    Gate::open(config).await.context("cannot open the gate")
+}
+
+fn describe(fleet: &Fleet, config: &Config) {
+    fleet.write(|table| {
+        env!("CARGO_PKG_VERSION").clone_into(&mut table.daemon.version);
+        table.daemon.started_at = clock::now();
+        fleet.backend.name().clone_into(&mut table.daemon.backend);
+        if config.backend == BackendArg::Process {
+            table.daemon.problems.push("the process backend isolates nothing: for development only".to_owned());
+        }
+    });
+}
+
+/// The machine's host name; whatever in it no node name may have becomes a hyphen.
+fn node_name() -> anyhow::Result<NodeName> {
+    let host = nix::unistd::gethostname()?.to_string_lossy().to_lowercase();
+    let cleaned: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    Ok(NodeName::new(if cleaned.is_empty() { "local".to_owned() } else { cleaned })?)
+}

@@ -1,0 +1,96 @@
+//! `ostler up`: from the command line's words to the daemon's settings, and leaving it running.
+
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+
+use crate::{
+    app::{self, Config},
+    cli::{Global, UpArgs},
+};
+
+/// Starts the daemon here, or leaves it running in the background.
+///
+/// # Errors
+/// When it cannot start; the message says why and what to do.
+pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
+    let config = config(args, global)?;
+    if args.detach {
+        return detach(&config.socket, &global.state_dir);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(app::up(config))
+}
+
+fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
+    let socket = match &global.socket {
+        Some(socket) => socket.clone(),
+        None => usual_socket(&global.state_dir),
+    };
+    if let Some(dir) = socket.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create `{}` for the socket", dir.display()))?;
+    }
+    Ok(Config {
+        state_dir: global.state_dir.clone(),
+        socket,
+        listen: args.listen.0,
+        backend: args.backend,
+        bridge: args.bridge.clone(),
+        subnet: subnet(&args.subnet)?,
+        agents: !args.no_agents,
+    })
+}
+
+/// The well-known socket for the machine's usual daemon, one in the state directory for others.
+fn usual_socket(state_dir: &Path) -> PathBuf {
+    if state_dir == Path::new(crate::cli::DEFAULT_STATE_DIR) {
+        PathBuf::from("/run/ostler/ostler.sock")
+    } else {
+        state_dir.join("ostler.sock")
+    }
+}
+
+fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {
+    let parsed = text.split_once('/').and_then(|(address, prefix)| Some((address.parse().ok()?, prefix.parse().ok()?)));
+    parsed.with_context(|| format!("`{text}` is not a subnet: write one such as 10.88.0.0/16"))
+}
+
+/// Runs the same command without `--detach` in a session of its own and waits until it answers.
+fn detach(socket: &Path, state_dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(state_dir).with_context(|| format!("cannot create `{}`", state_dir.display()))?;
+    let log_path = state_dir.join("daemon.log");
+    let log = File::options().create(true).append(true).open(&log_path)?;
+    let args = std::env::args_os().skip(1).filter(|arg| arg != "--detach" && arg != "-d");
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .context("cannot start the daemon")?;
+    let began = Instant::now();
+    while std::os::unix::net::UnixStream::connect(socket).is_err() {
+        if let Some(status) = child.try_wait()? {
+            bail!("the daemon ended at once ({status}): {}", last_line(&log_path));
+        }
+        if began.elapsed() > Duration::from_secs(30) {
+            bail!("the daemon does not answer; its log is `{}`", log_path.display());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    tracing::info!(log = %log_path.display(), "ostler runs in the background");
+    Ok(())
+}
+
+fn last_line(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("its log is empty").to_owned()
+}

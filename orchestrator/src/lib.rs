@@ -1,0 +1,19 @@
+//! Containers that look after themselves, under law: the daemon, its loops and its command line.
+//!
+//! Wiring and loops, no decisions: those are in `ostler-core`, `ostler-policies` and the agents.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod demo;
+pub mod drive;
+pub mod execute;
+pub mod fleet;
+pub mod happening;
+pub mod launch;
+pub mod metrics;
+pub mod observe;
+pub mod serve;
+pub mod shutdown;
+pub mod state_dir;
+pub mod supervise;
