@@ -3,11 +3,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise and says when it is skipped"
 )]
 
-#[path = "support/layout.rs"]
 mod layout;
+mod registry;
 
 use std::{
     fs,
@@ -192,14 +193,7 @@ async fn a_layer_that_unpacks_to_something_else_is_refused() {
     let index: serde_json::Value = read_json(&source.join("index.json"));
     let blobs = source.join("blobs/sha256");
     let at = |digest: &serde_json::Value| {
-        blobs.join(
-            digest
-                .as_str()
-                .unwrap()
-                .strip_prefix("sha256:")
-                .unwrap()
-                .to_owned(),
-        )
+        blobs.join(digest.as_str().unwrap().strip_prefix("sha256:").unwrap())
     };
     let manifest = read_json(&at(&index["manifests"][0]["digest"]));
     let config = fs::read_to_string(at(&manifest["config"]["digest"])).unwrap();
@@ -226,13 +220,8 @@ fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-#[tokio::test]
-async fn whiteouts_and_opaque_directories_become_what_overlayfs_knows() {
-    if !is_root("whiteouts_and_opaque_directories_become_what_overlayfs_knows") {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let source = dir.path().join("layout");
+/// Two layers, the upper of which hides and replaces what the lower has.
+fn lower_and_upper() -> (Layer, Layer) {
     let lower = Layer::new()
         .file("keep", b"lower", 0o644)
         .file("gone", b"lower", 0o644)
@@ -252,6 +241,17 @@ async fn whiteouts_and_opaque_directories_become_what_overlayfs_knows() {
         .link(EntryType::Symlink, "soft", "/etc/new")
         .file_with_xattr("labelled", "user.ostler", b"yes")
         .file_with_xattr("redirected", "trusted.overlay.redirect", b"/etc");
+    (lower, upper)
+}
+
+#[tokio::test]
+async fn whiteouts_and_opaque_directories_become_what_overlayfs_knows() {
+    if !is_root("whiteouts_and_opaque_directories_become_what_overlayfs_knows") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("layout");
+    let (lower, upper) = lower_and_upper();
     layout::write(
         &source,
         "two:1",
