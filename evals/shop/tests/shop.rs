@@ -1,5 +1,9 @@
 //! The built shop on loopback: it sells through all four roles, and breaks as told.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::{
     fs,
