@@ -1,5 +1,4 @@
 //! The shop's manifest is one that Ostler accepts, and its needs name services that exist.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 
