@@ -9,4 +9,5 @@ pub mod contract;
 pub mod principal;
 pub mod query;
 pub mod record;
+pub mod reference;
 pub mod view;
