@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{query::Query, record::RecordChange, view::View};
+use crate::{query::Query, record::RecordChange, schema, view::View};
 
 /// One tool, described once. Each tool's file implements it; [`Tool`] is its erased form.
 pub trait Describe {
@@ -208,14 +208,10 @@ pub const fn tool<D: Describe>() -> Tool {
         destructive: D::DESTRUCTIVE,
         idempotent: D::IDEMPOTENT,
         secret_args: D::SECRET_ARGS,
-        input_schema: schema_of::<D::Args>,
-        output_schema: schema_of::<D::Answer>,
+        input_schema: schema::of_arguments::<D::Args>,
+        output_schema: schema::of_answer::<D::Answer>,
         decide: decide_erased::<D>,
     }
-}
-
-fn schema_of<T: JsonSchema>() -> Value {
-    schemars::schema_for!(T).to_value()
 }
 
 fn decide_erased<D: Describe>(view: &View<'_>, args: Value) -> Result<Decided, Refusal> {

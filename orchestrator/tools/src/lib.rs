@@ -10,4 +10,5 @@ pub mod principal;
 pub mod query;
 pub mod record;
 pub mod reference;
+mod schema;
 pub mod view;
