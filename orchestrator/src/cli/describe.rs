@@ -1,8 +1,8 @@
 //! `ostler describe`: everything about one thing.
 
 use clap::{Args, ValueEnum};
-use ostler_core::plan::Finding;
-use ostler_tools::answer::{GenerationInfo, InstanceInfo, ServiceDetail};
+use ostler_core::plan::{Finding, ServiceState};
+use ostler_tools::answer::{GenerationInfo, InstanceInfo, NeedState, ServiceDetail};
 use serde_json::json;
 
 use super::{
@@ -76,92 +76,75 @@ async fn service(client: &Client, out: &Out, name: &str) -> Result<String, CliEr
 }
 
 fn service_text(out: &Out, detail: &ServiceDetail) -> String {
-    let summary = &detail.summary;
-    let state = summary
-        .state
-        .map_or_else(|| "unknown".to_owned(), |state| word(&state));
-    let names = |keys: &[ostler_core::id::ServiceKey]| {
-        if keys.is_empty() {
-            "none".to_owned()
-        } else {
-            keys.iter().map(short).collect::<Vec<_>>().join(", ")
-        }
-    };
-    let need = |need: &ostler_tools::answer::NeedState| {
-        let state = need
-            .state
-            .map_or_else(|| "unknown".to_owned(), |state| word(&state));
-        format!("{} ({state})", short(&need.service))
-    };
-    let needs: Vec<String> = detail.needs.iter().map(need).collect();
-    let settled = if summary.settled {
-        "settled"
-    } else {
-        "rollout under way"
-    };
-    let mut text = pairs(&[
-        ("Service", summary.service.to_string()),
-        ("State", paint(&state, colour_of(summary.state), out.colour)),
-        ("Image", summary.image.clone()),
-        (
-            "Instances",
-            format!(
-                "{} ready, {} running, {} wanted",
-                summary.ready, summary.running, summary.wanted
-            ),
-        ),
-        (
-            "Generation",
-            format!(
-                "{} ({settled}, {} ago)",
-                summary.generation,
-                ago(summary.changed_at)
-            ),
-        ),
-        (
-            "Needs",
-            if needs.is_empty() {
-                "none".to_owned()
-            } else {
-                needs.join(", ")
-            },
-        ),
-        ("Needed by", names(&detail.needed_by)),
-        ("Blast radius", names(&detail.blast_radius)),
-    ]);
+    let mut text = service_head(out, detail);
     let mut add = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
             text.push('\n');
             text.push_str(&section(title, &lines.join("\n")));
         }
     };
-    add("Findings", summary.findings.iter().map(finding).collect());
-    add(
-        "Missing secrets",
-        detail
-            .missing_secrets
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    );
+    let findings = detail.summary.findings.iter().map(finding);
+    let missing = detail.missing_secrets.iter().map(ToString::to_string);
+    let past = detail
+        .generations
+        .iter()
+        .map(|past| generation(past, out.colour));
+    let spec = serde_saphyr::to_string(&detail.spec).unwrap_or_default();
+    add("Findings", findings.collect());
+    add("Missing secrets", missing.collect());
     add(
         "Instances",
         vec![get::instance_table(out, &detail.instances)],
     );
-    add(
-        "Generations",
-        detail
-            .generations
-            .iter()
-            .map(|past| generation(past, out.colour))
-            .collect(),
-    );
-    add(
-        "Spec",
-        vec![serde_saphyr::to_string(&detail.spec).unwrap_or_default()],
-    );
+    add("Generations", past.collect());
+    add("Spec", vec![spec]);
     add("Events", detail.events.iter().map(events::line).collect());
     text
+}
+
+fn service_head(out: &Out, detail: &ServiceDetail) -> String {
+    let summary = &detail.summary;
+    let state = state_word(summary.state);
+    let settled = if summary.settled {
+        "settled"
+    } else {
+        "rollout under way"
+    };
+    let instances = format!(
+        "{} ready, {} running, {} wanted",
+        summary.ready, summary.running, summary.wanted
+    );
+    let changed = ago(summary.changed_at);
+    let need = |need: &NeedState| format!("{} ({})", short(&need.service), state_word(need.state));
+    pairs(&[
+        ("Service", summary.service.to_string()),
+        ("State", paint(&state, colour_of(summary.state), out.colour)),
+        ("Image", summary.image.clone()),
+        ("Instances", instances),
+        (
+            "Generation",
+            format!("{} ({settled}, {changed} ago)", summary.generation),
+        ),
+        ("Needs", or_none(detail.needs.iter().map(need))),
+        ("Needed by", or_none(detail.needed_by.iter().map(short))),
+        (
+            "Blast radius",
+            or_none(detail.blast_radius.iter().map(short)),
+        ),
+    ])
+}
+
+fn state_word(state: Option<ServiceState>) -> String {
+    state.map_or_else(|| "unknown".to_owned(), |state| word(&state))
+}
+
+fn or_none(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn generation(past: &GenerationInfo, colour: bool) -> String {
