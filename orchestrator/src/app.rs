@@ -75,8 +75,15 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
     let mut parts = JoinSet::new();
-    let socket = serve::unix::bind(&config.socket, SOCKET_MODE).await.context("cannot open the socket")?;
-    parts.spawn(serve::unix::serve(socket, gate.clone(), Peers::owner_only(), stop.clone()));
+    let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
+        .await
+        .context("cannot open the socket")?;
+    parts.spawn(serve::unix::serve(
+        socket,
+        gate.clone(),
+        Peers::owner_only(),
+        stop.clone(),
+    ));
     if let Some(listen) = config.listen {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
@@ -99,18 +106,28 @@ async fn open_http(
 ) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let listener = tokio::net::TcpListener::bind(listen)
         .await
-        .with_context(|| format!("cannot listen on `{listen}`; choose another address with --listen"))?;
+        .with_context(|| {
+            format!("cannot listen on `{listen}`; choose another address with --listen")
+        })?;
     let address = listener.local_addr()?;
     fleet.write(|table| table.daemon.http = Some(format!("http://{address}/mcp")));
     let turned_away = Arc::new(AtomicU64::new(0));
     let (counted, refused) = (fleet.clone(), turned_away.clone());
     let metrics = Arc::new(move || {
-        counted.metrics.set_turned_away(refused.load(Ordering::Relaxed));
+        counted
+            .metrics
+            .set_turned_away(refused.load(Ordering::Relaxed));
         counted.metrics.encode()
     });
     let asked = fleet.clone();
     let problems = Arc::new(move || asked.read(|table| table.daemon.problems.clone()));
-    let http = Http { door: gate.clone(), metrics, problems, hosts: Vec::new(), turned_away };
+    let http = Http {
+        door: gate.clone(),
+        metrics,
+        problems,
+        hosts: Vec::new(),
+        turned_away,
+    };
     let stop = stop.clone();
     Ok(async move {
         if let Err(error) = serve::http::serve(listener, http, stop).await {
@@ -137,7 +154,12 @@ fn start_loops(
     parts: &mut JoinSet<()>,
 ) {
     let executor = Executor::new(fleet.clone(), gate.clone());
-    parts.spawn(drive::drive(fleet.clone(), gate.clone(), executor, stop.clone()));
+    parts.spawn(drive::drive(
+        fleet.clone(),
+        gate.clone(),
+        executor,
+        stop.clone(),
+    ));
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
@@ -147,7 +169,12 @@ fn start_loops(
     for agent in ostler_agents::registry() {
         match AgentName::new(agent.name) {
             Ok(name) => {
-                parts.spawn(supervise::supervise(fleet.clone(), gate.clone(), name, stop.clone()));
+                parts.spawn(supervise::supervise(
+                    fleet.clone(),
+                    gate.clone(),
+                    name,
+                    stop.clone(),
+                ));
             }
             Err(error) => tracing::error!(%error, "an agent's name is not valid"),
         }
@@ -162,8 +189,15 @@ async fn open_backend(config: &Config, state: &StateDir) -> anyhow::Result<Arc<d
                 bridge: config.bridge.clone(),
                 subnet: config.subnet,
             };
-            let youki = YoukiConfig { network: Some(network), ..YoukiConfig::new(state.runtime()) };
-            Ok(Arc::new(YoukiBackend::open(youki).await.context("cannot open the youki backend")?))
+            let youki = YoukiConfig {
+                network: Some(network),
+                ..YoukiConfig::new(state.runtime())
+            };
+            Ok(Arc::new(
+                YoukiBackend::open(youki)
+                    .await
+                    .context("cannot open the youki backend")?,
+            ))
         }
         BackendArg::Process => {
             tracing::warn!("the process backend isolates nothing: for development only");
@@ -173,9 +207,12 @@ async fn open_backend(config: &Config, state: &StateDir) -> anyhow::Result<Arc<d
 }
 
 async fn open_gate(state: &StateDir, fleet: &Arc<Fleet>) -> anyhow::Result<Arc<Gate>> {
-    let store = SqliteStore::open(&state.database()).await.context("cannot open the store")?;
+    let store = SqliteStore::open(&state.database())
+        .await
+        .context("cannot open the store")?;
     let keys = Keys::open_or_create(&state.keys()).context("cannot open the keys")?;
-    let engine = Engine::load(&Bundle::embedded(), &ostler_gate::actions(catalogue::ALL)).context("cannot load the policies")?;
+    let engine = Engine::load(&Bundle::embedded(), &ostler_gate::actions(catalogue::ALL))
+        .context("cannot load the policies")?;
     let config = GateConfig {
         store: Arc::new(store),
         world: fleet.clone(),
@@ -194,7 +231,10 @@ fn describe(fleet: &Fleet, config: &Config) {
         table.daemon.started_at = clock::now();
         fleet.backend.name().clone_into(&mut table.daemon.backend);
         if config.backend == BackendArg::Process {
-            table.daemon.problems.push("the process backend isolates nothing: for development only".to_owned());
+            table
+                .daemon
+                .problems
+                .push("the process backend isolates nothing: for development only".to_owned());
         }
     });
 }
@@ -202,6 +242,19 @@ fn describe(fleet: &Fleet, config: &Config) {
 /// The machine's host name; whatever in it no node name may have becomes a hyphen.
 fn node_name() -> anyhow::Result<NodeName> {
     let host = nix::unistd::gethostname()?.to_string_lossy().to_lowercase();
-    let cleaned: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    Ok(NodeName::new(if cleaned.is_empty() { "local".to_owned() } else { cleaned })?)
+    let cleaned: String = host
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    Ok(NodeName::new(if cleaned.is_empty() {
+        "local".to_owned()
+    } else {
+        cleaned
+    })?)
 }

@@ -2,7 +2,11 @@
 //!
 //! Level-triggered: every turn reads everything. Hints only make it look sooner.
 
-use std::{collections::BTreeMap, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ostler_core::{
     check,
@@ -25,7 +29,12 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(15);
 const GATHER: Duration = Duration::from_millis(1);
 
 /// Drives the fleet until told to stop.
-pub async fn drive(fleet: Arc<Fleet>, gate: Arc<Gate>, executor: Arc<Executor>, stop: CancellationToken) {
+pub async fn drive(
+    fleet: Arc<Fleet>,
+    gate: Arc<Gate>,
+    executor: Arc<Executor>,
+    stop: CancellationToken,
+) {
     let mut probes = Probes::new(fleet.clone());
     loop {
         let intent = fleet.intents().borrow().clone();
@@ -42,7 +51,11 @@ pub async fn drive(fleet: Arc<Fleet>, gate: Arc<Gate>, executor: Arc<Executor>, 
 
 fn until(wake_at: Option<Time>) -> Duration {
     let now = clock::now();
-    wake_at.map_or(LOOK_ANYWAY, |at| at.since(now).to_std().clamp(Duration::from_millis(5), LOOK_ANYWAY))
+    wake_at.map_or(LOOK_ANYWAY, |at| {
+        at.since(now)
+            .to_std()
+            .clamp(Duration::from_millis(5), LOOK_ANYWAY)
+    })
 }
 
 async fn turn(
@@ -54,7 +67,9 @@ async fn turn(
 ) -> Option<Time> {
     match fleet.backend.list().await {
         Ok(list) => fleet.absorb(list),
-        Err(error) => tracing::error!(%error, "the backend's list cannot be read; acting on what was seen before"),
+        Err(error) => {
+            tracing::error!(%error, "the backend's list cannot be read; acting on what was seen before")
+        }
     }
     let observed = fleet.read(|table| table.observed.clone());
     probes.follow(intent, &observed);
@@ -107,7 +122,14 @@ fn moved<'a>(
 }
 
 fn count_states(report: &BTreeMap<ServiceKey, ServiceStatus>) -> [(&'static str, i64); 5] {
-    let count = |state| count(report.values().filter(|status| status.state == state).count());
+    let count = |state| {
+        count(
+            report
+                .values()
+                .filter(|status| status.state == state)
+                .count(),
+        )
+    };
     [
         ("healthy", count(ServiceState::Healthy)),
         ("progressing", count(ServiceState::Progressing)),
@@ -118,13 +140,24 @@ fn count_states(report: &BTreeMap<ServiceKey, ServiceStatus>) -> [(&'static str,
 }
 
 fn count_phases(observed: &Observed) -> [(&'static str, i64); 6] {
-    let count = |wanted: fn(&Phase) -> bool| count(observed.instances.values().filter(|seen| wanted(&seen.phase)).count());
+    let count = |wanted: fn(&Phase) -> bool| {
+        count(
+            observed
+                .instances
+                .values()
+                .filter(|seen| wanted(&seen.phase))
+                .count(),
+        )
+    };
     [
         ("starting", count(|phase| matches!(phase, Phase::Starting))),
         ("running", count(|phase| matches!(phase, Phase::Running))),
         ("stopping", count(|phase| matches!(phase, Phase::Stopping))),
         ("ended", count(|phase| matches!(phase, Phase::Ended))),
-        ("failed", count(|phase| matches!(phase, Phase::Failed { .. }))),
+        (
+            "failed",
+            count(|phase| matches!(phase, Phase::Failed { .. })),
+        ),
         ("unknown", count(|phase| matches!(phase, Phase::Unknown))),
     ]
 }

@@ -18,7 +18,10 @@ use ostler_gate::Gate;
 use ostler_runtime::backend::{Order, Route, RoutePort, RouteTable, SecretBytes, StopCause};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::{clock, fleet::{Busy, Fleet}};
+use crate::{
+    clock,
+    fleet::{Busy, Fleet},
+};
 
 /// Most instances started at once; more only wait for each other.
 const STARTS_AT_ONCE: usize = 16;
@@ -56,13 +59,24 @@ impl Executor {
 
     fn begin(self: &Arc<Self>, intent: &Arc<Intent>, step: &Step) {
         match step {
-            Step::Place { instance, service, generation, .. } => {
+            Step::Place {
+                instance,
+                service,
+                generation,
+                ..
+            } => {
                 self.fleet.metrics.stepped("place");
-                let Some(spec) = spec_of(intent, service, *generation) else { return };
+                let Some(spec) = spec_of(intent, service, *generation) else {
+                    return;
+                };
                 self.place(instance, service, *generation, &spec);
                 self.spawn_start(instance.clone(), service.clone(), *generation, 1, spec);
             }
-            Step::Restart { instance, attempt, reason } => {
+            Step::Restart {
+                instance,
+                attempt,
+                reason,
+            } => {
                 self.fleet.metrics.stepped("restart");
                 self.restart(intent, instance, *attempt, *reason);
             }
@@ -76,12 +90,23 @@ impl Executor {
             }
             Step::Route { service, instances } => {
                 self.fleet.metrics.stepped("route");
-                self.fleet.write(|table| table.observed.routes.insert(service.clone(), instances.clone()));
+                self.fleet.write(|table| {
+                    table
+                        .observed
+                        .routes
+                        .insert(service.clone(), instances.clone())
+                });
             }
         }
     }
 
-    fn place(&self, instance: &InstanceId, service: &ServiceKey, generation: Generation, spec: &ServiceSpec) {
+    fn place(
+        &self,
+        instance: &InstanceId,
+        service: &ServiceKey,
+        generation: Generation,
+        spec: &ServiceSpec,
+    ) {
         let now = clock::now();
         let seen = InstanceSeen {
             service: service.clone(),
@@ -99,20 +124,50 @@ impl Executor {
             address: None,
             pid: None,
         };
-        self.fleet.write(|table| table.observed.instances.insert(instance.clone(), seen));
-        self.fleet.tell(Some(service), Some(instance), Happening::Placed { generation });
+        self.fleet
+            .write(|table| table.observed.instances.insert(instance.clone(), seen));
+        self.fleet.tell(
+            Some(service),
+            Some(instance),
+            Happening::Placed { generation },
+        );
     }
 
-    fn restart(self: &Arc<Self>, intent: &Arc<Intent>, instance: &InstanceId, attempt: u32, reason: Reason) {
-        let known = self.fleet.read(|table| table.observed.instances.get(instance).cloned());
+    fn restart(
+        self: &Arc<Self>,
+        intent: &Arc<Intent>,
+        instance: &InstanceId,
+        attempt: u32,
+        reason: Reason,
+    ) {
+        let known = self
+            .fleet
+            .read(|table| table.observed.instances.get(instance).cloned());
         let Some(seen) = known else { return };
-        self.fleet.tell(Some(&seen.service), Some(instance), Happening::Restarting { attempt, reason });
+        self.fleet.tell(
+            Some(&seen.service),
+            Some(instance),
+            Happening::Restarting { attempt, reason },
+        );
         match spec_of(intent, &seen.service, seen.generation) {
-            Some(spec) => self.spawn_start(instance.clone(), seen.service, seen.generation, attempt, spec),
+            Some(spec) => self.spawn_start(
+                instance.clone(),
+                seen.service,
+                seen.generation,
+                attempt,
+                spec,
+            ),
             None => {
-                let detail = format!("generation {} of `{}` is no longer remembered", seen.generation, seen.service);
-                let problem = Problem { kind: ProblemKind::Backend, detail };
-                self.fleet.write(|table| table.failed(instance, problem, clock::now()));
+                let detail = format!(
+                    "generation {} of `{}` is no longer remembered",
+                    seen.generation, seen.service
+                );
+                let problem = Problem {
+                    kind: ProblemKind::Backend,
+                    detail,
+                };
+                self.fleet
+                    .write(|table| table.failed(instance, problem, clock::now()));
             }
         }
     }
@@ -128,7 +183,11 @@ impl Executor {
         let asked_at = clock::now();
         let created_at = self.fleet.write(|table| {
             table.starting(&instance, attempt, asked_at);
-            table.observed.instances.get(&instance).map_or(asked_at, |seen| seen.created_at)
+            table
+                .observed
+                .instances
+                .get(&instance)
+                .map_or(asked_at, |seen| seen.created_at)
         });
         let executor = self.clone();
         tokio::spawn(async move {
@@ -158,13 +217,23 @@ impl Executor {
         let (service, instance) = (Some(&order.service), Some(&order.instance));
         match result {
             Ok(started) => {
-                self.fleet.write(|table| table.started(&order.instance, &started));
+                self.fleet
+                    .write(|table| table.started(&order.instance, &started));
                 let took = clock::now().since(asked_at);
-                self.fleet.tell(service, instance, Happening::Started { attempt: order.attempt, took });
+                self.fleet.tell(
+                    service,
+                    instance,
+                    Happening::Started {
+                        attempt: order.attempt,
+                        took,
+                    },
+                );
             }
             Err(problem) => {
-                self.fleet.write(|table| table.failed(&order.instance, problem.clone(), clock::now()));
-                self.fleet.tell(service, instance, Happening::StartFailed { problem });
+                self.fleet
+                    .write(|table| table.failed(&order.instance, problem.clone(), clock::now()));
+                self.fleet
+                    .tell(service, instance, Happening::StartFailed { problem });
             }
         }
     }
@@ -172,7 +241,10 @@ impl Executor {
     fn secrets(&self, order: &Order) -> Result<BTreeMap<SecretName, SecretBytes>, Problem> {
         let mut secrets = BTreeMap::new();
         for name in order.spec.secret_names() {
-            let key = SecretKey { namespace: order.service.namespace.clone(), name: name.clone() };
+            let key = SecretKey {
+                namespace: order.service.namespace.clone(),
+                name: name.clone(),
+            };
             let value = self.gate.reveal(&key).map_err(|error| Problem {
                 kind: ProblemKind::SecretMissing,
                 detail: format!("secret `{key}`: {error}"),
@@ -185,12 +257,27 @@ impl Executor {
     fn stop(self: &Arc<Self>, intent: &Intent, instance: &InstanceId, reason: Reason) {
         let known = self.fleet.write(|table| {
             table.stopping(instance, clock::now());
-            table.observed.instances.get(instance).map(|seen| (seen.service.clone(), seen.generation))
+            table
+                .observed
+                .instances
+                .get(instance)
+                .map(|seen| (seen.service.clone(), seen.generation))
         });
-        let Some((service, generation)) = known else { return };
-        self.fleet.tell(Some(&service), Some(instance), Happening::Stopping { reason });
-        let stop = spec_of(intent, &service, generation).map_or_else(Stop::default, |spec| spec.stop.clone());
-        let cause = if reason == Reason::NotLive { StopCause::NotLive } else { StopCause::Asked };
+        let Some((service, generation)) = known else {
+            return;
+        };
+        self.fleet.tell(
+            Some(&service),
+            Some(instance),
+            Happening::Stopping { reason },
+        );
+        let stop = spec_of(intent, &service, generation)
+            .map_or_else(Stop::default, |spec| spec.stop.clone());
+        let cause = if reason == Reason::NotLive {
+            StopCause::NotLive
+        } else {
+            StopCause::Asked
+        };
         let (executor, instance) = (self.clone(), instance.clone());
         tokio::spawn(async move {
             if let Err(error) = executor.fleet.backend.stop(&instance, &stop, cause).await {
@@ -202,7 +289,11 @@ impl Executor {
     }
 
     fn remove(self: &Arc<Self>, instance: &InstanceId) {
-        if self.fleet.write(|table| table.busy.insert(instance.clone(), Busy::Removing)) == Some(Busy::Removing) {
+        if self
+            .fleet
+            .write(|table| table.busy.insert(instance.clone(), Busy::Removing))
+            == Some(Busy::Removing)
+        {
             return;
         }
         let (executor, instance) = (self.clone(), instance.clone());
@@ -211,7 +302,9 @@ impl Executor {
                 Ok(()) => {
                     let gone = executor.fleet.write(|table| table.gone(&instance));
                     let service = gone.map(|seen| seen.service);
-                    executor.fleet.tell(service.as_ref(), Some(&instance), Happening::Removed);
+                    executor
+                        .fleet
+                        .tell(service.as_ref(), Some(&instance), Happening::Removed);
                 }
                 Err(error) => {
                     tracing::error!(%instance, %error, "cannot remove; it will be tried again");
@@ -226,7 +319,11 @@ impl Executor {
     /// Brings the backend's route table to what the intent and the routes say, when it differs.
     pub fn route(&self, intent: &Intent) {
         let wanted = self.fleet.read(|table| RouteTable {
-            services: intent.services.iter().map(|(key, service)| (key.clone(), route_of(table, key, service))).collect(),
+            services: intent
+                .services
+                .iter()
+                .map(|(key, service)| (key.clone(), route_of(table, key, service)))
+                .collect(),
         });
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if *routes != wanted {
@@ -239,7 +336,11 @@ impl Executor {
     async fn apply_routes(self: Arc<Self>) {
         loop {
             self.routes_moved.notified().await;
-            let table = self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let table = self
+                .routes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
             if let Err(error) = self.fleet.backend.route(&table).await {
                 tracing::error!(%error, "the routes cannot be set; the earlier ones stay, trying again");
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -250,8 +351,19 @@ impl Executor {
 }
 
 fn route_of(table: &crate::fleet::Table, key: &ServiceKey, service: &Service) -> Route {
-    let instances = table.observed.routes.get(key).map(Vec::as_slice).unwrap_or_default();
-    let address = |id| table.observed.instances.get(id).and_then(|seen: &InstanceSeen| seen.address);
+    let instances = table
+        .observed
+        .routes
+        .get(key)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let address = |id| {
+        table
+            .observed
+            .instances
+            .get(id)
+            .and_then(|seen: &InstanceSeen| seen.address)
+    };
     let port = |port: &ostler_core::spec::Port| RoutePort {
         port: port.port,
         protocol: port.protocol,
@@ -264,11 +376,19 @@ fn route_of(table: &crate::fleet::Table, key: &ServiceKey, service: &Service) ->
 }
 
 /// The spec of a generation: the current one or one that is remembered.
-fn spec_of(intent: &Intent, service: &ServiceKey, generation: Generation) -> Option<Arc<ServiceSpec>> {
+fn spec_of(
+    intent: &Intent,
+    service: &ServiceKey,
+    generation: Generation,
+) -> Option<Arc<ServiceSpec>> {
     let service = intent.services.get(service)?;
     if service.generation == generation {
         return Some(service.spec.clone());
     }
-    let past = service.stable.iter().chain(&service.history).find(|past| past.generation == generation)?;
+    let past = service
+        .stable
+        .iter()
+        .chain(&service.history)
+        .find(|past| past.generation == generation)?;
     Some(past.spec.clone())
 }

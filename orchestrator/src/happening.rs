@@ -1,6 +1,9 @@
 //! One happening, one log line: the same words wherever it is read.
 
-use ostler_core::{event::Happening, id::{InstanceId, ServiceKey}};
+use ostler_core::{
+    event::Happening,
+    id::{InstanceId, ServiceKey},
+};
 
 /// Writes the log line of a happening. Its text may be untrusted: it is a field, never a format.
 pub fn log(service: Option<&ServiceKey>, instance: Option<&InstanceId>, what: &Happening) {

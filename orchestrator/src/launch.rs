@@ -25,7 +25,10 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
     if args.detach {
         return detach(&config.socket, &global.state_dir);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(app::up(config))
 }
 
@@ -35,7 +38,8 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         None => usual_socket(&global.state_dir),
     };
     if let Some(dir) = socket.parent() {
-        fs::create_dir_all(dir).with_context(|| format!("cannot create `{}` for the socket", dir.display()))?;
+        fs::create_dir_all(dir)
+            .with_context(|| format!("cannot create `{}` for the socket", dir.display()))?;
     }
     Ok(Config {
         state_dir: global.state_dir.clone(),
@@ -58,16 +62,21 @@ fn usual_socket(state_dir: &Path) -> PathBuf {
 }
 
 fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {
-    let parsed = text.split_once('/').and_then(|(address, prefix)| Some((address.parse().ok()?, prefix.parse().ok()?)));
+    let parsed = text
+        .split_once('/')
+        .and_then(|(address, prefix)| Some((address.parse().ok()?, prefix.parse().ok()?)));
     parsed.with_context(|| format!("`{text}` is not a subnet: write one such as 10.88.0.0/16"))
 }
 
 /// Runs the same command without `--detach` in a session of its own and waits until it answers.
 fn detach(socket: &Path, state_dir: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(state_dir).with_context(|| format!("cannot create `{}`", state_dir.display()))?;
+    fs::create_dir_all(state_dir)
+        .with_context(|| format!("cannot create `{}`", state_dir.display()))?;
     let log_path = state_dir.join("daemon.log");
     let log = File::options().create(true).append(true).open(&log_path)?;
-    let args = std::env::args_os().skip(1).filter(|arg| arg != "--detach" && arg != "-d");
+    let args = std::env::args_os()
+        .skip(1)
+        .filter(|arg| arg != "--detach" && arg != "-d");
     let mut child = Command::new(std::env::current_exe()?)
         .args(args)
         .stdin(Stdio::null())
@@ -79,10 +88,16 @@ fn detach(socket: &Path, state_dir: &Path) -> anyhow::Result<()> {
     let began = Instant::now();
     while std::os::unix::net::UnixStream::connect(socket).is_err() {
         if let Some(status) = child.try_wait()? {
-            bail!("the daemon ended at once ({status}): {}", last_line(&log_path));
+            bail!(
+                "the daemon ended at once ({status}): {}",
+                last_line(&log_path)
+            );
         }
         if began.elapsed() > Duration::from_secs(30) {
-            bail!("the daemon does not answer; its log is `{}`", log_path.display());
+            bail!(
+                "the daemon does not answer; its log is `{}`",
+                log_path.display()
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -92,5 +107,9 @@ fn detach(socket: &Path, state_dir: &Path) -> anyhow::Result<()> {
 
 fn last_line(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("its log is empty").to_owned()
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("its log is empty")
+        .to_owned()
 }

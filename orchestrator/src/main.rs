@@ -16,7 +16,10 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Up(args) => launch::up(args, &cli.global),
         Command::Agent { name } => agent(name),
-        Command::Demo(args) => demo::run(demo::Options { yes: args.yes, keep: args.keep }),
+        Command::Demo(args) => demo::run(demo::Options {
+            yes: args.yes,
+            keep: args.keep,
+        }),
         _ => return client(cli),
     };
     match result {
@@ -30,7 +33,10 @@ fn main() -> ExitCode {
 
 /// Everything but the daemon and agents is one thread: a client that comes and goes.
 fn client(cli: Cli) -> ExitCode {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => ExitCode::from(runtime.block_on(run_client(cli))),
         Err(error) => {
             tracing::error!(%error, "cannot start");
@@ -40,19 +46,27 @@ fn client(cli: Cli) -> ExitCode {
 }
 
 fn agent(name: &str) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(ostler_agents::run(name, tokio::io::stdin(), tokio::io::stdout()))?)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(ostler_agents::run(
+        name,
+        tokio::io::stdin(),
+        tokio::io::stdout(),
+    ))?)
 }
 
 /// Logs go to standard error: as JSON from agents, as text from the daemon, problems only else.
 fn start_log(command: &Command) {
     let usual = match command {
-        Command::Up(_) | Command::Agent { .. } => "info",
+        Command::Up(_) | Command::Agent { .. } => "info,rmcp=warn",
         _ => "warn",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match command {
         Command::Agent { .. } => log.json().init(),
         _ => log.with_ansi(false).init(),

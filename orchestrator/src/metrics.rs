@@ -5,7 +5,12 @@ use std::sync::atomic::AtomicU64;
 use ostler_core::event::Happening;
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::{Histogram, exponential_buckets}},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 
@@ -51,21 +56,50 @@ impl Default for Metrics {
 
 /// Names and help texts of all metrics, for the reference page.
 pub const REFERENCE: [(&str, &str); 10] = [
-    ("ostler_happenings_total", "Happenings in the fleet, by kind"),
-    ("ostler_steps_total", "Steps handed to the executor, by kind"),
+    (
+        "ostler_happenings_total",
+        "Happenings in the fleet, by kind",
+    ),
+    (
+        "ostler_steps_total",
+        "Steps handed to the executor, by kind",
+    ),
     ("ostler_instances", "Instances, by phase"),
     ("ostler_services", "Services, by state"),
-    ("ostler_reconcile_seconds", "Time that one decision about the fleet took"),
-    ("ostler_start_seconds", "Time from the order to a running instance"),
-    ("ostler_refused_plans_total", "Plans that broke an invariant and were not executed"),
-    ("ostler_agent_restarts_total", "Restarts of agents' processes"),
+    (
+        "ostler_reconcile_seconds",
+        "Time that one decision about the fleet took",
+    ),
+    (
+        "ostler_start_seconds",
+        "Time from the order to a running instance",
+    ),
+    (
+        "ostler_refused_plans_total",
+        "Plans that broke an invariant and were not executed",
+    ),
+    (
+        "ostler_agent_restarts_total",
+        "Restarts of agents' processes",
+    ),
     ("ostler_signal_series", "Series kept in memory"),
-    ("ostler_http_turned_away", "Requests turned away for want of a good token since the start"),
+    (
+        "ostler_http_turned_away",
+        "Requests turned away for want of a good token since the start",
+    ),
 ];
 
 fn help(name: &str) -> &'static str {
-    let full = |known: &str| known.trim_start_matches("ostler_").trim_end_matches("_total") == name;
-    REFERENCE.iter().find(|(known, _)| full(known)).map_or("", |(_, help)| help)
+    let full = |known: &str| {
+        known
+            .trim_start_matches("ostler_")
+            .trim_end_matches("_total")
+            == name
+    };
+    REFERENCE
+        .iter()
+        .find(|(known, _)| full(known))
+        .map_or("", |(_, help)| help)
 }
 
 impl Metrics {
@@ -75,17 +109,45 @@ impl Metrics {
         registry.register("steps", help("steps"), self.steps.clone());
         registry.register("instances", help("instances"), self.instances.clone());
         registry.register("services", help("services"), self.services.clone());
-        registry.register("reconcile_seconds", help("reconcile_seconds"), self.reconcile_seconds.clone());
-        registry.register("start_seconds", help("start_seconds"), self.start_seconds.clone());
-        registry.register("refused_plans", help("refused_plans"), self.refused_plans.clone());
-        registry.register("agent_restarts", help("agent_restarts"), self.agent_restarts.clone());
-        registry.register("signal_series", help("signal_series"), self.signal_series.clone());
-        registry.register("http_turned_away", help("http_turned_away"), self.http_turned_away.clone());
+        registry.register(
+            "reconcile_seconds",
+            help("reconcile_seconds"),
+            self.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "start_seconds",
+            help("start_seconds"),
+            self.start_seconds.clone(),
+        );
+        registry.register(
+            "refused_plans",
+            help("refused_plans"),
+            self.refused_plans.clone(),
+        );
+        registry.register(
+            "agent_restarts",
+            help("agent_restarts"),
+            self.agent_restarts.clone(),
+        );
+        registry.register(
+            "signal_series",
+            help("signal_series"),
+            self.signal_series.clone(),
+        );
+        registry.register(
+            "http_turned_away",
+            help("http_turned_away"),
+            self.http_turned_away.clone(),
+        );
     }
 
     /// Counts a happening.
     pub fn happened(&self, what: &Happening) {
-        self.happenings.get_or_create(&Kind { kind: crate::happening::kind(what) }).inc();
+        self.happenings
+            .get_or_create(&Kind {
+                kind: crate::happening::kind(what),
+            })
+            .inc();
         if let Happening::Started { took, .. } = what {
             self.start_seconds.observe(took.as_secs_f64());
         }
@@ -127,7 +189,8 @@ impl Metrics {
 
     /// Sets the number of series kept.
     pub fn set_series(&self, count: usize) {
-        self.signal_series.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.signal_series
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Sets the number of requests that were turned away.

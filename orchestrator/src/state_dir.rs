@@ -28,7 +28,9 @@ pub enum StateDirError {
         source: std::io::Error,
     },
     /// Another daemon has it.
-    #[error("another ostler daemon uses `{path}`; stop it with `ostler down`, or choose another --state-dir")]
+    #[error(
+        "another ostler daemon uses `{path}`; stop it with `ostler down`, or choose another --state-dir"
+    )]
     Taken {
         /// Which.
         path: PathBuf,
@@ -41,7 +43,10 @@ impl StateDir {
     /// # Errors
     /// [`StateDirError`] when it is in use or not usable.
     pub fn open(root: &Path) -> Result<Self, StateDirError> {
-        let unusable = |source| StateDirError::Unusable { path: root.to_owned(), source };
+        let unusable = |source| StateDirError::Unusable {
+            path: root.to_owned(),
+            source,
+        };
         fs::create_dir_all(root.join("keys")).map_err(unusable)?;
         fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(unusable)?;
         let root = root.canonicalize().map_err(unusable)?;

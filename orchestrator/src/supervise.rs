@@ -5,12 +5,20 @@
 use std::{
     pin::Pin,
     process::Stdio,
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use ostler_core::{event::Happening, id::AgentName, intent::Intent, time::{Span, Time}};
+use ostler_core::{
+    event::Happening,
+    id::AgentName,
+    intent::Intent,
+    time::{Span, Time},
+};
 use ostler_gate::{Gate, mcp};
 use ostler_tools::{principal::Principal, view::AgentStatus};
 use tokio::{
@@ -32,7 +40,12 @@ const GOOD_RUN: Span = Span::minutes(2);
 const LOG_LINE_LIMIT: usize = 4 << 10;
 
 /// Keeps one agent running until told to stop.
-pub async fn supervise(fleet: Arc<Fleet>, gate: Arc<Gate>, name: AgentName, stop: CancellationToken) {
+pub async fn supervise(
+    fleet: Arc<Fleet>,
+    gate: Arc<Gate>,
+    name: AgentName,
+    stop: CancellationToken,
+) {
     let mut backoff = FIRST_BACKOFF;
     let mut first = true;
     loop {
@@ -75,17 +88,31 @@ async fn wait_until_wanted(fleet: &Fleet, name: &AgentName, stop: &CancellationT
 }
 
 /// Waits until the agent is paused, or is not; false when the intent will never move again.
-async fn until_paused(intents: &mut watch::Receiver<Arc<Intent>>, name: &AgentName, paused: bool) -> bool {
-    intents.wait_for(|intent| intent.paused_agents.contains(name) == paused).await.is_ok()
+async fn until_paused(
+    intents: &mut watch::Receiver<Arc<Intent>>,
+    name: &AgentName,
+    paused: bool,
+) -> bool {
+    intents
+        .wait_for(|intent| intent.paused_agents.contains(name) == paused)
+        .await
+        .is_ok()
 }
 
 /// One run of the process; answers why it ended.
-async fn run_once(fleet: &Arc<Fleet>, gate: &Arc<Gate>, name: &AgentName, stop: &CancellationToken) -> String {
+async fn run_once(
+    fleet: &Arc<Fleet>,
+    gate: &Arc<Gate>,
+    name: &AgentName,
+    stop: &CancellationToken,
+) -> String {
     let mut child = match spawn(name) {
         Ok(child) => child,
         Err(error) => return format!("cannot be started: {error}"),
     };
-    let (Some(input), Some(output), Some(log)) = (child.stdout.take(), child.stdin.take(), child.stderr.take()) else {
+    let (Some(input), Some(output), Some(log)) =
+        (child.stdout.take(), child.stdin.take(), child.stderr.take())
+    else {
         return "its pipes are missing".to_owned();
     };
     let pid = child.id();
@@ -96,9 +123,16 @@ async fn run_once(fleet: &Arc<Fleet>, gate: &Arc<Gate>, name: &AgentName, stop: 
     });
     tell(fleet, name, "started".to_owned());
     let heard = Arc::new(AtomicU64::new(clock::now().0));
-    let input = Heard { inner: input, at: heard.clone() };
+    let input = Heard {
+        inner: input,
+        at: heard.clone(),
+    };
     let principal = Principal::Agent { name: name.clone() };
-    let serving = tokio::spawn(mcp::serve_pipe(gate.clone(), principal, tokio::io::join(input, output)));
+    let serving = tokio::spawn(mcp::serve_pipe(
+        gate.clone(),
+        principal,
+        tokio::io::join(input, output),
+    ));
     let logging = tokio::spawn(pass_on_log(name.clone(), log));
     let end = watch_run(fleet, name, &mut child, &heard, stop).await;
     serving.abort();
@@ -154,7 +188,11 @@ async fn kill(child: &mut Child, why: &str) -> String {
 async fn pass_on_log(name: AgentName, log: ChildStderr) {
     let mut lines = BufReader::new(log).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let line: String = line.chars().filter(|c| !c.is_control()).take(LOG_LINE_LIMIT).collect();
+        let line: String = line
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(LOG_LINE_LIMIT)
+            .collect();
         tracing::info!(target: "ostler::agent", agent = %name, line);
     }
 }
@@ -164,7 +202,14 @@ fn note(fleet: &Fleet, name: &AgentName, change: impl FnOnce(&mut AgentStatus)) 
 }
 
 fn tell(fleet: &Fleet, name: &AgentName, what: String) {
-    fleet.tell(None, None, Happening::Agent { agent: name.to_string(), what });
+    fleet.tell(
+        None,
+        None,
+        Happening::Agent {
+            agent: name.to_string(),
+            what,
+        },
+    );
 }
 
 /// A reader that remembers when it last brought something.
@@ -174,7 +219,11 @@ struct Heard<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Heard<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if buffer.filled().len() > before {

@@ -22,12 +22,22 @@ fn apply(daemon: &Daemon, name: &str, manifest: &str) {
 
 fn instances(daemon: &Daemon, service: &str) -> Vec<Value> {
     let all = daemon.json(&["get", "instances"]);
-    let ours = all["instances"].as_array().unwrap().iter().filter(|one| one["service"] == format!("default/{service}"));
+    let ours = all["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["service"] == format!("default/{service}"));
     ours.cloned().collect()
 }
 
 fn kill_9(pid: i64) {
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -48,11 +58,20 @@ fn a_crash_is_settled_by_rules_alone() {
     assert_eq!(after["instance"], before["instance"]);
     assert_eq!(after["address"], before["address"]);
     let events = daemon.json(&["events"]);
-    let exited = events["events"].as_array().unwrap().iter().find(|event| event["what"]["kind"] == "exited").unwrap();
+    let exited = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|event| event["what"]["kind"] == "exited")
+        .unwrap();
     assert_eq!(exited["what"]["exit"]["signal"], 9);
     assert_eq!(exited["what"]["words"], "SIGKILL");
     daemon.until_state("hello", "healthy", SOON);
-    assert_eq!(daemon.json(&["incidents"])["incidents"], serde_json::json!([]), "no agent was involved");
+    assert_eq!(
+        daemon.json(&["incidents"])["incidents"],
+        serde_json::json!([]),
+        "no agent was involved"
+    );
 }
 
 #[test]
@@ -71,18 +90,36 @@ fn a_bad_change_is_found_approved_healed_and_proved() {
     apply(&daemon, "bad.yaml", &bad);
     let incident = daemon.until("the cause is named", Duration::from_secs(60), || {
         let incidents = daemon.json(&["incidents"]);
-        incidents["incidents"].as_array().unwrap().iter().find(|one| one["cause"] == "bad_change").cloned()
+        incidents["incidents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["cause"] == "bad_change")
+            .cloned()
     });
     let proposal = daemon.until("a proposal waits", Duration::from_secs(60), || {
         let proposals = daemon.json(&["proposals"]);
-        proposals["proposals"].as_array().unwrap().iter().find(|one| one["state"] == "waiting").cloned()
+        proposals["proposals"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["state"] == "waiting")
+            .cloned()
     });
     let service = daemon.json(&["get", "services"])["services"][0].clone();
-    assert_eq!(service["generation"], 2, "nothing changed before the approval: {service}");
+    assert_eq!(
+        service["generation"], 2,
+        "nothing changed before the approval: {service}"
+    );
     daemon.cli(&["approve", proposal["id"].as_str().unwrap()]);
     daemon.until("it is verified and closed", Duration::from_secs(90), || {
         let now = daemon.json(&["incidents"]);
-        let ours = now["incidents"].as_array().unwrap().iter().find(|one| one["id"] == incident["id"]).cloned()?;
+        let ours = now["incidents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["id"] == incident["id"])
+            .cloned()?;
         (ours["state"] == "resolved").then_some(())
     });
     daemon.until_state("hello", "healthy", SOON);
@@ -94,14 +131,22 @@ fn a_bad_change_is_found_approved_healed_and_proved() {
 fn tampering_is_found(daemon: &mut Daemon) {
     daemon.kill();
     let database = daemon.state().join("ostler.db");
-    let flip = "UPDATE audit_leaves SET body = CAST(replace(CAST(body AS TEXT), 'scale', 'scald') AS BLOB) WHERE 0; \
-                UPDATE audit_leaves SET body = CAST(substr(CAST(body AS TEXT), 1, length(CAST(body AS TEXT)) - 3) || 'x' || \
-                substr(CAST(body AS TEXT), length(CAST(body AS TEXT)) - 1) AS BLOB) WHERE leaf_index = 3;";
-    let output = Command::new("sqlite3").arg(&database).arg(flip).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let flip = "UPDATE audit_leaves SET body = CAST(substr(CAST(body AS TEXT), 1, length(CAST(body AS TEXT)) - 3) || 'x' \
+                || substr(CAST(body AS TEXT), length(CAST(body AS TEXT)) - 1) AS BLOB) WHERE position = 3;";
+    let output = Command::new("sqlite3")
+        .arg(&database)
+        .arg(flip)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     daemon.run();
     let verify = daemon.try_cli(&["audit", "verify"]);
-    let words = String::from_utf8_lossy(&verify.stdout).into_owned() + &String::from_utf8_lossy(&verify.stderr);
+    let words = String::from_utf8_lossy(&verify.stdout).into_owned()
+        + &String::from_utf8_lossy(&verify.stderr);
     assert!(!verify.status.success(), "{words}");
     assert!(words.contains("leaf 3"), "{words}");
 }
@@ -116,7 +161,10 @@ fn a_restarted_daemon_adopts_what_runs() {
     apply(&daemon, "hello.yaml", &hello("hello", 2, 3, ""));
     daemon.until_state("hello", "healthy", SOON);
     let pids = |daemon: &Daemon| {
-        let mut pids: Vec<i64> = instances(daemon, "hello").iter().map(|one| one["pid"].as_i64().unwrap()).collect();
+        let mut pids: Vec<i64> = instances(daemon, "hello")
+            .iter()
+            .map(|one| one["pid"].as_i64().unwrap())
+            .collect();
         pids.sort_unstable();
         pids
     };
@@ -127,9 +175,16 @@ fn a_restarted_daemon_adopts_what_runs() {
     daemon.run();
     daemon.until("the one that died meanwhile runs again", SOON, || {
         let all = instances(&daemon, "hello");
-        (all.len() == 2 && all.iter().any(|one| one["attempt"] == 2 && one["phase"]["phase"] == "running")).then_some(())
+        (all.len() == 2
+            && all
+                .iter()
+                .any(|one| one["attempt"] == 2 && one["phase"]["phase"] == "running"))
+        .then_some(())
     });
-    assert!(pids(&daemon).contains(&before[1]), "the other is the same process");
+    assert!(
+        pids(&daemon).contains(&before[1]),
+        "the other is the same process"
+    );
 }
 
 #[test]
@@ -151,14 +206,21 @@ fn the_shop_works_by_name_and_by_port() {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn get(port: u16, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
@@ -175,7 +237,10 @@ fn bad_input_changes_nothing_and_says_what_to_do() {
         (&hello("hello", 1, 3, "  colour: blue\n"), "colour"),
         (&hello("hello", 5, 3, ""), "replicas"),
         (&hello("Hello", 1, 3, ""), "service name"),
-        (&hello("hello", 1, 3, "  needs: [{service: nobody}]\n"), "nobody"),
+        (
+            &hello("hello", 1, 3, "  needs: [{service: nobody}]\n"),
+            "nobody",
+        ),
     ];
     for (manifest, word) in cases {
         let file = daemon.file("bad.yaml", manifest);
@@ -184,7 +249,10 @@ fn bad_input_changes_nothing_and_says_what_to_do() {
         assert!(!output.status.success(), "{manifest}");
         assert!(words.contains(word), "`{word}` is not in: {words}");
     }
-    assert_eq!(daemon.json(&["get", "services"])["services"], serde_json::json!([]));
+    assert_eq!(
+        daemon.json(&["get", "services"])["services"],
+        serde_json::json!([])
+    );
     let unreachable = Command::new(env!("CARGO_BIN_EXE_ostler"))
         .args(["status", "--socket", "/nonexistent/ostler.sock"])
         .output()
@@ -199,12 +267,25 @@ fn a_stranger_without_a_token_is_refused() {
         return;
     }
     let daemon = Daemon::start(false);
-    let url = daemon.json(&["status"])["http"].as_str().unwrap().to_owned();
-    let port: u16 = url.trim_start_matches("http://127.0.0.1:").split('/').next().unwrap().parse().unwrap();
+    let url = daemon.json(&["status"])["http"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let port: u16 = url
+        .trim_start_matches("http://127.0.0.1:")
+        .split('/')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     let answer = get(port, "/mcp").unwrap();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(get(port, "/healthz").unwrap().starts_with("HTTP/1.1 200"));
-    assert!(get(port, "/metrics").unwrap().contains("ostler_reconcile_seconds"));
+    assert!(
+        get(port, "/metrics")
+            .unwrap()
+            .contains("ostler_reconcile_seconds")
+    );
 }
 
 #[test]
@@ -216,16 +297,37 @@ fn secrets_arrive_as_files_and_are_shown_nowhere() {
     import_busybox(&daemon);
     let secret = "correct-horse-battery-staple";
     daemon.cli_with_input(&["secret", "put", "password"], secret);
-    apply(&daemon, "hello.yaml", &hello("hello", 1, 3, "  secrets: [{secret: password}]\n"));
+    apply(
+        &daemon,
+        "hello.yaml",
+        &hello("hello", 1, 3, "  secrets: [{secret: password}]\n"),
+    );
     daemon.until_state("hello", "healthy", SOON);
-    let instance = instances(&daemon, "hello")[0]["instance"].as_str().unwrap().to_owned();
-    let read = daemon.cli(&["exec", &instance, "--", "/bin/busybox", "cat", "/run/secrets/password"]);
+    let instance = instances(&daemon, "hello")[0]["instance"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let read = daemon.cli(&[
+        "exec",
+        &instance,
+        "--",
+        "/bin/busybox",
+        "cat",
+        "/run/secrets/password",
+    ]);
     assert_eq!(read.trim(), secret);
     let exported = daemon.cli(&["audit", "list", "--output", "json"]);
     assert!(!exported.contains(secret));
     assert!(!daemon.log().contains(secret));
-    let found = Command::new("grep").args(["-rlF", secret]).arg(daemon.state()).output().unwrap();
+    let found = Command::new("grep")
+        .args(["-rlF", secret])
+        .arg(daemon.state())
+        .output()
+        .unwrap();
     let files = String::from_utf8_lossy(&found.stdout);
-    assert!(files.lines().all(|file| file.contains("/secrets/")), "on a disk in the clear: {files}");
+    assert!(
+        files.lines().all(|file| file.contains("/secrets/")),
+        "on a disk in the clear: {files}"
+    );
     eprintln!("only on memory-backed storage: {}", files.trim());
 }

@@ -6,7 +6,11 @@
 use std::{fs, path::Path};
 
 fn same(page: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs").join(page);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("docs")
+        .join(page);
     if std::env::var_os("OSTLER_WRITE").is_some() {
         fs::write(&path, generated).unwrap();
     }
@@ -25,12 +29,17 @@ fn tools() {
 #[test]
 fn manifest_schema() {
     let schema = ostler_core::spec::json_schema();
-    same("manifest.schema.json", &(serde_json::to_string_pretty(&schema).unwrap() + "\n"));
+    same(
+        "manifest.schema.json",
+        &(serde_json::to_string_pretty(&schema).unwrap() + "\n"),
+    );
 }
 
 #[test]
 fn metrics() {
-    let mut page = String::from("# The daemon's metrics\n\nServed at `/metrics` in the Prometheus text format. Generated.\n\n| name | what it tells |\n|---|---|\n");
+    let mut page = String::from(
+        "# The daemon's metrics\n\nServed at `/metrics` in the Prometheus text format. Generated.\n\n| name | what it tells |\n|---|---|\n",
+    );
     for (name, help) in ostler::metrics::REFERENCE {
         page.push_str(&format!("| `{name}` | {help} |\n"));
     }

@@ -1,5 +1,9 @@
 //! Holds the table of allowed edges between our crates: who may know whom.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -13,11 +17,28 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("ostler-runtime", &["ostler-core"]),
     ("ostler-shim", &[]),
     ("ostler-signals", &["ostler-core"]),
-    ("ostler-gate", &["ostler-core", "ostler-policies", "ostler-tools"]),
-    ("ostler-store", &["ostler-core", "ostler-gate", "ostler-tools"]),
+    (
+        "ostler-gate",
+        &["ostler-core", "ostler-policies", "ostler-tools"],
+    ),
+    (
+        "ostler-store",
+        &["ostler-core", "ostler-gate", "ostler-tools"],
+    ),
     ("ostler-agents-kit", &["ostler-core", "ostler-tools"]),
-    ("ostler-agents", &["ostler-agents-kit", "ostler-core", "ostler-tools"]),
-    ("ostler-evals", &["ostler-agents", "ostler-agents-kit", "ostler-core", "ostler-tools"]),
+    (
+        "ostler-agents",
+        &["ostler-agents-kit", "ostler-core", "ostler-tools"],
+    ),
+    (
+        "ostler-evals",
+        &[
+            "ostler-agents",
+            "ostler-agents-kit",
+            "ostler-core",
+            "ostler-tools",
+        ],
+    ),
     ("ostler-shop", &[]),
     (
         "ostler",
@@ -38,29 +59,58 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 
 fn edges() -> BTreeMap<String, Vec<String>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let ours: Vec<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let ours: Vec<&str> = packages
+        .iter()
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
     let edges_of = |package: &Value| {
-        let normal = package["dependencies"].as_array().unwrap().iter().filter(|edge| edge["kind"].is_null());
+        let normal = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|edge| edge["kind"].is_null());
         let names = normal.map(|edge| edge["name"].as_str().unwrap().to_owned());
-        names.filter(|name| ours.contains(&name.as_str())).collect::<Vec<_>>()
+        names
+            .filter(|name| ours.contains(&name.as_str()))
+            .collect::<Vec<_>>()
     };
-    packages.iter().map(|package| (package["name"].as_str().unwrap().to_owned(), edges_of(package))).collect()
+    packages
+        .iter()
+        .map(|package| {
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                edges_of(package),
+            )
+        })
+        .collect()
 }
 
 #[test]
 fn nobody_knows_more_than_allowed() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.into_iter().collect();
     let edges = edges();
-    assert_eq!(edges.keys().map(String::as_str).collect::<Vec<_>>(), allowed.keys().copied().collect::<Vec<_>>());
+    assert_eq!(
+        edges.keys().map(String::as_str).collect::<Vec<_>>(),
+        allowed.keys().copied().collect::<Vec<_>>()
+    );
     for (from, tos) in edges {
         for to in tos {
-            assert!(allowed[from.as_str()].contains(&to.as_str()), "`{from}` must not depend on `{to}`");
+            assert!(
+                allowed[from.as_str()].contains(&to.as_str()),
+                "`{from}` must not depend on `{to}`"
+            );
         }
     }
 }
@@ -68,14 +118,29 @@ fn nobody_knows_more_than_allowed() {
 #[test]
 fn the_core_knows_no_clock_no_chance_no_world() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/core/src");
-    let forbidden = ["SystemTime", "Instant::now", "std::fs", "std::net::Tcp", "std::process", "std::env", "async fn", "rand::", "tokio"];
+    let forbidden = [
+        "SystemTime",
+        "Instant::now",
+        "std::fs",
+        "std::net::Tcp",
+        "std::process",
+        "std::env",
+        "async fn",
+        "rand::",
+        "tokio",
+    ];
     let mut files = Vec::new();
     collect(root.as_ref(), &mut files);
-    assert!(files.len() > 20, "the core's sources are where this test looks");
+    assert!(
+        files.len() > 20,
+        "the core's sources are where this test looks"
+    );
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         for word in forbidden {
-            let used = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+            let used = text
+                .lines()
+                .any(|line| !line.trim_start().starts_with("//") && line.contains(word));
             assert!(!used, "{} uses `{word}`", file.display());
         }
     }

@@ -1,17 +1,30 @@
 //! Holds the shape of the house. The numbers are ratchets: they may only get smaller.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Longest production part of a file, in lines.
 const LONGEST_FILE: usize = 400;
 /// Longest function, in lines; clippy counts them with the same limit in `clippy.toml`.
 const LONGEST_FUNCTION: usize = 70;
 /// Folders of the top level; files of the root are free.
-const TOP_LEVEL: [&str; 6] = ["agents", "docs", "evals", "migrations", "orchestrator", "policies"];
+const TOP_LEVEL: [&str; 6] = [
+    "agents",
+    "docs",
+    "evals",
+    "migrations",
+    "orchestrator",
+    "policies",
+];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -38,7 +51,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn every_file_says_what_it_is() {
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("//!"), "{} does not open with `//!`", file.display());
+        assert!(
+            text.starts_with("//!"),
+            "{} does not open with `//!`",
+            file.display()
+        );
     }
 }
 
@@ -46,8 +63,17 @@ fn every_file_says_what_it_is() {
 fn files_stay_short() {
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
-        let production = text.split("#[cfg(test)]").next().unwrap_or_default().lines().count();
-        assert!(production <= LONGEST_FILE, "{} has {production} lines; split it by idea", file.display());
+        let production = text
+            .split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .lines()
+            .count();
+        assert!(
+            production <= LONGEST_FILE,
+            "{} has {production} lines; split it by idea",
+            file.display()
+        );
     }
 }
 
@@ -80,6 +106,10 @@ fn nothing_silences_a_lint_without_a_reason() {
             let line = line.trim_start();
             line.starts_with("#[allow(") || line.starts_with("#![allow(")
         });
-        assert!(!silenced, "{} uses `allow`; use `expect` with a reason", file.display());
+        assert!(
+            !silenced,
+            "{} uses `allow`; use `expect` with a reason",
+            file.display()
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::{io::IsTerminal, path::PathBuf, time::Duration};
 use clap::Args;
 use comfy_table::Color;
 use ostler_core::{
-    facts::{ChangeFacts, DiffLine},
+    facts::{ChangeFacts, DiffLine, ServiceDiff},
     time::Span,
 };
 use ostler_tools::answer::{Changed, Preview};
@@ -125,7 +125,11 @@ pub fn diff(facts: &ChangeFacts, colour: bool) -> String {
             _ => ("~", Color::Yellow),
         };
         lines.push(paint(&format!("{sign} {}", short(key)), tint, colour));
-        lines.extend(service.lines.iter().map(|line| field(line, colour)));
+        if facts.creates.contains(key) {
+            lines.extend(brief(service, colour));
+        } else {
+            lines.extend(service.lines.iter().map(|line| field(line, colour)));
+        }
     }
     let replaced = if facts.replaces_instances {
         "; running instances are replaced"
@@ -137,6 +141,31 @@ pub fn diff(facts: &ChangeFacts, colour: bool) -> String {
         facts.summary, facts.blast_radius
     ));
     lines.join("\n")
+}
+
+/// What tells one new service from another; the rest is in its manifest or by default.
+fn brief(service: &ServiceDiff, colour: bool) -> Vec<String> {
+    let telling = |line: &&DiffLine| {
+        let path = line.path.as_str();
+        matches!(
+            path,
+            "replicas" | "spec.image" | "spec.command" | "spec.args"
+        ) || path.ends_with(".publish")
+            || path.ends_with("].service")
+            || path.starts_with("spec.resources.limits")
+            || path.contains(".source.")
+    };
+    let mut lines: Vec<String> = service
+        .lines
+        .iter()
+        .filter(telling)
+        .map(|line| field(line, colour))
+        .collect();
+    let more = service.lines.len().saturating_sub(lines.len());
+    lines.push(format!(
+        "      {more} more fields as in the manifest or by default"
+    ));
+    lines
 }
 
 /// One field of a difference.

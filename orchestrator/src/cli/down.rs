@@ -34,27 +34,44 @@ pub async fn run(args: &DownArgs, global: &Global, out: &mut Out) -> Result<(), 
         removed?;
     }
     let pid = daemon(&global.state_dir)?;
-    kill(pid, Signal::SIGTERM).map_err(|error| CliError::Failed(format!("cannot end the daemon: {error}")))?;
+    kill(pid, Signal::SIGTERM)
+        .map_err(|error| CliError::Failed(format!("cannot end the daemon: {error}")))?;
     until_gone(pid).await?;
     out.note("The daemon has ended.");
     Ok(())
 }
 
 async fn remove_services(client: &Client, out: &mut Out) -> Result<(), CliError> {
-    let services = client.call::<Services>("list_services", json!({})).await?.value.services;
-    let keys: Vec<ServiceKey> = services.into_iter().map(|service| service.service).collect();
+    let services = client
+        .call::<Services>("list_services", json!({}))
+        .await?
+        .value
+        .services;
+    let keys: Vec<ServiceKey> = services
+        .into_iter()
+        .map(|service| service.service)
+        .collect();
     for service in dependents_first(client, keys).await? {
         out.note(&format!("Deleting {service}"));
-        client.call::<Changed>("delete_service", json!({ "service": service })).await?;
+        client
+            .call::<Changed>("delete_service", json!({ "service": service }))
+            .await?;
     }
     let began = tokio::time::Instant::now();
     loop {
-        let left = client.call::<Instances>("list_instances", json!({})).await?.value.instances;
+        let left = client
+            .call::<Instances>("list_instances", json!({}))
+            .await?
+            .value
+            .instances;
         if left.is_empty() {
             return Ok(());
         }
         if began.elapsed() > REMOVING_LIMIT {
-            return Err(CliError::Failed(format!("{} instances are still there; see `ostler get instances`", left.len())));
+            return Err(CliError::Failed(format!(
+                "{} instances are still there; see `ostler get instances`",
+                left.len()
+            )));
         }
         tokio::time::sleep(POLL).await;
     }
@@ -67,7 +84,11 @@ fn daemon(state_dir: &Path) -> Result<Pid, CliError> {
     let pid: i32 = text.trim().parse().map_err(|_| none())?;
     let line = fs::read(format!("/proc/{pid}/cmdline")).map_err(|_| none())?;
     let is_ours = line.split(|byte| *byte == 0).any(|word| word == b"up");
-    if is_ours { Ok(Pid::from_raw(pid)) } else { Err(none()) }
+    if is_ours {
+        Ok(Pid::from_raw(pid))
+    } else {
+        Err(none())
+    }
 }
 
 async fn until_gone(pid: Pid) -> Result<(), CliError> {
@@ -75,7 +96,9 @@ async fn until_gone(pid: Pid) -> Result<(), CliError> {
     // A zombie has ended: its parent has not looked yet.
     while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
         if began.elapsed() > ENDING_LIMIT {
-            return Err(CliError::Failed(format!("the daemon (process {pid}) does not end; its log may say why")));
+            return Err(CliError::Failed(format!(
+                "the daemon (process {pid}) does not end; its log may say why"
+            )));
         }
         tokio::time::sleep(POLL).await;
     }

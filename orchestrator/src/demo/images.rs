@@ -15,7 +15,11 @@ pub const NAME: &str = "shop:1";
 /// # Errors
 /// When it cannot be written.
 pub fn write(layout: &Path) -> Result<(), ImageError> {
-    let program = LayoutFile { path: "/shop".to_owned(), content: Content::Bytes(SHOP.to_vec()), mode: 0o755 };
+    let program = LayoutFile {
+        path: "/shop".to_owned(),
+        content: Content::Bytes(SHOP.to_vec()),
+        mode: 0o755,
+    };
     let image = LayoutSpec {
         files: vec![program],
         dirs: vec![("/tmp".to_owned(), 0o1777), ("/data".to_owned(), 0o777)],

@@ -24,8 +24,12 @@ pub struct Options {
 /// The shop's manifests with the frontend published on a port of this machine.
 #[must_use]
 pub fn manifests(port: u16) -> String {
-    include_str!("../../../evals/shop/shop.yaml").replace("publish: 8080", &format!("publish: {port}"))
+    let shop = include_str!("../../../evals/shop/shop.yaml");
+    shop.replace("publish: 8088", &format!("publish: {port}"))
 }
+
+/// A service that visits the shop all the time.
+pub const TRAFFIC: &str = include_str!("../../../evals/shop/traffic.yaml");
 
 /// Runs the demo.
 ///
@@ -34,12 +38,20 @@ pub fn manifests(port: u16) -> String {
 pub fn run(options: Options) -> anyhow::Result<()> {
     let mut stage = Stage::open(options)?;
     let outcome = play(&mut stage);
-    let closed = if options.keep && outcome.is_ok() { stage.leave_running() } else { stage.close() };
+    let closed = if options.keep && outcome.is_ok() {
+        stage.leave_running()
+    } else {
+        stage.close()
+    };
     outcome.and(closed.context("cleaning up"))
 }
 
 fn play(stage: &mut Stage) -> anyhow::Result<()> {
     acts::open_shop(stage)?;
-    let stories = vec![acts::crash(stage)?, acts::bad_change(stage)?, acts::leak(stage)?];
+    let stories = vec![
+        acts::crash(stage)?,
+        acts::bad_change(stage)?,
+        acts::leak(stage)?,
+    ];
     summary::print(stage, &stories)
 }

@@ -31,11 +31,18 @@ impl Stage {
             bail!("the demo runs real containers: run it as root");
         }
         let dir = std::env::temp_dir().join(format!("ostler-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot create `{}`", dir.display()))?;
         let log = File::create(dir.join("daemon.log"))?;
         let octet = 100 + std::process::id() % 100;
         let daemon = Command::new(std::env::current_exe()?)
-            .args(["up", "--listen", "127.0.0.1:0", "--bridge", &format!("od{}", std::process::id())])
+            .args([
+                "up",
+                "--listen",
+                "127.0.0.1:0",
+                "--bridge",
+                &format!("od{}", std::process::id()),
+            ])
             .args(["--subnet", &format!("10.{octet}.0.0/16")])
             .arg("--state-dir")
             .arg(dir.join("state"))
@@ -47,9 +54,19 @@ impl Stage {
             .spawn()
             .context("cannot start the daemon")?;
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let stage = Self { options, port, dir, daemon, colour };
-        stage.until("the daemon answers", Duration::from_secs(20), || Ok(stage.json(&["status"]).ok()))?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let stage = Self {
+            options,
+            port,
+            dir,
+            daemon,
+            colour,
+        };
+        stage.until("the daemon answers", Duration::from_secs(20), || {
+            Ok(stage.json(&["status"]).ok())
+        })?;
         Ok(stage)
     }
 
@@ -67,12 +84,19 @@ impl Stage {
 
     /// A heading.
     pub fn heading(&self, text: &str) -> anyhow::Result<()> {
-        let line = if self.colour { format!("\n\u{1b}[1;36m── {text}\u{1b}[0m") } else { format!("\n── {text}") };
+        let line = if self.colour {
+            format!("\n\u{1b}[1;36m── {text}\u{1b}[0m")
+        } else {
+            format!("\n── {text}")
+        };
         self.say(&line)
     }
 
     /// A line for the reader.
-    #[expect(clippy::unused_self, reason = "everything that is shown goes through the stage")]
+    #[expect(
+        clippy::unused_self,
+        reason = "everything that is shown goes through the stage"
+    )]
     pub fn say(&self, text: &str) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{text}")?;
@@ -82,7 +106,11 @@ impl Stage {
     /// Shows a command and runs it with its output shown.
     pub fn show(&self, args: &[&str]) -> anyhow::Result<()> {
         let typed = args.join(" ");
-        self.say(&if self.colour { format!("\u{1b}[2m$ ostler {typed}\u{1b}[0m") } else { format!("$ ostler {typed}") })?;
+        self.say(&if self.colour {
+            format!("\u{1b}[2m$ ostler {typed}\u{1b}[0m")
+        } else {
+            format!("$ ostler {typed}")
+        })?;
         let status = self.command(args).status()?;
         if !status.success() {
             bail!("`ostler {typed}` ended with {status}");
@@ -94,23 +122,38 @@ impl Stage {
     pub fn quiet(&self, args: &[&str]) -> anyhow::Result<()> {
         let output = self.command(args).stdin(Stdio::null()).output()?;
         if !output.status.success() {
-            bail!("`ostler {}`: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "`ostler {}`: {}",
+                args.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(())
     }
 
     /// Runs a command for its JSON.
     pub fn json(&self, args: &[&str]) -> anyhow::Result<Value> {
-        let output = self.command(args).args(["--output", "json"]).stdin(Stdio::null()).output()?;
+        let output = self
+            .command(args)
+            .args(["--output", "json"])
+            .stdin(Stdio::null())
+            .output()?;
         if !output.status.success() {
-            bail!("`ostler {}`: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "`ostler {}`: {}",
+                args.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
-        serde_json::from_slice(&output.stdout).with_context(|| format!("`ostler {}` did not answer JSON", args.join(" ")))
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("`ostler {}` did not answer JSON", args.join(" ")))
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "ostler".into()));
-        command.args(args).env("OSTLER_SOCKET", self.dir.join("ostler.sock"));
+        command
+            .args(args)
+            .env("OSTLER_SOCKET", self.dir.join("ostler.sock"));
         command
     }
 
@@ -127,7 +170,11 @@ impl Stage {
                 return Ok(found);
             }
             if began.elapsed() > within {
-                bail!("not within {} s: {what}; the daemon's log is in {}", within.as_secs(), self.dir.display());
+                bail!(
+                    "not within {} s: {what}; the daemon's log is in {}",
+                    within.as_secs(),
+                    self.dir.display()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -139,7 +186,9 @@ impl Stage {
             let all = self.json(&["get", "services"])?;
             let healthy = |name: &&str| {
                 let key = format!("default/{name}");
-                list(&all, "services").iter().any(|one| text(one, "service") == key && text(one, "state") == "healthy")
+                list(&all, "services")
+                    .iter()
+                    .any(|one| text(one, "service") == key && text(one, "state") == "healthy")
             };
             Ok(services.iter().all(healthy).then_some(()))
         })
@@ -163,28 +212,44 @@ impl Stage {
     pub fn close(&mut self) -> anyhow::Result<()> {
         self.heading("Cleaning up")?;
         let state = self.dir.join("state");
-        let down = self.quiet(&["down", "--remove-services", "--state-dir", &state.to_string_lossy()]);
+        let down = self.quiet(&[
+            "down",
+            "--remove-services",
+            "--state-dir",
+            &state.to_string_lossy(),
+        ]);
         if down.is_err() {
             self.daemon.kill().context("cannot end the daemon")?;
         }
         self.daemon.wait()?;
         down?;
-        std::fs::remove_dir_all(&self.dir).with_context(|| format!("cannot remove `{}`", self.dir.display()))?;
+        std::fs::remove_dir_all(&self.dir)
+            .with_context(|| format!("cannot remove `{}`", self.dir.display()))?;
         self.say("Containers, network, files: nothing is left.")
     }
 
     /// Leaves everything running and says how to go on.
     pub fn leave_running(&self) -> anyhow::Result<()> {
         let dir = self.dir.display();
-        self.say(&format!("\nThe shop runs on: http://127.0.0.1:{}/", self.port))?;
-        self.say(&format!("Look around:   export OSTLER_SOCKET={dir}/ostler.sock; ostler get services"))?;
-        self.say(&format!("End it all:    ostler down --remove-services --state-dir {dir}/state && rm -r {dir}"))
+        self.say(&format!(
+            "\nThe shop runs on: http://127.0.0.1:{}/",
+            self.port
+        ))?;
+        self.say(&format!(
+            "Look around:   export OSTLER_SOCKET={dir}/ostler.sock; ostler get services"
+        ))?;
+        self.say(&format!(
+            "End it all:    ostler down --remove-services --state-dir {dir}/state && rm -r {dir}"
+        ))
     }
 }
 
 /// A list inside a JSON answer; empty when it is not there.
 pub fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// A text inside a JSON answer; empty when it is not there.

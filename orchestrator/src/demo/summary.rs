@@ -27,7 +27,14 @@ pub fn print(stage: &Stage, stories: &[Story]) -> anyhow::Result<()> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table.set_header(["what broke", "seen after", "cause", "decided by", "fix", "verified after"]);
+    table.set_header([
+        "what broke",
+        "seen after",
+        "cause",
+        "decided by",
+        "fix",
+        "verified after",
+    ]);
     for story in stories {
         table.add_row([
             story.broke.clone(),
@@ -44,5 +51,9 @@ pub fn print(stage: &Stage, stories: &[Story]) -> anyhow::Result<()> {
 }
 
 fn seconds(span: Duration) -> String {
-    if span < Duration::from_secs(1) { format!("{} ms", span.as_millis()) } else { format!("{:.1} s", span.as_secs_f64()) }
+    if span < Duration::from_secs(1) {
+        format!("{} ms", span.as_millis())
+    } else {
+        format!("{:.1} s", span.as_secs_f64())
+    }
 }

@@ -26,14 +26,21 @@ impl Fleet {
     pub fn absorb(&self, list: Vec<Seen>) {
         let now = clock::now();
         let news = self.write(|table| {
-            let present: BTreeSet<InstanceId> = list.iter().map(|seen| seen.instance.clone()).collect();
+            let present: BTreeSet<InstanceId> =
+                list.iter().map(|seen| seen.instance.clone()).collect();
             let mut news = lost(table, &present, now);
             for seen in list {
                 take_in(table, seen, &self.node, now, &mut news);
             }
             news
         });
-        for News { instance, service, at, what } in news {
+        for News {
+            instance,
+            service,
+            at,
+            what,
+        } in news
+        {
             self.tell_at(at, Some(&service), Some(&instance), what);
         }
     }
@@ -55,30 +62,56 @@ fn lost(table: &mut Table, present: &BTreeSet<InstanceId>, now: Time) -> Vec<New
     let mut news = Vec::new();
     for instance in gone {
         if let Some(seen) = table.gone(&instance) {
-            news.push(News { instance, service: seen.service, at: now, what: Happening::Removed });
+            news.push(News {
+                instance,
+                service: seen.service,
+                at: now,
+                what: Happening::Removed,
+            });
         }
     }
     news
 }
 
-fn take_in(table: &mut Table, seen: Seen, node: &ostler_core::id::NodeName, now: Time, news: &mut Vec<News>) {
+fn take_in(
+    table: &mut Table,
+    seen: Seen,
+    node: &ostler_core::id::NodeName,
+    now: Time,
+    news: &mut Vec<News>,
+) {
     if table.busy.contains_key(&seen.instance) {
         return;
     }
     let Some(known) = table.observed.instances.get_mut(&seen.instance) else {
         table.adopted.insert(seen.instance.clone());
-        table.observed.instances.insert(seen.instance.clone(), adopt(seen, node, now));
+        table
+            .observed
+            .instances
+            .insert(seen.instance.clone(), adopt(seen, node, now));
         return;
     };
     for exit in seen.exits.iter().filter(|exit| is_new(known, exit)) {
-        let what = Happening::Exited { words: exit.in_words(), exit: exit.clone() };
-        news.push(News { instance: seen.instance.clone(), service: seen.service.clone(), at: exit.at, what });
+        let what = Happening::Exited {
+            words: exit.in_words(),
+            exit: exit.clone(),
+        };
+        news.push(News {
+            instance: seen.instance.clone(),
+            service: seen.service.clone(),
+            at: exit.at,
+            what,
+        });
     }
     // A start that failed left no process: the backend may still show the attempt before it.
     let failed_since = matches!(known.phase, Phase::Failed { .. }) && seen.attempt <= known.attempt;
     if !failed_since || seen.phase == Phase::Running {
         if known.phase != seen.phase {
-            known.since = seen.exits.last().filter(|_| seen.phase == Phase::Ended).map_or(now, |exit| exit.at);
+            known.since = seen
+                .exits
+                .last()
+                .filter(|_| seen.phase == Phase::Ended)
+                .map_or(now, |exit| exit.at);
             known.phase = seen.phase;
         }
         known.attempt = seen.attempt;
@@ -90,7 +123,10 @@ fn take_in(table: &mut Table, seen: Seen, node: &ostler_core::id::NodeName, now:
 }
 
 fn is_new(known: &InstanceSeen, exit: &Exit) -> bool {
-    known.exits.last().is_none_or(|last| (exit.attempt, exit.at) > (last.attempt, last.at))
+    known
+        .exits
+        .last()
+        .is_none_or(|last| (exit.attempt, exit.at) > (last.attempt, last.at))
 }
 
 /// What ran under an earlier daemon counts as it was: ready until its probes say otherwise.
@@ -98,7 +134,11 @@ fn adopt(seen: Seen, node: &ostler_core::id::NodeName, now: Time) -> InstanceSee
     let since = seen.started_at.unwrap_or(now);
     let health = if seen.phase == Phase::Running {
         let yes = || Answer::Yes { since };
-        Health { startup: yes(), liveness: yes(), readiness: yes() }
+        Health {
+            startup: yes(),
+            liveness: yes(),
+            readiness: yes(),
+        }
     } else {
         Health::default()
     };
@@ -109,7 +149,11 @@ fn adopt(seen: Seen, node: &ostler_core::id::NodeName, now: Time) -> InstanceSee
         generation: seen.generation,
         cpu: seen.cpu,
         memory: seen.memory,
-        since: if seen.phase == Phase::Running { since } else { ended_at },
+        since: if seen.phase == Phase::Running {
+            since
+        } else {
+            ended_at
+        },
         phase: seen.phase,
         attempt: seen.attempt,
         started_at: seen.started_at,

@@ -70,14 +70,31 @@ impl Fleet {
     }
 
     /// Records a happening: one event, one log line, one count.
-    pub fn tell(&self, service: Option<&ServiceKey>, instance: Option<&InstanceId>, what: Happening) {
+    pub fn tell(
+        &self,
+        service: Option<&ServiceKey>,
+        instance: Option<&InstanceId>,
+        what: Happening,
+    ) {
         self.tell_at(clock::now(), service, instance, what);
     }
 
-    fn tell_at(&self, at: Time, service: Option<&ServiceKey>, instance: Option<&InstanceId>, what: Happening) {
+    fn tell_at(
+        &self,
+        at: Time,
+        service: Option<&ServiceKey>,
+        instance: Option<&InstanceId>,
+        what: Happening,
+    ) {
         crate::happening::log(service, instance, &what);
         self.metrics.happened(&what);
-        let event = Event { seq: 0, at, service: service.cloned(), instance: instance.cloned(), what };
+        let event = Event {
+            seq: 0,
+            at,
+            service: service.cloned(),
+            instance: instance.cloned(),
+            what,
+        };
         self.write(|table| table.push_event(event));
     }
 

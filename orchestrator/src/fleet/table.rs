@@ -118,7 +118,13 @@ impl Table {
 
     /// A probe's standing answer for one attempt; late answers of earlier attempts are ignored.
     /// Returns the answer that stood before, when this one differs in kind.
-    pub fn answered(&mut self, instance: &InstanceId, attempt: u32, probe: ProbeName, answer: Answer) -> Option<Answer> {
+    pub fn answered(
+        &mut self,
+        instance: &InstanceId,
+        attempt: u32,
+        probe: ProbeName,
+        answer: Answer,
+    ) -> Option<Answer> {
         let seen = self.observed.instances.get_mut(instance)?;
         if seen.attempt != attempt || seen.phase != Phase::Running {
             return None;

@@ -1,6 +1,9 @@
 //! The fleet as the gate sees it: views, signals, permitted queries.
 
-use std::{sync::{Arc, PoisonError}, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use ostler_core::{
@@ -15,7 +18,11 @@ use ostler_runtime::backend::{
     BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogLine, LogPage, LogQuery, Stream,
 };
 use ostler_signals::history::History;
-use ostler_tools::{answer, query::Query, view::{SignalReader, WorldView}};
+use ostler_tools::{
+    answer,
+    query::Query,
+    view::{SignalReader, WorldView},
+};
 use serde_json::Value;
 
 use super::Fleet;
@@ -25,7 +32,14 @@ use super::Fleet;
 pub struct Signals(pub History);
 
 impl SignalReader for Signals {
-    fn series(&self, subject: &Subject, kind: SignalKind, from: Time, to: Time, points: usize) -> Series {
+    fn series(
+        &self,
+        subject: &Subject,
+        kind: SignalKind,
+        from: Time,
+        to: Time,
+        points: usize,
+    ) -> Series {
         self.0.series(subject, kind, from, to, points)
     }
 
@@ -39,7 +53,12 @@ const EXEC_OUTPUT_LIMIT: usize = 256 << 10;
 #[async_trait]
 impl World for Fleet {
     fn view(&self) -> Arc<WorldView> {
-        if let Some(view) = self.view.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(view) = self
+            .view
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
             return view.clone();
         }
         let view = Arc::new(self.read(|table| WorldView {
@@ -59,24 +78,51 @@ impl World for Fleet {
 
     async fn query(&self, query: &Query) -> Result<Value, String> {
         match query {
-            Query::Logs { instance, after, since, tail } => {
-                let query = LogQuery { after: *after, since: *since, tail: *tail };
-                told(self.backend.logs(instance, &query).await.map(|page| log_answer(instance, page)))
+            Query::Logs {
+                instance,
+                after,
+                since,
+                tail,
+            } => {
+                let query = LogQuery {
+                    after: *after,
+                    since: *since,
+                    tail: *tail,
+                };
+                told(
+                    self.backend
+                        .logs(instance, &query)
+                        .await
+                        .map(|page| log_answer(instance, page)),
+                )
             }
-            Query::Exec { instance, command, input, timeout_ms } => {
-                self.exec(instance, command, input, *timeout_ms).await
-            }
+            Query::Exec {
+                instance,
+                command,
+                input,
+                timeout_ms,
+            } => self.exec(instance, command, input, *timeout_ms).await,
             Query::Images => told(self.backend.images().await.map(images)),
-            Query::ImportImage { path, name } => {
-                told(self.backend.import_image(path.as_ref(), name.as_deref()).await.map(images))
-            }
-            Query::CollectGarbage => told(self.backend.collect_garbage(&self.images_in_use()).await.map(freed)),
+            Query::ImportImage { path, name } => told(
+                self.backend
+                    .import_image(path.as_ref(), name.as_deref())
+                    .await
+                    .map(images),
+            ),
+            Query::CollectGarbage => told(
+                self.backend
+                    .collect_garbage(&self.images_in_use())
+                    .await
+                    .map(freed),
+            ),
             Query::Audit { .. }
             | Query::AuditVerify
             | Query::AuditExport { .. }
             | Query::ExplainPolicy { .. }
             | Query::Changes { .. }
-            | Query::Undo { .. } => Err("the gate answers this itself; please report this".to_owned()),
+            | Query::Undo { .. } => {
+                Err("the gate answers this itself; please report this".to_owned())
+            }
         }
     }
 
@@ -87,7 +133,11 @@ impl World for Fleet {
             summary: past.summary.clone(),
             revision: past.revision.0,
         };
-        let services = if past.services.is_empty() { vec![None] } else { past.services.iter().map(Some).collect() };
+        let services = if past.services.is_empty() {
+            vec![None]
+        } else {
+            past.services.iter().map(Some).collect()
+        };
         for service in services {
             self.tell(service, None, happening.clone());
         }
@@ -96,22 +146,39 @@ impl World for Fleet {
 }
 
 impl Fleet {
-    async fn exec(&self, instance: &InstanceId, command: &[String], input: &str, ms: u64) -> Result<Value, String> {
+    async fn exec(
+        &self,
+        instance: &InstanceId,
+        command: &[String],
+        input: &str,
+        ms: u64,
+    ) -> Result<Value, String> {
         let order = ExecOrder {
             command: command.to_vec(),
             input: input.as_bytes().to_vec(),
             timeout: Duration::from_millis(ms),
             output_limit: EXEC_OUTPUT_LIMIT,
         };
-        told(self.backend.exec(instance, &order).await.map(|outcome| exec_answer(instance, &outcome)))
+        told(
+            self.backend
+                .exec(instance, &order)
+                .await
+                .map(|outcome| exec_answer(instance, &outcome)),
+        )
     }
 
     /// Images that wanted services or their earlier generations name: garbage collection keeps them.
     fn images_in_use(&self) -> Vec<String> {
         let intent = self.intent.borrow();
         let pasts = |service: &ostler_core::intent::Service| {
-            let earlier = service.stable.iter().chain(&service.history).map(|past| past.spec.image.clone());
-            std::iter::once(service.spec.image.clone()).chain(earlier).collect::<Vec<_>>()
+            let earlier = service
+                .stable
+                .iter()
+                .chain(&service.history)
+                .map(|past| past.spec.image.clone());
+            std::iter::once(service.spec.image.clone())
+                .chain(earlier)
+                .collect::<Vec<_>>()
         };
         intent.services.values().flat_map(pasts).collect()
     }
@@ -141,17 +208,28 @@ fn exec_answer(instance: &InstanceId, outcome: &ExecOutcome) -> answer::ExecAnsw
         code: outcome.code,
         untrusted_stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
         untrusted_stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
-        truncated: outcome.stdout.len() >= EXEC_OUTPUT_LIMIT || outcome.stderr.len() >= EXEC_OUTPUT_LIMIT,
+        truncated: outcome.stdout.len() >= EXEC_OUTPUT_LIMIT
+            || outcome.stderr.len() >= EXEC_OUTPUT_LIMIT,
     }
 }
 
 fn images(images: Vec<ImageInfo>) -> answer::Images {
-    let image = |image: ImageInfo| answer::Image { name: image.name, digest: image.digest, size: image.size };
-    answer::Images { images: images.into_iter().map(image).collect() }
+    let image = |image: ImageInfo| answer::Image {
+        name: image.name,
+        digest: image.digest,
+        size: image.size,
+    };
+    answer::Images {
+        images: images.into_iter().map(image).collect(),
+    }
 }
 
 fn freed(freed: Freed) -> answer::Freed {
-    answer::Freed { images: freed.images, layers: freed.layers, bytes: freed.bytes }
+    answer::Freed {
+        images: freed.images,
+        layers: freed.layers,
+        bytes: freed.bytes,
+    }
 }
 
 fn told<T: serde::Serialize>(result: Result<T, BackendError>) -> Result<Value, String> {

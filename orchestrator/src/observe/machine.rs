@@ -54,7 +54,10 @@ fn record(fleet: &Fleet, machine: &Machine) {
     let record = |kind, value| fleet.history().record(&subject, kind, now, value);
     let used = machine.memory.0.saturating_sub(machine.memory_available.0) as f64;
     record(SignalKind::MemoryBytes, used);
-    record(SignalKind::MemoryShare, used / (machine.memory.0.max(1) as f64));
+    record(
+        SignalKind::MemoryShare,
+        used / (machine.memory.0.max(1) as f64),
+    );
     record(SignalKind::DiskShare, machine.disk_share);
     if let Some([cpu, memory, io]) = machine.pressure {
         record(SignalKind::CpuPressure, cpu);

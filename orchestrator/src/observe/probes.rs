@@ -1,6 +1,11 @@
 //! One task per probe of each running attempt. Answers go into the table and wake the driver.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ostler_core::{
     event::Happening,
@@ -14,7 +19,10 @@ use ostler_runtime::backend::ExecOrder;
 use ostler_signals::probe::{self, Count, Tried};
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{clock, fleet::{Fleet, ProbeName}};
+use crate::{
+    clock,
+    fleet::{Fleet, ProbeName},
+};
 
 /// The probes of everything that runs.
 pub struct Probes {
@@ -26,24 +34,37 @@ impl Probes {
     /// No probes yet.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>) -> Self {
-        Self { fleet, running: BTreeMap::new() }
+        Self {
+            fleet,
+            running: BTreeMap::new(),
+        }
     }
 
     /// Starts probes of attempts that run and ends those of attempts that do not.
     pub fn follow(&mut self, intent: &Intent, observed: &Observed) {
         self.running.retain(|instance, (attempt, _)| {
-            observed.instances.get(instance).is_some_and(|seen| seen.phase == Phase::Running && seen.attempt == *attempt)
+            observed
+                .instances
+                .get(instance)
+                .is_some_and(|seen| seen.phase == Phase::Running && seen.attempt == *attempt)
         });
         for (instance, seen) in &observed.instances {
             if seen.phase != Phase::Running || self.running.contains_key(instance) {
                 continue;
             }
-            let Some(service) = intent.services.get(&seen.service) else { continue };
+            let Some(service) = intent.services.get(&seen.service) else {
+                continue;
+            };
             let specs = if service.generation == seen.generation {
                 service.spec.probes.clone()
             } else {
-                let past = service.stable.iter().chain(&service.history).find(|past| past.generation == seen.generation);
-                past.map(|past| past.spec.probes.clone()).unwrap_or_default()
+                let past = service
+                    .stable
+                    .iter()
+                    .chain(&service.history)
+                    .find(|past| past.generation == seen.generation);
+                past.map(|past| past.spec.probes.clone())
+                    .unwrap_or_default()
             };
             let target = Target {
                 fleet: self.fleet.clone(),
@@ -52,7 +73,8 @@ impl Probes {
                 attempt: seen.attempt,
                 address: seen.address.unwrap_or(Ipv4Addr::LOCALHOST),
             };
-            self.running.insert(instance.clone(), (seen.attempt, target.begin(specs)));
+            self.running
+                .insert(instance.clone(), (seen.attempt, target.begin(specs)));
         }
     }
 }
@@ -75,8 +97,14 @@ impl Target {
         if let Some(startup) = specs.startup {
             tasks.spawn(self.clone().ask_until_yes(startup, open));
         }
-        let rest = [(ProbeName::Liveness, specs.liveness), (ProbeName::Readiness, specs.readiness)];
-        for (name, probe) in rest.into_iter().filter_map(|(name, probe)| Some((name, probe?))) {
+        let rest = [
+            (ProbeName::Liveness, specs.liveness),
+            (ProbeName::Readiness, specs.readiness),
+        ];
+        for (name, probe) in rest
+            .into_iter()
+            .filter_map(|(name, probe)| Some((name, probe?)))
+        {
             let (target, mut opened) = (self.clone(), opened.clone());
             tasks.spawn(async move {
                 if opened.wait_for(|open| *open).await.is_ok() {
@@ -91,7 +119,8 @@ impl Target {
         tokio::time::sleep(probe.initial_delay.to_std()).await;
         let (mut count, mut pace) = (Count::default(), Pace::new(&probe));
         loop {
-            self.ask(ProbeName::Startup, &probe, &mut count, &mut pace).await;
+            self.ask(ProbeName::Startup, &probe, &mut count, &mut pace)
+                .await;
             if matches!(count.answer(), Answer::Yes { .. }) {
                 open.send_replace(true);
                 return;
@@ -116,8 +145,18 @@ impl Target {
         if name == ProbeName::Readiness {
             let subject = Subject::Instance(self.instance.clone());
             let history = self.fleet.history();
-            history.record(&subject, SignalKind::ProbeSeconds, now, started.elapsed().as_secs_f64());
-            history.record(&subject, SignalKind::ProbePassed, now, if tried.passed { 1.0 } else { 0.0 });
+            history.record(
+                &subject,
+                SignalKind::ProbeSeconds,
+                now,
+                started.elapsed().as_secs_f64(),
+            );
+            history.record(
+                &subject,
+                SignalKind::ProbePassed,
+                now,
+                if tried.passed { 1.0 } else { 0.0 },
+            );
         }
         if !pace.counts(&tried) {
             return;
@@ -131,11 +170,18 @@ impl Target {
             return;
         }
         let passes = matches!(answer, Answer::Yes { .. });
-        let changed = self.fleet.write(|table| table.answered(&self.instance, self.attempt, name, answer));
+        let changed = self
+            .fleet
+            .write(|table| table.answered(&self.instance, self.attempt, name, answer));
         if changed.is_some() {
             let probe = name.as_str().to_owned();
-            let what = Happening::Probed { probe, passes, detail: tried.detail.clone() };
-            self.fleet.tell(Some(&self.service), Some(&self.instance), what);
+            let what = Happening::Probed {
+                probe,
+                passes,
+                detail: tried.detail.clone(),
+            };
+            self.fleet
+                .tell(Some(&self.service), Some(&self.instance), what);
             self.fleet.wake.notify_one();
         }
     }
@@ -149,7 +195,12 @@ impl Target {
     }
 
     async fn try_exec(&self, command: &[String], timeout: Duration) -> Tried {
-        let order = ExecOrder { command: command.to_vec(), input: Vec::new(), timeout, output_limit: 200 };
+        let order = ExecOrder {
+            command: command.to_vec(),
+            input: Vec::new(),
+            timeout,
+            output_limit: 200,
+        };
         match self.fleet.backend.exec(&self.instance, &order).await {
             Ok(outcome) if outcome.code == 0 => Tried::yes("exit code 0"),
             Ok(outcome) => {
@@ -175,7 +226,12 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 impl Pace {
     fn new(probe: &Probe) -> Self {
         let period = probe.period.to_std().max(Duration::from_millis(100));
-        Self { period, next: FIRST_WAIT.min(period), answered: false, counted: None }
+        Self {
+            period,
+            next: FIRST_WAIT.min(period),
+            answered: false,
+            counted: None,
+        }
     }
 
     fn counts(&mut self, tried: &Tried) -> bool {

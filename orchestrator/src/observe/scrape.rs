@@ -42,11 +42,21 @@ async fn scrape_all(fleet: &Fleet, rates: &mut Rates) {
     });
     let mut served: BTreeMap<ServiceKey, (Time, Counters, Span)> = BTreeMap::new();
     for (target, at, counters) in futures::future::join_all(scrapes).await {
-        let Some((delta, over)) = counters.and_then(|counters| rates.requests(&target.instance, at, counters)) else {
+        let Some((delta, over)) =
+            counters.and_then(|counters| rates.requests(&target.instance, at, counters))
+        else {
             continue;
         };
-        record_requests(fleet.history(), &Subject::Instance(target.instance), at, &delta, over);
-        let (last, sum, longest) = served.entry(target.service).or_insert_with(|| (at, Counters::default(), over));
+        record_requests(
+            fleet.history(),
+            &Subject::Instance(target.instance),
+            at,
+            &delta,
+            over,
+        );
+        let (last, sum, longest) = served
+            .entry(target.service)
+            .or_insert_with(|| (at, Counters::default(), over));
         *last = at.max(*last);
         *longest = over.max(*longest);
         sum.add(&delta);
@@ -54,7 +64,14 @@ async fn scrape_all(fleet: &Fleet, rates: &mut Rates) {
     for (service, (at, sum, over)) in served {
         record_service(fleet.history(), &service, at, &sum, over);
     }
-    let known = fleet.read(|table| table.observed.instances.keys().cloned().collect::<std::collections::BTreeSet<_>>());
+    let known = fleet.read(|table| {
+        table
+            .observed
+            .instances
+            .keys()
+            .cloned()
+            .collect::<std::collections::BTreeSet<_>>()
+    });
     rates.retain(|instance| known.contains(instance));
 }
 
@@ -68,19 +85,35 @@ struct Target {
 fn targets(fleet: &Fleet) -> Vec<Target> {
     let intent = fleet.intents().borrow().clone();
     fleet.read(|table| {
-        let running = table.observed.instances.iter().filter(|(_, seen)| seen.phase == Phase::Running);
+        let running = table
+            .observed
+            .instances
+            .iter()
+            .filter(|(_, seen)| seen.phase == Phase::Running);
         running
             .filter_map(|(instance, seen)| {
                 let endpoint = intent.services.get(&seen.service)?.spec.metrics.clone()?;
                 let address = seen.address.unwrap_or(Ipv4Addr::LOCALHOST);
-                Some(Target { instance: instance.clone(), service: seen.service.clone(), address, endpoint })
+                Some(Target {
+                    instance: instance.clone(),
+                    service: seen.service.clone(),
+                    address,
+                    endpoint,
+                })
             })
             .collect()
     })
 }
 
 async fn scrape_one(address: Ipv4Addr, endpoint: &MetricsEndpoint) -> Option<Counters> {
-    let reply = http::get((address, endpoint.port).into(), &endpoint.path, TIMEOUT, SCRAPE_LIMIT).await.ok()?;
+    let reply = http::get(
+        (address, endpoint.port).into(),
+        &endpoint.path,
+        TIMEOUT,
+        SCRAPE_LIMIT,
+    )
+    .await
+    .ok()?;
     if reply.status != 200 {
         return None;
     }

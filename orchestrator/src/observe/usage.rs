@@ -49,15 +49,28 @@ async fn read_all(fleet: &Fleet, rates: &mut Rates) {
 
 fn running(fleet: &Fleet) -> Vec<(InstanceId, u32)> {
     fleet.read(|table| {
-        let running = table.observed.instances.iter().filter(|(_, seen)| seen.phase == Phase::Running);
-        running.map(|(id, seen)| (id.clone(), seen.attempt)).collect()
+        let running = table
+            .observed
+            .instances
+            .iter()
+            .filter(|(_, seen)| seen.phase == Phase::Running);
+        running
+            .map(|(id, seen)| (id.clone(), seen.attempt))
+            .collect()
     })
 }
 
 /// Series of instances and services that are gone.
 fn forget(fleet: &Fleet, rates: &mut Rates) {
     let intent = fleet.intents().borrow().clone();
-    let instances = fleet.read(|table| table.observed.instances.keys().cloned().collect::<std::collections::BTreeSet<_>>());
+    let instances = fleet.read(|table| {
+        table
+            .observed
+            .instances
+            .keys()
+            .cloned()
+            .collect::<std::collections::BTreeSet<_>>()
+    });
     rates.retain(|instance| instances.contains(instance));
     fleet.history().retain(|subject| match subject {
         Subject::Instance(instance) => instances.contains(instance),

@@ -22,7 +22,9 @@ pub fn can_run_containers() -> bool {
     let root = nix::unistd::Uid::effective().is_root();
     let nft = Command::new("nft").arg("--version").output().is_ok();
     if !root || !nft {
-        eprintln!("\n!!! SKIPPED: real containers need root (have: {root}) and nft (have: {nft}) !!!\n");
+        eprintln!(
+            "\n!!! SKIPPED: real containers need root (have: {root}) and nft (have: {nft}) !!!\n"
+        );
     }
     root && nft
 }
@@ -57,13 +59,24 @@ impl Daemon {
 
     /// Starts the daemon's process (again) and waits until it answers.
     pub fn run(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("daemon.log")).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("daemon.log"))
+            .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ostler"));
         command
             .arg("up")
             .args(["--state-dir", self.state().to_str().unwrap()])
             .args(["--socket", self.socket().to_str().unwrap()])
-            .args(["--listen", "127.0.0.1:0", "--bridge", &self.bridge, "--subnet", &self.subnet])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--bridge",
+                &self.bridge,
+                "--subnet",
+                &self.subnet,
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -124,7 +137,10 @@ impl Daemon {
     /// A client command, to be run by the test.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ostler"));
-        command.args(args).env("OSTLER_SOCKET", self.socket()).env("NO_COLOR", "1");
+        command
+            .args(args)
+            .env("OSTLER_SOCKET", self.socket())
+            .env("NO_COLOR", "1");
         command
     }
 
@@ -143,11 +159,25 @@ impl Daemon {
 
     /// Runs a client command with input that must succeed.
     pub fn cli_with_input(&self, args: &[&str], input: &str) -> String {
-        let mut child =
-            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "ostler {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "ostler {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -169,7 +199,10 @@ impl Daemon {
             if began.elapsed() > within {
                 let log = self.log();
                 let tail = log.len().saturating_sub(6_000);
-                panic!("not within {within:?}: {what}\n--- daemon's log, last part\n{}", log.get(tail..).unwrap_or(&log));
+                panic!(
+                    "not within {within:?}: {what}\n--- daemon's log, last part\n{}",
+                    log.get(tail..).unwrap_or(&log)
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -179,7 +212,9 @@ impl Daemon {
     pub fn until_state(&self, service: &str, state: &str, within: Duration) {
         self.until(&format!("{service} is {state}"), within, || {
             let output = self.try_cli(&["get", "services", service, "--output", "json"]);
-            String::from_utf8_lossy(&output.stdout).contains(&format!("\"state\": \"{state}\"")).then_some(())
+            String::from_utf8_lossy(&output.stdout)
+                .contains(&format!("\"state\": \"{state}\""))
+                .then_some(())
         });
     }
 }
@@ -189,13 +224,23 @@ impl Drop for Daemon {
         if self.child.is_none() {
             self.run();
         }
-        let down = self.try_cli(&["down", "--remove-services", "--state-dir", self.state().to_str().unwrap()]);
+        let down = self.try_cli(&[
+            "down",
+            "--remove-services",
+            "--state-dir",
+            self.state().to_str().unwrap(),
+        ]);
         if !down.status.success() {
-            eprintln!("cleaning up failed: {}", String::from_utf8_lossy(&down.stderr));
+            eprintln!(
+                "cleaning up failed: {}",
+                String::from_utf8_lossy(&down.stderr)
+            );
         }
         if let Some(mut child) = self.child.take() {
             let began = Instant::now();
-            while child.try_wait().is_ok_and(|status| status.is_none()) && began.elapsed() < Duration::from_secs(20) {
+            while child.try_wait().is_ok_and(|status| status.is_none())
+                && began.elapsed() < Duration::from_secs(20)
+            {
                 std::thread::sleep(Duration::from_millis(50));
             }
             let _ = child.kill();

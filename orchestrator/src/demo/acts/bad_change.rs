@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
 use super::{
     super::{manifests, stage::Stage, summary::Story},
     watch::{Expected, until_healed},
@@ -11,10 +13,10 @@ use super::{
 pub fn bad_change(stage: &Stage) -> anyhow::Result<Story> {
     stage.heading("2. Somebody ships a broken configuration of the catalog")?;
     stage.say("The new catalog cannot start. The old one keeps serving: a rollout never takes away what works.")?;
-    let good = manifests(stage.port);
-    let bad = good.replace(CATALOG_CONFIG, "{\"currency\": ");
-    anyhow::ensure!(bad != good, "the shop's manifests have no catalog configuration to break");
-    let file = stage.file("shop-broken.yaml", &bad)?;
+    let file = stage.file(
+        "catalog-broken.yaml",
+        &broken_catalog(&manifests(stage.port))?,
+    )?;
     let since = Instant::now();
     stage.show(&["apply", "--yes", "-f", &file])?;
     stage.say("\nWaiting for the healer …")?;
@@ -29,5 +31,19 @@ pub fn bad_change(stage: &Stage) -> anyhow::Result<Story> {
     )
 }
 
-/// The catalog's configuration in the shop's manifests.
-const CATALOG_CONFIG: &str = "{\"currency\": \"EUR\"}";
+/// The catalog's manifest with a configuration file that ends too early.
+fn broken_catalog(shop: &str) -> anyhow::Result<String> {
+    let catalog = shop
+        .split("---")
+        .find(|document| document.contains("name: catalog"));
+    let catalog = catalog.context("the shop has no catalog")?;
+    let broken = catalog.replace(GOOD_CONFIG, "{ \"name\": ");
+    anyhow::ensure!(
+        broken != catalog,
+        "the catalog has no configuration to break"
+    );
+    Ok(broken)
+}
+
+/// The configuration file in the shop's manifests.
+const GOOD_CONFIG: &str = "{ \"name\": \"The Ostler Arms\" }";

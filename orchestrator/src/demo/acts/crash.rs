@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use nix::{sys::signal::{Signal, kill}, unistd::Pid};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 
 use super::super::{
@@ -16,11 +19,14 @@ pub fn crash(stage: &Stage) -> anyhow::Result<Story> {
     stage.heading("1. A process dies: kill -9 of the cart")?;
     stage.say("Restarting is a rule of the core: no agent and no model is involved.")?;
     let before = instance(stage, "cart")?;
-    let pid = before.get("pid").and_then(Value::as_i64).context("the cart has no process")?;
+    let pid = before
+        .get("pid")
+        .and_then(Value::as_i64)
+        .context("the cart has no process")?;
     let since = Instant::now();
     kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL).context("cannot kill the cart")?;
     let started = stage.until("the cart runs again", Duration::from_secs(30), || {
-        let events = stage.json(&["events", "--service", "cart"])?;
+        let events = stage.json(&["events", "cart"])?;
         let again = |event: &&Value| {
             let what = &event["what"];
             text(what, "kind") == "started" && what["attempt"] == 2
@@ -28,9 +34,12 @@ pub fn crash(stage: &Stage) -> anyhow::Result<Story> {
         Ok(list(&events, "events").iter().find(again).cloned())
     })?;
     let exited_at = exit_time(stage)?;
-    let again_after = started["at"].as_u64().unwrap_or_default().saturating_sub(exited_at);
+    let again_after = started["at"]
+        .as_u64()
+        .unwrap_or_default()
+        .saturating_sub(exited_at);
     stage.until_healthy(&["cart", "frontend"], Duration::from_secs(30))?;
-    stage.show(&["events", "--service", "cart"])?;
+    stage.show(&["events", "cart"])?;
     Ok(Story {
         broke: "cart: kill -9".to_owned(),
         seen_after: Duration::from_millis(0),
@@ -43,15 +52,23 @@ pub fn crash(stage: &Stage) -> anyhow::Result<Story> {
 
 /// When the cart's first attempt ended, in milliseconds since the epoch.
 fn exit_time(stage: &Stage) -> anyhow::Result<u64> {
-    let events = stage.json(&["events", "--service", "cart"])?;
-    let exited = list(&events, "events").iter().rev().find(|event| text(&event["what"], "kind") == "exited");
-    exited.and_then(|event| event["at"].as_u64()).context("the cart's end was not recorded")
+    let events = stage.json(&["events", "cart"])?;
+    let exited = list(&events, "events")
+        .iter()
+        .rev()
+        .find(|event| text(&event["what"], "kind") == "exited");
+    exited
+        .and_then(|event| event["at"].as_u64())
+        .context("the cart's end was not recorded")
 }
 
 /// The first instance of a service.
 pub fn instance(stage: &Stage, service: &str) -> anyhow::Result<Value> {
     let all = stage.json(&["get", "instances"])?;
     let key = format!("default/{service}");
-    let ours = list(&all, "instances").iter().find(|one| text(one, "service") == key);
-    ours.cloned().with_context(|| format!("`{service}` has no instance"))
+    let ours = list(&all, "instances")
+        .iter()
+        .find(|one| text(one, "service") == key);
+    ours.cloned()
+        .with_context(|| format!("`{service}` has no instance"))
 }

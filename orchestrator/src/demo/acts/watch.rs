@@ -27,7 +27,10 @@ pub fn until_healed(stage: &Stage, expected: &Expected<'_>) -> anyhow::Result<St
     let culprit = format!("default/{}", expected.culprit);
     let proposal = stage.until("the healer proposes a fix", expected.within, || {
         let all = stage.json(&["proposals"])?;
-        Ok(list(&all, "proposals").iter().find(|one| text(one, "state") == "waiting").cloned())
+        Ok(list(&all, "proposals")
+            .iter()
+            .find(|one| text(one, "state") == "waiting")
+            .cloned())
     })?;
     let seen_after = expected.since.elapsed();
     let incident = text(&proposal, "incident").to_owned();
@@ -41,16 +44,24 @@ pub fn until_healed(stage: &Stage, expected: &Expected<'_>) -> anyhow::Result<St
     stage.show(&["approve", &id])?;
     let closed = stage.until("the fix is verified", Duration::from_secs(180), || {
         let all = stage.json(&["incidents"])?;
-        let ours = list(&all, "incidents").iter().find(|one| text(one, "id") == incident).cloned();
+        let ours = list(&all, "incidents")
+            .iter()
+            .find(|one| text(one, "id") == incident)
+            .cloned();
         match ours {
             Some(one) if text(&one, "state") == "resolved" => Ok(Some(one)),
-            Some(one) if text(&one, "state") == "needs_person" => bail!("the fix did not verify: {one}"),
+            Some(one) if text(&one, "state") == "needs_person" => {
+                bail!("the fix did not verify: {one}")
+            }
             _ => Ok(None),
         }
     })?;
     stage.show(&["describe", "incident", &incident])?;
     if text(&closed, "culprit") != culprit {
-        bail!("the incident names `{}`, not `{culprit}`", text(&closed, "culprit"));
+        bail!(
+            "the incident names `{}`, not `{culprit}`",
+            text(&closed, "culprit")
+        );
     }
     Ok(Story {
         broke: expected.broke.to_owned(),
@@ -65,5 +76,9 @@ pub fn until_healed(stage: &Stage, expected: &Expected<'_>) -> anyhow::Result<St
 fn who(stage: &Stage, proposal: &str) -> anyhow::Result<String> {
     let approvals = stage.json(&["approvals", "--all"])?;
     let ours = |one: &&Value| text(one, "proposal") == proposal;
-    Ok(list(&approvals, "approvals").iter().find(ours).map(|one| text(one, "decided_by").to_owned()).unwrap_or_default())
+    Ok(list(&approvals, "approvals")
+        .iter()
+        .find(ours)
+        .map(|one| text(one, "decided_by").to_owned())
+        .unwrap_or_default())
 }
