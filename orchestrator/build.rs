@@ -5,7 +5,11 @@
 mod nested;
 
 fn main() -> Result<(), String> {
-    let sources = ["../evals/shop/src", "../evals/shop/Cargo.toml", "runtime/build/nested.rs"];
+    let sources = [
+        "../evals/shop/src",
+        "../evals/shop/Cargo.toml",
+        "runtime/build/nested.rs",
+    ];
     let shop = nested::build("ostler-shop", "..", &sources)?;
     println!("cargo::rustc-env=OSTLER_SHOP={}", shop.display());
     Ok(())

@@ -68,7 +68,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let backend = open_backend(&config, &state).await?;
     let fleet = Fleet::new(backend, node_name()?);
     let gate = open_gate(&state, &fleet).await?;
-    describe(&fleet, &config);
+    describe(&fleet);
     fleet.publish(gate.intent());
     machine::look(&fleet).await;
 
@@ -225,17 +225,11 @@ async fn open_gate(state: &StateDir, fleet: &Arc<Fleet>) -> anyhow::Result<Arc<G
     Gate::open(config).await.context("cannot open the gate")
 }
 
-fn describe(fleet: &Fleet, config: &Config) {
+fn describe(fleet: &Fleet) {
     fleet.write(|table| {
         env!("CARGO_PKG_VERSION").clone_into(&mut table.daemon.version);
         table.daemon.started_at = clock::now();
         fleet.backend.name().clone_into(&mut table.daemon.backend);
-        if config.backend == BackendArg::Process {
-            table
-                .daemon
-                .problems
-                .push("the process backend isolates nothing: for development only".to_owned());
-        }
     });
 }
 

@@ -37,7 +37,12 @@ fn client(cli: Cli) -> ExitCode {
         .enable_all()
         .build()
     {
-        Ok(runtime) => ExitCode::from(runtime.block_on(run_client(cli))),
+        Ok(runtime) => {
+            let code = runtime.block_on(run_client(cli));
+            // A read of standard input cannot be interrupted; nobody waits for it.
+            runtime.shutdown_background();
+            ExitCode::from(code)
+        }
         Err(error) => {
             tracing::error!(%error, "cannot start");
             ExitCode::FAILURE

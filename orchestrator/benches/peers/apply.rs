@@ -13,15 +13,24 @@ use crate::{
 pub fn run() {
     heading("apply accepted → running");
     for (count, repeats) in [(1, 10), (20, 5), (100, 2)] {
-        row(&format!("Ostler, {count} with network"), (0..repeats).map(|_| ours(count)).collect());
+        row(
+            &format!("Ostler, {count} with network"),
+            (0..repeats).map(|_| ours(count)).collect(),
+        );
     }
     if rootfs::installed("podman") && rootfs::installed("runc") {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("rootfs");
         rootfs::make(&root);
-        let podman = Podman { storage: dir.path(), rootfs: &root };
+        let podman = Podman {
+            storage: dir.path(),
+            rootfs: &root,
+        };
         for (count, repeats) in [(1, 5), (20, 2)] {
-            row(&format!("podman run -d, {count} in parallel, no network"), (0..repeats).map(|_| theirs(&podman, count)).collect());
+            row(
+                &format!("podman run -d, {count} in parallel, no network"),
+                (0..repeats).map(|_| theirs(&podman, count)).collect(),
+            );
         }
     }
 }
@@ -40,7 +49,10 @@ fn ours(count: usize) -> Duration {
     let events = daemon.json(&["events", "--limit", "2000"]);
     let events = events["events"].as_array().unwrap();
     let at = |kind: &str, last: bool| {
-        let mut times = events.iter().filter(|event| event["what"]["kind"] == kind).map(|event| event["at"].as_u64().unwrap());
+        let mut times = events
+            .iter()
+            .filter(|event| event["what"]["kind"] == kind)
+            .map(|event| event["at"].as_u64().unwrap());
         if last { times.max() } else { times.next() }
     };
     Duration::from_millis(at("started", true).unwrap() - at("changed", false).unwrap())

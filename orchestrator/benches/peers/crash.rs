@@ -1,6 +1,9 @@
 //! kill -9 of a container's main process until it runs again, seen from outside: the new process.
 
-use std::{process::Command, time::{Duration, Instant}};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use crate::{
     common::{Daemon, hello, import_busybox},
@@ -19,7 +22,10 @@ pub fn run() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("rootfs");
         rootfs::make(&root);
-        let podman = Podman { storage: dir.path(), rootfs: &root };
+        let podman = Podman {
+            storage: dir.path(),
+            rootfs: &root,
+        };
         row("podman --restart=always, no network", theirs(&podman));
     }
 }
@@ -58,7 +64,10 @@ fn cgroup_of(pid: i32) -> std::path::PathBuf {
     let mut parts = lines.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        Some((controllers.to_owned(), path.trim_start_matches('/').to_owned()))
+        Some((
+            controllers.to_owned(),
+            path.trim_start_matches('/').to_owned(),
+        ))
     });
     let all: Vec<(String, String)> = parts.by_ref().collect();
     let v1 = all.iter().find(|(controllers, _)| controllers == "memory");
@@ -73,13 +82,21 @@ fn cgroup_of(pid: i32) -> std::path::PathBuf {
 fn until_new_process(cgroup: &std::path::Path, old: i32, began: Instant) -> Duration {
     loop {
         let pids = std::fs::read_to_string(cgroup).unwrap_or_default();
-        for pid in pids.lines().filter_map(|pid| pid.parse::<i32>().ok()).filter(|pid| *pid != old) {
-            let program = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        for pid in pids
+            .lines()
+            .filter_map(|pid| pid.parse::<i32>().ok())
+            .filter(|pid| *pid != old)
+        {
+            let program =
+                std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             if program.starts_with("/bin/busybox") {
                 return began.elapsed();
             }
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "it did not come back");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it did not come back"
+        );
         std::thread::sleep(Duration::from_micros(200));
     }
 }
@@ -101,20 +118,34 @@ fn theirs(podman: &Podman<'_>) -> Vec<Duration> {
 /// podman's containers are known by their parent, conmon: the new process is looked for by name.
 fn until_podman_again(podman: &Podman<'_>, old: i32, began: Instant) -> Duration {
     loop {
-        let output = Command::new("pgrep").args(["-x", "-f", "/bin/sleep 3600"]).output().unwrap();
+        let output = Command::new("pgrep")
+            .args(["-x", "-f", "/bin/sleep 3600"])
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if text.lines().filter_map(|pid| pid.parse::<i32>().ok()).any(|pid| pid != old) {
+        if text
+            .lines()
+            .filter_map(|pid| pid.parse::<i32>().ok())
+            .any(|pid| pid != old)
+        {
             let again = began.elapsed();
             while podman.pid("crash").is_none_or(|pid| pid == old) {
                 std::thread::sleep(Duration::from_millis(20));
             }
             return again;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "podman's container did not come back");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "podman's container did not come back"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 fn kill(pid: i32) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
 }

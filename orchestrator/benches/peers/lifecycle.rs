@@ -28,35 +28,71 @@ const RUNS: usize = 30;
 pub fn run() {
     heading("Create, start, wait, delete one container");
     let dir = tempfile::tempdir().unwrap();
-    row("Ostler's backend (no network, as the others)", ours(dir.path()));
+    row(
+        "Ostler's backend (no network, as the others)",
+        ours(dir.path()),
+    );
     let bundle = dir.path().join("bundle");
     rootfs::make(&bundle.join("rootfs"));
     if rootfs::installed("runc") {
         spec(&bundle);
-        row("runc: create, start, delete", three_commands(&["runc"], dir.path(), &bundle));
+        row(
+            "runc: create, start, delete",
+            three_commands(&["runc"], dir.path(), &bundle),
+        );
         row("runc run", one_command(&["runc"], dir.path(), &bundle));
     }
     if rootfs::installed("crun") {
         // crun refuses hybrid control groups, so it is shown a machine without the unified tree.
         let hide = "mount -t tmpfs none /sys/fs/cgroup/unified 2>/dev/null; exec crun \"$@\"";
-        let crun = ["unshare", "-m", "--propagation", "private", "sh", "-c", hide, "crun"];
-        row("crun: create, start, delete", three_commands(&crun, dir.path(), &bundle));
+        let crun = [
+            "unshare",
+            "-m",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            hide,
+            "crun",
+        ];
+        row(
+            "crun: create, start, delete",
+            three_commands(&crun, dir.path(), &bundle),
+        );
         row("crun run", one_command(&crun, dir.path(), &bundle));
     }
     if rootfs::installed("youki") {
-        row("youki: create, start, delete", three_commands(&["youki"], dir.path(), &bundle));
+        row(
+            "youki: create, start, delete",
+            three_commands(&["youki"], dir.path(), &bundle),
+        );
     }
 }
 
 fn ours(dir: &Path) -> Vec<Duration> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let backend = YoukiBackend::open(YoukiConfig::new(dir.join("state"))).await.unwrap();
-        let program =
-            LayoutFile { path: "/bin/busybox".to_owned(), content: Content::File("/bin/busybox".into()), mode: 0o755 };
-        let image = LayoutSpec { files: vec![program], ..LayoutSpec::default() };
+        let backend = YoukiBackend::open(YoukiConfig::new(dir.join("state")))
+            .await
+            .unwrap();
+        let program = LayoutFile {
+            path: "/bin/busybox".to_owned(),
+            content: Content::File("/bin/busybox".into()),
+            mode: 0o755,
+        };
+        let image = LayoutSpec {
+            files: vec![program],
+            ..LayoutSpec::default()
+        };
         write_layout(&dir.join("layout"), "busybox:bench", &image).unwrap();
-        backend.import_image(&dir.join("layout"), None).await.unwrap();
+        backend
+            .import_image(&dir.join("layout"), None)
+            .await
+            .unwrap();
         let mut runs = Vec::new();
         for number in 0..RUNS {
             let instance: InstanceId = format!("bench-{number}").parse().unwrap();
@@ -73,7 +109,10 @@ fn ours(dir: &Path) -> Vec<Duration> {
 async fn until_ended(backend: &YoukiBackend, instance: &InstanceId) {
     loop {
         let seen = backend.list().await.unwrap();
-        if seen.iter().any(|one| &one.instance == instance && one.phase == Phase::Ended) {
+        if seen
+            .iter()
+            .any(|one| &one.instance == instance && one.phase == Phase::Ended)
+        {
             return;
         }
         let _ = tokio::time::timeout(Duration::from_millis(100), backend.changed()).await;
@@ -97,9 +136,17 @@ fn order(instance: &InstanceId) -> Order {
 
 /// The peers' own default spec, running `true` without a terminal.
 fn spec(bundle: &Path) {
-    assert!(Command::new("runc").arg("spec").current_dir(bundle).status().unwrap().success());
+    assert!(
+        Command::new("runc")
+            .arg("spec")
+            .current_dir(bundle)
+            .status()
+            .unwrap()
+            .success()
+    );
     let path = bundle.join("config.json");
-    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     config["process"]["terminal"] = false.into();
     config["process"]["args"] = serde_json::json!(["/bin/true"]);
     config["process"]["rlimits"] = serde_json::json!([]);
@@ -108,9 +155,20 @@ fn spec(bundle: &Path) {
 
 fn runtime(program: &[&str], root: &Path, args: &[&str], bundle: &Path) -> bool {
     let mut command = Command::new(program[0]);
-    command.args(&program[1..]).arg("--root").arg(root.join("peers")).args(args).current_dir(bundle);
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-    command.stderr(std::process::Stdio::null()).status().unwrap().success()
+    command
+        .args(&program[1..])
+        .arg("--root")
+        .arg(root.join("peers"))
+        .args(args)
+        .current_dir(bundle);
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    command
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap()
+        .success()
 }
 
 fn three_commands(program: &[&str], root: &Path, bundle: &Path) -> Vec<Duration> {
@@ -132,7 +190,12 @@ fn until_deleted(program: &[&str], root: &Path, id: &str, bundle: &Path) -> bool
 fn one_command(program: &[&str], root: &Path, bundle: &Path) -> Vec<Duration> {
     let once = |number: usize| {
         let began = Instant::now();
-        let ran = runtime(program, root, &["run", "--bundle", ".", &format!("one-{number}")], bundle);
+        let ran = runtime(
+            program,
+            root,
+            &["run", "--bundle", ".", &format!("one-{number}")],
+            bundle,
+        );
         ran.then(|| began.elapsed())
     };
     (0..RUNS).filter_map(once).collect()

@@ -11,9 +11,9 @@
     reason = "a bench may stop at the first surprise"
 )]
 
+mod apply;
 #[path = "../../tests/common/mod.rs"]
 mod common;
-mod apply;
 mod crash;
 mod lifecycle;
 mod memory;
@@ -26,7 +26,10 @@ fn main() {
     if !common::can_run_containers() {
         return;
     }
-    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let only: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     if wanted("lifecycle") {
         lifecycle::run();
@@ -50,7 +53,13 @@ fn row(name: &str, mut runs: Vec<Duration>) {
         return;
     }
     let at = |share: usize| runs[(runs.len() - 1) * share / 100].as_secs_f64() * 1e3;
-    println!("| {name} | {:.1} | {:.1} | {:.1} | {} |", at(50), at(10), at(90), runs.len());
+    println!(
+        "| {name} | {:.1} | {:.1} | {:.1} | {} |",
+        at(50),
+        at(10),
+        at(90),
+        runs.len()
+    );
 }
 
 /// A table's heading.

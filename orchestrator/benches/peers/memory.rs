@@ -24,23 +24,43 @@ pub fn run() {
     }
     apply(300);
     println!("| daemon, 300 containers | {:.1} |", pss(daemon.pid()));
-    let mut shims: Vec<f64> = named("ostler-shim").iter().map(|(pid, _)| pss(*pid)).collect();
+    let mut shims: Vec<f64> = named("ostler-shim")
+        .iter()
+        .map(|(pid, _)| pss(*pid))
+        .collect();
     shims.sort_by(f64::total_cmp);
-    println!("| each shim, median of {} | {:.2} |", shims.len(), shims.get(shims.len() / 2).copied().unwrap_or(f64::NAN));
+    println!(
+        "| each shim, median of {} | {:.2} |",
+        shims.len(),
+        shims.get(shims.len() / 2).copied().unwrap_or(f64::NAN)
+    );
 }
 
 /// Processes whose command line contains a text.
 fn named(text: &str) -> Vec<(i32, String)> {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let pids = processes.filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok());
-    let named = pids.filter_map(|pid| Some((pid, std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?)));
+    let pids =
+        processes.filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok());
+    let named = pids.filter_map(|pid| {
+        Some((
+            pid,
+            std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?,
+        ))
+    });
     named.filter(|(_, line)| line.contains(text)).collect()
 }
 
 /// Proportional set size in MiB.
 fn pss(pid: i32) -> f64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap_or_default();
-    let kib: f64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(f64::NAN);
+    let line = rollup
+        .lines()
+        .find(|line| line.starts_with("Pss:"))
+        .unwrap_or_default();
+    let kib: f64 = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or(f64::NAN);
     kib / 1024.0
 }

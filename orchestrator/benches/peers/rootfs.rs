@@ -8,7 +8,11 @@ pub fn make(root: &Path) {
         std::fs::create_dir_all(root.join(dir)).unwrap();
     }
     std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
-    std::fs::set_permissions(root.join("bin/busybox"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        root.join("bin/busybox"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
     for name in ["sh", "true", "sleep"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
     }
@@ -16,7 +20,10 @@ pub fn make(root: &Path) {
 
 /// Whether a program is installed.
 pub fn installed(program: &str) -> bool {
-    let found = std::process::Command::new(program).arg("--version").output().is_ok();
+    let found = std::process::Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok();
     if !found {
         eprintln!("{program} is not installed: left out");
     }

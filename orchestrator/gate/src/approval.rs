@@ -302,6 +302,8 @@ pub(crate) fn decide(
             .yes
             .iter()
             .map(|yes| yes.by.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
             .collect::<Vec<_>>()
             .join(", ");
         approval.decided_by = Some(if yes { everybody } else { by });

@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ostler_gate::{
-    answer::{Answer, Outcome},
-    mcp::{CALL_KEY, REVISION_KEY},
-};
+use ostler_gate::answer::{Answer, Outcome};
 use rmcp::{
     RoleClient, ServiceError, ServiceExt,
     model::{
@@ -35,10 +32,6 @@ pub struct Done<T> {
     pub value: T,
     /// The answer as it came, for `--output json`.
     pub raw: Value,
-    /// The recorded call.
-    pub call: Option<String>,
-    /// The revision that a change made.
-    pub revision: Option<u64>,
 }
 
 /// Where the daemon's socket is: as told, the usual place, or the state directory.
@@ -118,21 +111,12 @@ fn read<T: DeserializeOwned>(result: CallToolResult) -> Result<Done<T>, CliError
     if result.is_error.unwrap_or(false) {
         return Err(problem(raw));
     }
-    let meta = result.meta.map(|meta| meta.0).unwrap_or_default();
     let value = T::deserialize(&raw).map_err(|error| {
         CliError::Talk(format!(
             "its answer is of another version ({error}); update ostler"
         ))
     })?;
-    Ok(Done {
-        value,
-        raw,
-        call: meta
-            .get(CALL_KEY)
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-        revision: meta.get(REVISION_KEY).and_then(Value::as_u64),
-    })
+    Ok(Done { value, raw })
 }
 
 fn problem(raw: Value) -> CliError {

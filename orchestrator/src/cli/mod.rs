@@ -58,6 +58,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
 }
