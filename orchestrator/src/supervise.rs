@@ -32,6 +32,8 @@ use crate::{clock, fleet::Fleet};
 
 /// Silence on the pipe for this long means the agent hangs.
 const SILENCE: Span = Span::seconds(90);
+/// Why a run ended that somebody paused: no failure.
+const PAUSED: &str = "paused";
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run this long resets the back-off.
@@ -57,13 +59,17 @@ pub async fn supervise(
         }
         let began = clock::now();
         let end = run_once(&fleet, &gate, &name, &stop).await;
+        tell(&fleet, &name, format!("ended: {end}"));
+        if end == PAUSED {
+            first = true;
+            continue;
+        }
         note(&fleet, &name, |status| {
             "backing_off".clone_into(&mut status.state);
             status.pid = None;
             status.restarts += 1;
-            status.last_end = Some(end.clone());
+            status.last_end = Some(end);
         });
-        tell(&fleet, &name, format!("ended: {end}"));
         if clock::now().since(began) >= GOOD_RUN {
             backoff = FIRST_BACKOFF;
         }
@@ -79,7 +85,10 @@ pub async fn supervise(
 async fn wait_until_wanted(fleet: &Fleet, name: &AgentName, stop: &CancellationToken) -> bool {
     let mut intents = fleet.intents();
     if intents.borrow().paused_agents.contains(name) {
-        note(fleet, name, |status| "paused".clone_into(&mut status.state));
+        note(fleet, name, |status| {
+            PAUSED.clone_into(&mut status.state);
+            status.pid = None;
+        });
     }
     tokio::select! {
         () = stop.cancelled() => false,
@@ -166,7 +175,7 @@ async fn watch_run(
         tokio::select! {
             status = child.wait() => return status.map_or_else(|error| error.to_string(), |status| status.to_string()),
             () = stop.cancelled() => return kill(child, "the daemon ends").await,
-            true = until_paused(&mut intents, name, true) => return kill(child, "paused").await,
+            true = until_paused(&mut intents, name, true) => return kill(child, PAUSED).await,
             _ = tick.tick() => {
                 let at = Time(heard.load(Ordering::Relaxed));
                 note(fleet, name, |status| status.heard_at = Some(at));
