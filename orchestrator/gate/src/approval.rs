@@ -320,6 +320,20 @@ pub(crate) fn decide(
     Ok(decision)
 }
 
+/// Why a request takes no answer any more.
+fn over(approval: &Approval, now: Time) -> Option<&'static str> {
+    match approval.state {
+        ApprovalState::Waiting if approval.expires_at <= now => {
+            Some("expired before anybody answered; the call must be made again")
+        }
+        ApprovalState::Waiting => None,
+        ApprovalState::Granted => Some("is granted already"),
+        ApprovalState::Rejected => Some("was rejected; the call must be made again"),
+        ApprovalState::Used => Some("was granted and is used up; the call must be made again"),
+        ApprovalState::Expired => Some("has expired; the call must be made again"),
+    }
+}
+
 /// As which of the needed roles the caller may answer; all of them where one is enough.
 fn may_answer(call: &Call, approval: &Approval) -> Result<Vec<Role>, String> {
     let id = &approval.id;
@@ -332,8 +346,8 @@ fn may_answer(call: &Call, approval: &Approval) -> Result<Vec<Role>, String> {
             "`{id}` was asked for by {by}; somebody else must answer it"
         ));
     }
-    if approval.state != ApprovalState::Waiting || approval.expires_at <= call.now {
-        return Err(format!("`{id}` no longer waits for an answer"));
+    if let Some(over) = over(approval, call.now) {
+        return Err(format!("`{id}` {over}"));
     }
     if approval.yes.iter().any(|yes| yes.by == by) {
         return Err(format!(
