@@ -226,19 +226,22 @@ pub(crate) fn find<'s>(state: &'s State, id: &IncidentId) -> Result<&'s Incident
         .ok_or_else(|| format!("there is no incident `{id}`"))
 }
 
-/// Adds to an incident's timeline; beyond the limit the oldest after the first goes.
+/// Adds to an incident's timeline, unless the same author just wrote the same words; beyond the
+/// limit the oldest after the first goes.
 pub(crate) fn note(incident: &mut Incident, call: &Call, what: String) {
-    let clean = what
+    let what: String = what
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(500)
         .collect();
+    let by = call.caller.to_string();
+    let repeats = |last: &Entry| last.by == by && last.what == what;
+    if incident.timeline.last().is_some_and(repeats) {
+        return;
+    }
     if incident.timeline.len() >= TIMELINE_LIMIT {
         incident.timeline.remove(1);
     }
-    incident.timeline.push(Entry {
-        at: call.now,
-        by: call.caller.to_string(),
-        what: clean,
-    });
+    let at = call.now;
+    incident.timeline.push(Entry { at, by, what });
 }

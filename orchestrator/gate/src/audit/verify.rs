@@ -112,8 +112,12 @@ pub fn verify(export: &str, public_key: Option<&str>) -> Result<Report, Tampered
             .wrong
             .unwrap_or_else(|| Tampered::log("the export ends before its checkpoint")));
     };
-    let checkpoint =
-        Checkpoint::open(&note, public_key.unwrap_or(&own_key)).map_err(Tampered::log)?;
+    if public_key.is_some_and(|key| key != own_key) {
+        return Err(Tampered::log(
+            "the export names another key than the given one",
+        ));
+    }
+    let checkpoint = Checkpoint::open(&note, &own_key).map_err(Tampered::log)?;
     check.against(&checkpoint)
 }
 

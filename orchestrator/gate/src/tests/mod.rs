@@ -3,6 +3,7 @@
 mod approvals;
 mod flows;
 mod log;
+mod walk;
 
 use std::sync::Arc;
 
