@@ -65,8 +65,9 @@ async fn turn(
     intent: &Arc<Intent>,
     probes: &mut Probes,
 ) -> Option<Time> {
+    let busy = fleet.read(|table| table.busy.keys().cloned().collect());
     match fleet.backend.list().await {
-        Ok(list) => fleet.absorb(list),
+        Ok(list) => fleet.absorb(list, &busy),
         Err(error) => {
             tracing::error!(%error, "the backend's list cannot be read; acting on what was seen before")
         }

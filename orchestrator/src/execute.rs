@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use ostler_core::{
@@ -25,13 +26,17 @@ use crate::{
 
 /// Most instances started at once; more only wait for each other.
 const STARTS_AT_ONCE: usize = 16;
+/// Wait before something that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The longest time between two settings of the routes.
+const ROUTES_ANYWAY: Duration = Duration::from_secs(30);
 
 /// Carries out steps.
 pub struct Executor {
     fleet: Arc<Fleet>,
     gate: Arc<Gate>,
     starts: Arc<Semaphore>,
-    routes: Mutex<RouteTable>,
+    routes: Mutex<Option<RouteTable>>,
     routes_moved: Notify,
 }
 
@@ -191,7 +196,12 @@ impl Executor {
         });
         let executor = self.clone();
         tokio::spawn(async move {
-            let _turn = executor.starts.acquire().await;
+            // Only new instances wait for each other: a slow image must not hold up a restart.
+            let _turn = if attempt == 1 {
+                Some(executor.starts.acquire().await)
+            } else {
+                None
+            };
             let order = Order {
                 instance,
                 service,
@@ -280,8 +290,9 @@ impl Executor {
         };
         let (executor, instance) = (self.clone(), instance.clone());
         tokio::spawn(async move {
-            if let Err(error) = executor.fleet.backend.stop(&instance, &stop, cause).await {
-                tracing::error!(%instance, %error, "cannot stop; it will be tried again");
+            while let Err(error) = executor.fleet.backend.stop(&instance, &stop, cause).await {
+                tracing::error!(%instance, %error, "cannot stop; trying again");
+                tokio::time::sleep(AGAIN).await;
             }
             executor.fleet.write(|table| table.idle(&instance));
             executor.fleet.wake.notify_one();
@@ -309,7 +320,7 @@ impl Executor {
                 Err(error) => {
                     tracing::error!(%instance, %error, "cannot remove; it will be tried again");
                     executor.fleet.write(|table| table.idle(&instance));
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(AGAIN).await;
                 }
             }
             executor.fleet.wake.notify_one();
@@ -326,24 +337,27 @@ impl Executor {
                 .collect(),
         });
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *routes != wanted {
-            *routes = wanted;
+        if routes.as_ref() != Some(&wanted) {
+            *routes = Some(wanted);
             self.routes_moved.notify_one();
         }
     }
 
-    /// One table at a time, the newest; a failure is tried again.
+    /// One table at a time, the newest; a failure is tried again. The same table is set again now and
+    /// then: a port that was taken may be free by now.
     async fn apply_routes(self: Arc<Self>) {
         loop {
-            self.routes_moved.notified().await;
+            let _moved_or_due =
+                tokio::time::timeout(ROUTES_ANYWAY, self.routes_moved.notified()).await;
             let table = self
                 .routes
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
+            let Some(table) = table else { continue };
             if let Err(error) = self.fleet.backend.route(&table).await {
                 tracing::error!(%error, "the routes cannot be set; the earlier ones stay, trying again");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tokio::time::sleep(AGAIN).await;
                 self.routes_moved.notify_one();
             }
         }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     net::Ipv4Addr,
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     app::{self, Config},
-    cli::{Global, UpArgs},
+    cli::{Global, UpArgs, socket_path},
 };
 
 /// Starts the daemon here, or leaves it running in the background.
@@ -33,10 +33,7 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
-    let socket = match &global.socket {
-        Some(socket) => socket.clone(),
-        None => usual_socket(&global.state_dir),
-    };
+    let socket = socket_path(global);
     if let Some(dir) = socket.parent() {
         fs::create_dir_all(dir)
             .with_context(|| format!("cannot create `{}` for the socket", dir.display()))?;
@@ -50,15 +47,6 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         subnet: subnet(&args.subnet)?,
         agents: !args.no_agents,
     })
-}
-
-/// The well-known socket for the machine's usual daemon, one in the state directory for others.
-fn usual_socket(state_dir: &Path) -> PathBuf {
-    if state_dir == Path::new(crate::cli::DEFAULT_STATE_DIR) {
-        PathBuf::from("/run/ostler/ostler.sock")
-    } else {
-        state_dir.join("ostler.sock")
-    }
 }
 
 fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {

@@ -51,6 +51,7 @@ fn client(cli: Cli) -> ExitCode {
 }
 
 fn agent(name: &str) -> anyhow::Result<()> {
+    nix::sys::prctl::set_no_new_privs()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -3,6 +3,8 @@
 //! With every agent dead the fleet still runs: nothing here is on the path of a restart.
 
 use std::{
+    fs::File,
+    os::fd::AsRawFd,
     pin::Pin,
     process::Stdio,
     sync::{
@@ -13,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use nix::unistd::Uid;
 use ostler_core::{
     event::Happening,
     id::AgentName,
@@ -34,6 +37,8 @@ use crate::{clock, fleet::Fleet};
 const SILENCE: Span = Span::seconds(90);
 /// Why a run ended that somebody paused: no failure.
 const PAUSED: &str = "paused";
+/// The user and group that own nothing.
+const NOBODY: u32 = 65_534;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run this long resets the back-off.
@@ -149,9 +154,18 @@ async fn run_once(
     end
 }
 
+/// Starts the running program itself, even if its file was replaced meanwhile, as a user who owns
+/// nothing: neither the socket nor the keys are the agent's to open.
 fn spawn(name: &AgentName) -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?)
+    let program = File::open("/proc/self/exe")?;
+    let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+    if Uid::effective().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+        .arg0("ostler")
         .args(["agent", name.as_str()])
+        .current_dir("/")
         .env_clear()
         .env("RUST_LOG", "info")
         .stdin(Stdio::piped())

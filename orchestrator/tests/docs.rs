@@ -14,25 +14,38 @@ use clap::Parser;
 use ostler::cli::Cli;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Pages written by hand.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut paths = vec![root().join("README.md"), root().join("ARCHITECTURE.md"), root().join("CONTRIBUTING.md")];
+    let mut paths = vec![
+        root().join("README.md"),
+        root().join("ARCHITECTURE.md"),
+        root().join("CONTRIBUTING.md"),
+    ];
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
             paths.push(path);
         }
     }
-    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 /// The fenced blocks of a language.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    page.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
 }
 
 #[test]
@@ -40,7 +53,11 @@ fn every_command_exists() {
     let mut checked = 0;
     for (path, page) in pages() {
         for block in blocks(&page, "sh") {
-            for line in block.lines().map(str::trim).filter(|line| line.starts_with("ostler ")) {
+            for line in block
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.starts_with("ostler "))
+            {
                 let command = line.split('#').next().unwrap().replace('…', "x");
                 let words: Vec<&str> = command.split_whitespace().collect();
                 if let Err(error) = Cli::try_parse_from(&words) {
@@ -50,14 +67,20 @@ fn every_command_exists() {
             }
         }
     }
-    assert!(checked >= 10, "commands are where this test looks: {checked}");
+    assert!(
+        checked >= 10,
+        "commands are where this test looks: {checked}"
+    );
 }
 
 #[test]
 fn every_manifest_is_accepted() {
     let mut checked = 0;
     for (path, page) in pages() {
-        for block in blocks(&page, "yaml").into_iter().filter(|block| block.contains("kind: Service")) {
+        for block in blocks(&page, "yaml")
+            .into_iter()
+            .filter(|block| block.contains("kind: Service"))
+        {
             let read = ostler_core::spec::read_manifests(block);
             assert!(read.is_ok(), "{}: {read:?}\n{block}", path.display());
             checked += 1;

@@ -33,11 +33,12 @@ impl Agent {
         proposal: &Proposal,
         now: Time,
     ) -> Result<(), CallError> {
-        let Phase::Proposed { acting, .. } = case.phase else {
+        if !matches!(case.phase, Phase::Proposed { .. }) {
             return Ok(());
-        };
+        }
         let mut proposal = proposal.clone();
-        if !acting && proposal.state == ProposalState::Acting {
+        // A call may have been made and its record lost: what was done is asked for, not remembered.
+        if proposal.state == ProposalState::Acting {
             proposal.done = self.done_before(&proposal).await?.max(proposal.done);
         }
         paper::advance(

@@ -34,13 +34,13 @@ pub struct Done<T> {
     pub raw: Value,
 }
 
-/// Where the daemon's socket is: as told, the usual place, or the state directory.
+/// Where the daemon's socket is: as told, the well-known place for the machine's usual daemon, or
+/// in the state directory of another.
 #[must_use]
 pub fn socket_path(global: &Global) -> PathBuf {
-    let usual = Path::new(USUAL_SOCKET);
     match &global.socket {
         Some(socket) => socket.clone(),
-        None if usual.exists() => usual.to_owned(),
+        None if global.state_dir == Path::new(super::DEFAULT_STATE_DIR) => USUAL_SOCKET.into(),
         None => global.state_dir.join("ostler.sock"),
     }
 }

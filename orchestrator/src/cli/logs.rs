@@ -60,7 +60,7 @@ pub async fn run(args: LogsArgs, client: &Client, out: &mut Out) -> Result<(), C
         let mut page: Vec<(InstanceId, LogLine)> = Vec::new();
         for id in &known {
             let answer = read(client, &args, id, cursors.get(id).copied()).await;
-            let Some(answer) = gone_is_nothing(answer, args.follow)? else {
+            let Some(answer) = gone_is_nothing(answer, args.follow || known.len() > 1)? else {
                 continue;
             };
             cursors.insert(id.clone(), answer.cursor);

@@ -3,7 +3,8 @@
 use std::{
     fs::File,
     io::{BufRead, IsTerminal, Write},
-    path::PathBuf,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -51,23 +52,55 @@ impl Stage {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
+            .process_group(0)
             .spawn()
             .context("cannot start the daemon")?;
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
-        let stage = Self {
+        let mut stage = Self {
             options,
             port,
             dir,
             daemon,
             colour,
         };
-        stage.until("the daemon answers", Duration::from_secs(20), || {
+        stage.clean_up_on_signals()?;
+        let answers = stage.until("the daemon answers", Duration::from_secs(20), || {
             Ok(stage.json(&["status"]).ok())
-        })?;
-        Ok(stage)
+        });
+        if answers.is_err() {
+            stage.daemon.kill().context("cannot end the daemon")?;
+        }
+        answers.map(|_status| stage)
+    }
+
+    /// Ctrl-C at any moment leaves nothing behind either.
+    fn clean_up_on_signals(&self) -> anyhow::Result<()> {
+        let (dir, socket, pid) = (
+            self.dir.clone(),
+            self.dir.join("ostler.sock"),
+            self.daemon.id(),
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::spawn(move || {
+            let signalled = runtime.block_on(async {
+                let mut terminate =
+                    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+                        .ok()?;
+                tokio::select! {
+                    interrupted = tokio::signal::ctrl_c() => interrupted.ok(),
+                    terminated = terminate.recv() => terminated,
+                }
+            });
+            if signalled.is_some() {
+                interrupted(&dir, &socket, pid);
+            }
+        });
+        Ok(())
     }
 
     /// A file of the demo.
@@ -242,6 +275,24 @@ impl Stage {
             "End it all:    ostler down --remove-services --state-dir {dir}/state && rm -r {dir}"
         ))
     }
+}
+
+/// Ends the demo early: services, daemon, files.
+fn interrupted(dir: &Path, socket: &Path, daemon: u32) {
+    tracing::warn!("interrupted; cleaning up");
+    let down = Command::new(std::env::current_exe().unwrap_or_else(|_| "ostler".into()))
+        .args(["down", "--remove-services", "--state-dir"])
+        .arg(dir.join("state"))
+        .env("OSTLER_SOCKET", socket)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status();
+    match down {
+        Ok(status) if status.success() => drop(std::fs::remove_dir_all(dir)),
+        _ => tracing::error!(daemon, dir = %dir.display(), "the demo's daemon could not be ended"),
+    }
+    std::process::exit(130);
 }
 
 /// A list inside a JSON answer; empty when it is not there.

@@ -22,14 +22,22 @@ struct News {
 }
 
 impl Fleet {
-    /// Takes in a full list of the backend. Instances that are being worked on are left alone.
-    pub fn absorb(&self, list: Vec<Seen>) {
+    /// Takes in a full list of the backend. Whatever was `busy` when the list was asked for, or is now, may
+    /// have moved since: the next list tells.
+    pub fn absorb(&self, list: Vec<Seen>, busy: &BTreeSet<InstanceId>) {
         let now = clock::now();
         let news = self.write(|table| {
             let present: BTreeSet<InstanceId> =
                 list.iter().map(|seen| seen.instance.clone()).collect();
-            let mut news = lost(table, &present, now);
-            for seen in list {
+            let held: BTreeSet<InstanceId> = busy
+                .union(&table.busy.keys().cloned().collect())
+                .cloned()
+                .collect();
+            let mut news = lost(table, &present, &held, now);
+            for seen in list
+                .into_iter()
+                .filter(|seen| !held.contains(&seen.instance))
+            {
                 take_in(table, seen, &self.node, now, &mut news);
             }
             news
@@ -47,14 +55,19 @@ impl Fleet {
 }
 
 /// Instances that ran and that the backend knows nothing of any more.
-fn lost(table: &mut Table, present: &BTreeSet<InstanceId>, now: Time) -> Vec<News> {
+fn lost(
+    table: &mut Table,
+    present: &BTreeSet<InstanceId>,
+    held: &BTreeSet<InstanceId>,
+    now: Time,
+) -> Vec<News> {
     let gone: Vec<InstanceId> = table
         .observed
         .instances
         .iter()
         .filter(|(id, seen)| {
             !present.contains(*id)
-                && !table.busy.contains_key(*id)
+                && !held.contains(*id)
                 && !matches!(seen.phase, Phase::Failed { .. } | Phase::Starting)
         })
         .map(|(id, _)| id.clone())
@@ -80,9 +93,6 @@ fn take_in(
     now: Time,
     news: &mut Vec<News>,
 ) {
-    if table.busy.contains_key(&seen.instance) {
-        return;
-    }
     let Some(known) = table.observed.instances.get_mut(&seen.instance) else {
         table.adopted.insert(seen.instance.clone());
         table

@@ -1,7 +1,7 @@
 //! Restarts that someone asked for: a few at a time, so that the rest keeps serving.
 
 use super::group::{Fate, Group, Member};
-use crate::{observed::Phase, step::Reason};
+use crate::{observed::Phase, step::Reason, time::Time};
 
 /// Stops instances that were started before the asked moment. What does not serve anyway goes at
 /// once; of the others at most `max(1, maxUnavailable)` are away at a time, and one that does not
@@ -27,7 +27,7 @@ pub(super) fn restart(group: &mut Group) {
     for member in &mut group.members {
         let due = asked
             .get(member.id)
-            .is_some_and(|at| member.running_since() < *at);
+            .is_some_and(|at| is_due(member, *at, group.now));
         if !due || member.fate != Fate::Keep || member.seen.phase != Phase::Running {
             continue;
         }
@@ -46,5 +46,11 @@ pub(super) fn is_pending(group: &Group, member: &Member) -> bool {
         .service
         .restart_after
         .get(member.id)
-        .is_some_and(|at| member.running_since() < *at)
+        .is_some_and(|at| is_due(member, *at, group.now))
+}
+
+/// A request that lies ahead means that the clock jumped back: it waits until it is past again,
+/// or every new start would be "before" it.
+fn is_due(member: &Member, asked_at: Time, now: Time) -> bool {
+    asked_at <= now && member.running_since() < asked_at
 }
