@@ -41,6 +41,7 @@ fn actions() -> Vec<Action> {
         ("rollback_service", "change"),
         ("settle_service", "change"),
         ("undo_change", "change"),
+        ("drain_node", "change"),
         ("exec_instance", "act"),
         ("open_incident", "record"),
         ("approve", "approve"),
