@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "clone3 into a cgroup has no safe wrapper")]
 //! Control groups as the shim uses them: be born in them, see kills for memory, end strays.
 //!
 //! Joining an existing process to a cgroup takes a lock that waits for an RCU grace period, 7 to
 //! 16 ms on a quiet machine. Two ways are free of it: `clone3` with CLONE_INTO_CGROUP (v2), and a
 //! single-threaded process that writes `0` to `tasks` (v1).
+
+#![expect(unsafe_code, reason = "clone3 into a cgroup has no safe wrapper")]
 
 use std::{
     fs::{self, File},

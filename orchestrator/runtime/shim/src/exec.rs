@@ -1,6 +1,7 @@
-#![expect(unsafe_code, reason = "a pidfd has no safe wrapper")]
 //! Commands inside the container: a helper process of its own for each, which answers on the
 //! connection that asked. The shim neither waits nor grows.
+
+#![expect(unsafe_code, reason = "a pidfd has no safe wrapper")]
 
 use std::{
     fs::File,

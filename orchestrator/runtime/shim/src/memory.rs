@@ -1,5 +1,6 @@
-#![expect(unsafe_code, reason = "madvise has no safe wrapper here")]
 //! Gives back what the start needed: the shim waits for days, and there may be hundreds.
+
+#![expect(unsafe_code, reason = "madvise has no safe wrapper here")]
 
 use std::fs;
 

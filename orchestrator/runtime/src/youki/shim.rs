@@ -1,8 +1,9 @@
+//! The daemon's side of the shim: its program in sealed memory, its start, its control socket.
+
 #![expect(
     unsafe_code,
     reason = "memfd sealing and asking who holds a lock have no safe wrapper"
 )]
-//! The daemon's side of the shim: its program in sealed memory, its start, its control socket.
 
 use std::{
     fs::{self, File, OpenOptions},
