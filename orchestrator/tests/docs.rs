@@ -1,7 +1,6 @@
 //! What the README and the docs tell people to type exists, and their manifests are accepted.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test may stop at the first surprise"
 )]
 

@@ -7,7 +7,6 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::panic,
     reason = "a bench may stop at the first surprise"
 )]
 

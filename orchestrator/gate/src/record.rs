@@ -1,9 +1,14 @@
 //! Paperwork: what each move of a record does.
 
-use ostler_core::{id::ApprovalId, incident::IncidentState, proposal::ProposalState};
+use ostler_core::{
+    id::ApprovalId,
+    incident::{Incident, IncidentState},
+    proposal::ProposalState,
+    time::Time,
+};
 use ostler_tools::{
     answer::{IncidentTouched, ProposalTouched, TokenMade},
-    principal::Principal,
+    principal::{Principal, Role},
     record::{RecordChange, Token},
 };
 use serde_json::Value;
@@ -61,6 +66,51 @@ impl Gate {
     }
 }
 
+fn open_incident(
+    call: &Call,
+    state: &State,
+    writing: &mut Writing,
+    mut incident: Incident,
+) -> Result<Value, String> {
+    incident.opened_by = call.caller.to_string();
+    incident.opened_at = call.now;
+    if state.records.incidents.contains_key(&incident.id) {
+        return Err(format!("there is an incident `{}` already", incident.id));
+    }
+    let touched = IncidentTouched {
+        incident: incident.id.clone(),
+        state: incident.state,
+    };
+    writing
+        .records
+        .incidents
+        .insert(incident.id.clone(), incident);
+    value(&touched)
+}
+
+fn create_token(
+    call: &Call,
+    writing: &mut Writing,
+    name: String,
+    roles: Vec<Role>,
+    expires: Time,
+) -> Result<Value, String> {
+    let (secret, hash) = crate::token::make(&name);
+    let token = Token {
+        name: name.clone(),
+        roles,
+        hash,
+        created_at: call.now,
+        expires_at: expires,
+    };
+    writing.records.tokens.insert(name.clone(), token);
+    value(&TokenMade {
+        name,
+        token: Some(secret.to_string()),
+        expires_at: expires,
+    })
+}
+
 fn simple(
     call: &Call,
     state: &State,
@@ -68,22 +118,7 @@ fn simple(
     change: RecordChange,
 ) -> Result<Value, String> {
     match change {
-        RecordChange::OpenIncident { mut incident } => {
-            incident.opened_by = call.caller.to_string();
-            incident.opened_at = call.now;
-            if state.records.incidents.contains_key(&incident.id) {
-                return Err(format!("there is an incident `{}` already", incident.id));
-            }
-            let touched = IncidentTouched {
-                incident: incident.id.clone(),
-                state: incident.state,
-            };
-            writing
-                .records
-                .incidents
-                .insert(incident.id.clone(), *incident);
-            value(&touched)
-        }
+        RecordChange::OpenIncident { incident } => open_incident(call, state, writing, *incident),
         RecordChange::NoteIncident {
             incident,
             note: what,
@@ -119,22 +154,7 @@ fn simple(
             name,
             roles,
             expires,
-        } => {
-            let (secret, hash) = crate::token::make(&name);
-            let token = Token {
-                name: name.clone(),
-                roles,
-                hash,
-                created_at: call.now,
-                expires_at: expires,
-            };
-            writing.records.tokens.insert(name.clone(), token);
-            value(&TokenMade {
-                name,
-                token: Some(secret.to_string()),
-                expires_at: expires,
-            })
-        }
+        } => create_token(call, writing, name, roles, expires),
         RecordChange::RevokeToken { name } => {
             let token = state
                 .records

@@ -1,9 +1,7 @@
 //! What every store must do, run on memory and on SQLite.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test stops at the first surprise"
 )]
 

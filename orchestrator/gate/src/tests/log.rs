@@ -162,3 +162,20 @@ async fn a_policy_is_explained_without_acting() {
         .await;
     assert!(matches!(unknown.outcome, Outcome::Refused { .. }));
 }
+
+#[tokio::test]
+async fn the_oldest_leaf_is_still_checked_after_a_restart() {
+    let (store, clock): (Arc<MemoryStore>, Arc<SetClock>) = Default::default();
+    let dir = tempfile::tempdir().unwrap();
+    let keys = || Keys::open_or_create(dir.path()).unwrap();
+    let first = open(&store, &clock, keys()).await.unwrap();
+    let args = json!({ "yaml": super::SHOP });
+    done(first.call(&operator(), "apply_services", args).await);
+    done(first.call(&operator(), "scale_service", scale(2)).await);
+    first.gate.close().await;
+    store.tamper(0, |leaf| leaf.bytes[20] ^= 1);
+    let second = open(&store, &clock, keys()).await.unwrap();
+    let found = verification(&second).await;
+    assert_eq!((found.ok, found.bad_leaf), (false, Some(0)));
+    assert!(found.problem.unwrap().starts_with("leaf 0: "));
+}
