@@ -19,6 +19,7 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 use ostler_core::{
     id::{InstanceId, Namespace, ServiceKey},
+    observed::ProblemKind,
     spec::Protocol,
 };
 use ostler_runtime::{
@@ -362,7 +363,9 @@ async fn a_taken_port_is_noticed_and_not_stolen() {
     let theirs = thread::spawn(move || {
         other.accept().unwrap().0.write_all(b"theirs").unwrap();
     });
-    assert!(!it.network.port_free(port));
+    let taken = it.network.check_port(Protocol::Tcp, port).unwrap_err();
+    assert_eq!(taken.problem().kind, ProblemKind::PortTaken);
+    assert!(taken.to_string().contains(&port.to_string()), "{taken}");
     it.network
         .route(&table("web", &[a.address], Some(port)))
         .await
@@ -370,13 +373,13 @@ async fn a_taken_port_is_noticed_and_not_stolen() {
     assert_eq!(ask(Ipv4Addr::LOCALHOST, port).unwrap(), "theirs");
     theirs.join().unwrap();
     let free = free_port();
-    assert!(it.network.port_free(free));
+    it.network.check_port(Protocol::Tcp, free).unwrap();
     it.network
         .route(&table("web", &[a.address], Some(free)))
         .await
         .unwrap();
     assert!(
-        it.network.port_free(free),
+        it.network.check_port(Protocol::Tcp, free).is_ok(),
         "a port of our own counts as free for us"
     );
     assert!(

@@ -1,9 +1,10 @@
+//! The one place that speaks to libcontainer. Called only in the launcher and in the helper that
+//! runs commands: single-threaded processes of a moment.
+
 #![expect(
     unsafe_code,
     reason = "signal dispositions and environment in a single-threaded child"
 )]
-//! The one place that speaks to libcontainer. Called only in the launcher and in the helper that
-//! runs commands: single-threaded processes of a moment.
 
 use std::{
     collections::HashMap,
@@ -81,6 +82,7 @@ pub fn join(
     let built = builder
         .with_user(Some(order.uid))
         .with_group(Some(order.gid))
+        .with_additional_gids(order.groups.clone())
         .build();
     built
         .map(|pid| pid.as_raw())

@@ -1,9 +1,10 @@
+//! The launcher: a child of a moment that enters the cgroups and a mount namespace, lets the library
+//! make the container, tells the shim, and is gone. What it allocated goes with it.
+
 #![expect(
     unsafe_code,
     reason = "ending a forked child without running the parent's destructors"
 )]
-//! The launcher: a child of a moment that enters the cgroups and a mount namespace, lets the library
-//! make the container, tells the shim, and is gone. What it allocated goes with it.
 
 use std::{
     fs::{self, File},
@@ -20,7 +21,7 @@ use nix::{
 use crate::{
     cgroup::{self, Side},
     container::{self, Stdio, io_failure},
-    rootfs,
+    cwd, rootfs,
     wire::{Failure, ShimOrder},
 };
 
@@ -79,6 +80,8 @@ fn launch(dir: &Path, order: &ShimOrder, stdout: File, stderr: File) -> Launched
     cgroup::join_v1(&order.cgroups).map_err(|error| io_failure("joining the cgroup", &error))?;
     rootfs::enter().map_err(|error| io_failure("making a mount namespace", &error))?;
     rootfs::mount_layers(dir, order).map_err(|error| io_failure("mounting the image", &error))?;
+    cwd::make(dir, &order.cwd)
+        .map_err(|error| io_failure("making the working directory", &error))?;
     fresh_state(dir).map_err(|error| io_failure("preparing the container's state", &error))?;
     let stdin = File::open("/dev/null").map_err(|error| io_failure("opening /dev/null", &error))?;
     let (mut read, verdict) =

@@ -6,6 +6,7 @@
 mod cgroup;
 mod container;
 mod control;
+mod cwd;
 mod exec;
 mod launch;
 mod lock;

@@ -41,11 +41,14 @@ pub struct ShimOrder {
     pub cgroups: Cgroups,
     /// Bounds of the log.
     pub log: LogLimits,
-    /// For commands run inside: user, group, working directory.
+    /// User of commands run inside.
     pub uid: u32,
-    /// Group.
+    /// Their group.
     pub gid: u32,
-    /// Working directory.
+    /// Their further groups.
+    #[serde(default)]
+    pub groups: Vec<u32>,
+    /// Where the workload and commands start; made in the container when absent.
     pub cwd: String,
 }
 

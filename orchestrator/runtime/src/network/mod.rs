@@ -145,10 +145,16 @@ impl Network {
         self.inner.config.state_root.join("resolv.conf")
     }
 
-    /// Whether a TCP port of the host is ours or free to be published.
-    #[must_use]
-    pub fn port_free(&self, port: u16) -> bool {
-        lock(&self.inner.ports).is_free(Protocol::Tcp, port)
+    /// Whether a port of the host is ours or free to be published.
+    ///
+    /// # Errors
+    /// [`NetworkError::PortTaken`] when another process has it.
+    pub fn check_port(&self, protocol: Protocol, port: u16) -> Result<(), NetworkError> {
+        if lock(&self.inner.ports).is_free(protocol, port) {
+            Ok(())
+        } else {
+            Err(NetworkError::PortTaken(port))
+        }
     }
 
     /// The stable address of a service, once it was in a route table.

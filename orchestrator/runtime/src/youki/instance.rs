@@ -51,6 +51,9 @@ pub(super) struct Record {
     pub(super) address: Option<Ipv4Addr>,
     /// User and group of its processes.
     pub(super) user: (u32, u32),
+    /// Their further groups.
+    #[serde(default)]
+    pub(super) groups: Vec<u32>,
     /// Where its processes start.
     pub(super) cwd: String,
     /// Its volumes.

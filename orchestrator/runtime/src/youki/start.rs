@@ -29,7 +29,14 @@ const OOM_SCORE_ADJ: i32 = 100;
 
 /// Starts an attempt, or says that it runs.
 pub(super) async fn start(inner: &Arc<Inner>, order: &Order) -> Result<Started, Problem> {
-    let instance = match inner.get(&order.instance) {
+    let known = inner.get(&order.instance);
+    if known
+        .as_ref()
+        .is_none_or(|instance| instance.state().running.is_none())
+    {
+        check_ports(inner, order)?;
+    }
+    let instance = match known {
         Some(instance) => instance,
         None => prepare(inner, order).await?,
     };
@@ -59,6 +66,21 @@ pub(super) async fn start(inner: &Arc<Inner>, order: &Order) -> Result<Started, 
             Err(problem)
         }
     }
+}
+
+/// A service whose published port leads to someone else's program would seem to run.
+fn check_ports(inner: &Inner, order: &Order) -> Result<(), Problem> {
+    let Some(network) = &inner.network else {
+        return Ok(());
+    };
+    for port in &order.spec.ports {
+        if let Some(publish) = port.publish {
+            network
+                .check_port(port.protocol, publish)
+                .map_err(|error| error.problem())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the attempt runs or is over.
@@ -167,6 +189,7 @@ fn launch(inner: &Inner, instance: &Instance, order: &Order) -> Result<Launched,
         log: inner.log_limits(),
         uid: record.user.0,
         gid: record.user.1,
+        groups: record.groups.clone(),
         cwd: record.cwd.clone(),
     };
     let write = || -> io::Result<Launched> {
@@ -255,7 +278,7 @@ fn make(
     let netns = attachment.map(|attachment| attachment.netns.display().to_string());
     let cgroups = inner.tree.prepare(order.instance.as_str(), &spec.resources);
     cgroups.map_err(|error| problem(ProblemKind::Backend, format!("{error}")))?;
-    let ids = (user.uid, user.gid);
+    let (ids, groups) = ((user.uid, user.gid), user.groups.clone());
     let place = bundle::Place {
         instance: order.instance.as_str(),
         netns: netns.as_deref(),
@@ -281,6 +304,7 @@ fn make(
         layers: image.layers.clone(),
         address: attachment.map(|attachment| attachment.address),
         user: ids,
+        groups,
         cwd: bundle::working_dir(spec, &image.config),
         volumes: spec.volumes.clone(),
     };
