@@ -354,6 +354,7 @@ fn context(
         ("fleet_share", long(facts.fleet_share)),
         ("blast_radius", long(facts.blast_radius)),
         ("stateful", truth(facts.stateful)),
+        ("host_paths", truth(facts.host_paths)),
         ("destructive", truth(facts.destructive)),
         ("replaces_instances", truth(facts.replaces_instances)),
         ("memory_percent", long(facts.memory_percent)),

@@ -60,6 +60,8 @@ pub struct Facts {
     pub blast_radius: i64,
     /// Whether a touched service keeps data in volumes.
     pub stateful: bool,
+    /// Whether a touched service gets a directory of the host that it did not have.
+    pub host_paths: bool,
     /// Whether something is removed or stopped for good.
     pub destructive: bool,
     /// Whether running instances are replaced or restarted.
@@ -81,6 +83,7 @@ impl Default for Facts {
             fleet_share: 0,
             blast_radius: 0,
             stateful: false,
+            host_paths: false,
             destructive: false,
             replaces_instances: false,
             memory_percent: 100,

@@ -34,6 +34,7 @@ type Facts = {
     fleet_share: Long,
     blast_radius: Long,
     stateful: Bool,
+    host_paths: Bool,
     destructive: Bool,
     replaces_instances: Bool,
     memory_percent: Long,

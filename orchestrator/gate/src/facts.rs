@@ -50,6 +50,7 @@ pub(crate) fn for_policy(change: &Change, facts: &ChangeFacts, undoes_own: bool)
         fleet_share: facts.fleet_share.into(),
         blast_radius: facts.blast_radius.into(),
         stateful: facts.stateful,
+        host_paths: facts.host_paths,
         destructive: facts.destructive,
         replaces_instances: facts.replaces_instances,
         memory_percent: facts.memory_limit_percent.map_or(100, i64::from),

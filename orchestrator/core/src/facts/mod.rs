@@ -18,6 +18,7 @@ use crate::{
     graph::Graph,
     id::{AgentName, Namespace, NodeName, ServiceKey},
     intent::{Intent, SecretKey, Service},
+    spec::Volume,
     time::Time,
 };
 
@@ -45,8 +46,12 @@ pub struct ChangeFacts {
     pub fleet_share: u32,
     /// How many services feel it when the named ones fail: themselves and all that need them.
     pub blast_radius: u32,
-    /// Whether a named service has a writable named volume, before or after.
+    /// Whether a named service keeps data, before or after: a writable volume, named or of the host.
     pub stateful: bool,
+    /// Whether a named service would get a directory of the host that it did not have before, or
+    /// could write where it only read.
+    #[serde(default)]
+    pub host_paths: bool,
     /// Whether something is deleted or scaled to zero.
     pub destructive: bool,
     /// Whether running instances would be replaced or restarted.
@@ -184,6 +189,15 @@ fn compare(
         .into_iter()
         .flatten()
         .any(|service| service.spec.is_stateful());
+    facts.host_paths |= after.is_some_and(|after| {
+        let had = before.map_or(&[][..], |before| &before.spec.volumes);
+        let new = |volume: &&Volume| !had.iter().any(|old| old.gives_host_path_of(volume));
+        after
+            .spec
+            .volumes
+            .iter()
+            .any(|volume| volume.is_host() && new(&volume))
+    });
     facts.destructive |= before.is_some() && (after.is_none() || (from > 0 && to == 0));
     match (before, after) {
         (Some(before), Some(after)) => {

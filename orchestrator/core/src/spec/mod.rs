@@ -318,12 +318,16 @@ impl ServiceSpec {
         self.secrets.iter().map(|mount| &mount.secret)
     }
 
-    /// Whether instances keep data: a named volume makes a service stateful.
+    /// Whether instances keep data: a writable volume, named or of the host, makes a service stateful.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
-        self.volumes
-            .iter()
-            .any(|volume| matches!(volume.source, VolumeSource::Named { .. }) && !volume.read_only)
+        self.volumes.iter().any(|volume| {
+            let outlives = matches!(
+                volume.source,
+                VolumeSource::Named { .. } | VolumeSource::Host { .. }
+            );
+            outlives && !volume.read_only
+        })
     }
 
     /// Whether instances made from either spec are alike: they differ at most in what steers

@@ -21,6 +21,20 @@ pub struct Volume {
     pub read_only: bool,
 }
 
+impl Volume {
+    /// Whether it is a directory of the host.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        matches!(self.source, VolumeSource::Host { .. })
+    }
+
+    /// Whether it opens the same directory of the host as another, for at least as much.
+    #[must_use]
+    pub fn gives_host_path_of(&self, other: &Self) -> bool {
+        self.is_host() && self.source == other.source && (!self.read_only || other.read_only)
+    }
+}
+
 /// What a volume is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

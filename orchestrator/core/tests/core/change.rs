@@ -379,6 +379,29 @@ fn facts_are_about_the_effect() {
 }
 
 #[test]
+fn a_new_directory_of_the_host_is_a_fact() {
+    let host = |path: &str, read_only: bool| {
+        format!(
+            "image: a:1\nvolumes: [{{mount: /x, source: {{host: {{path: {path}}}}}, readOnly: {read_only}}}]"
+        )
+    };
+    let asks = |now: &Intent, spec: &str| facts(now, &applying("cart", spec)).unwrap().host_paths;
+    let plain = intent(&[("cart", "image: a:1")]);
+    assert!(!asks(&plain, "image: a:2"));
+    assert!(asks(&plain, &host("/srv", true)));
+    assert!(asks(&Intent::default(), &host("/srv", true)));
+    let reads = intent(&[("cart", &host("/srv", true))]);
+    assert!(!asks(&reads, &host("/srv", true)));
+    assert!(asks(&reads, &host("/srv", false)), "writing is more");
+    assert!(asks(&reads, &host("/", true)), "another directory");
+    let writes = intent(&[("cart", &host("/srv", false))]);
+    assert!(!asks(&writes, &host("/srv", true)));
+    assert!(!asks(&writes, "image: a:1"), "taking it away");
+    let kept = facts(&writes, &applying("cart", "image: a:1")).unwrap();
+    assert!(kept.stateful, "what the host keeps is data");
+}
+
+#[test]
 fn a_diff_shows_paths_and_hides_content() {
     let one = "image: a:1\nenv: {LEVEL: info}\nconfigs: [{path: /etc/a.conf, content: 'key=1'}]";
     let two = "image: a:2\nenv: {LEVEL: debug, MORE: x}\nconfigs: [{path: /etc/a.conf, content: 'key=2'}]";
