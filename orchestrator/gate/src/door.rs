@@ -78,14 +78,7 @@ impl Gate {
             CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
         let kept = store.load().await?;
         let signer = Signer::new(keys.signing.clone());
-        let ledger = Ledger::open(
-            &*store,
-            signer,
-            kept.checkpoint.as_deref(),
-            kept.leaves,
-            limits,
-        )
-        .await?;
+        let ledger = Ledger::open(signer, kept.checkpoint.as_deref(), kept.leaves, limits)?;
         let state = State {
             intent: Arc::new(kept.intent),
             records: Arc::new(kept.records),

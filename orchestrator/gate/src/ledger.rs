@@ -56,15 +56,15 @@ pub(crate) enum CommitError {
 }
 
 impl Ledger {
-    /// Opens the log at its signed checkpoint and reads what came after.
-    pub(crate) async fn open(
-        store: &dyn Store,
+    /// Opens the log at its signed checkpoint. Each commit signs what it adds, so a checkpoint that
+    /// does not cover exactly the stored leaves was not left by a daemon, and is never signed over.
+    pub(crate) fn open(
         signer: Signer,
         checkpoint: Option<&str>,
         leaves: u64,
         limits: Limits,
-    ) -> Result<Self, OpenError> {
-        let mut tree = match checkpoint {
+    ) -> Result<Self, Tampered> {
+        let tree = match checkpoint {
             Some(note) => {
                 Checkpoint::open(note, &signer.public_key())
                     .map_err(Tampered::log)?
@@ -72,30 +72,10 @@ impl Ledger {
             }
             None => Frontier::default(),
         };
-        if tree.size() > leaves {
-            let what = format!(
-                "there are {leaves} leaves where {} were signed",
-                tree.size()
-            );
-            return Err(Tampered {
-                leaf: Some(leaves),
-                what,
-            }
-            .into());
-        }
-        while tree.size() < leaves {
-            let page = store.leaves(tree.size(), PAGE).await?;
-            if page.is_empty() {
-                return Err(Tampered {
-                    leaf: Some(tree.size()),
-                    what: "it is missing".to_owned(),
-                }
-                .into());
-            }
-            for leaf in page {
-                check(&leaf, tree.size())?;
-                tree.push(leaf.hash);
-            }
+        let signed = tree.size();
+        if signed != leaves {
+            let what = format!("there are {leaves} leaves where {signed} were signed");
+            return Err(Tampered::at(signed.min(leaves), what));
         }
         let checkpoint = signer.sign(&tree);
         Ok(Self {
@@ -104,6 +84,32 @@ impl Ledger {
             signer,
             limits,
         })
+    }
+
+    /// Checks that a log that was opened anew continues this one: the same leaves, then more.
+    pub(crate) async fn continued_by(
+        &self,
+        store: &dyn Store,
+        fresh: &Self,
+    ) -> Result<(), OpenError> {
+        let mut tree = self.tree.clone();
+        while tree.size() < fresh.size() {
+            let page = store.leaves(tree.size(), PAGE).await?;
+            if page.is_empty() {
+                return Err(Tampered::at(tree.size(), "it is missing").into());
+            }
+            for leaf in page {
+                if tree.size() < fresh.size() {
+                    check(&leaf, tree.size())?;
+                    tree.push(leaf.hash);
+                }
+            }
+        }
+        if tree != fresh.tree {
+            let what = "the log was rewritten: it does not continue what was recorded";
+            return Err(Tampered::log(what).into());
+        }
+        Ok(())
     }
 
     /// How many leaves there are.
@@ -191,15 +197,6 @@ pub(crate) enum OpenError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Tampered(#[from] Tampered),
-}
-
-impl From<OpenError> for crate::GateError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Store(error) => Self::Load(error),
-            OpenError::Tampered(tampered) => Self::Tampered(tampered),
-        }
-    }
 }
 
 fn check(leaf: &StoredLeaf, index: u64) -> Result<(), Tampered> {

@@ -145,15 +145,12 @@ impl Gate {
             |error: &dyn std::fmt::Display| format!("the state could not be read again: {error}");
         let kept = self.store.load().await.map_err(|error| fail(&error))?;
         let signer = Signer::new(self.keys.signing.clone());
-        let opened = Ledger::open(
-            &*self.store,
-            signer,
-            kept.checkpoint.as_deref(),
-            kept.leaves,
-            self.limits,
-        )
-        .await;
-        **ledger = opened.map_err(|error| fail(&error))?;
+        let note = kept.checkpoint.as_deref();
+        let opened = Ledger::open(signer, note, kept.leaves, self.limits);
+        let opened = opened.map_err(|error| fail(&error))?;
+        let continued = ledger.continued_by(&*self.store, &opened).await;
+        continued.map_err(|error| fail(&error))?;
+        **ledger = opened;
         let state = State {
             intent: Arc::new(kept.intent),
             records: Arc::new(kept.records),

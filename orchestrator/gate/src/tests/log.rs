@@ -10,6 +10,7 @@ use crate::{
     GateError, Keys,
     answer::Outcome,
     audit::{export_lines, verify},
+    ports::{Commit, NewLeaf, Store as _, StoreError},
     testing::{MemoryStore, SetClock},
 };
 
@@ -178,4 +179,62 @@ async fn the_oldest_leaf_is_still_checked_after_a_restart() {
     let found = verification(&second).await;
     assert_eq!((found.ok, found.bad_leaf), (false, Some(0)));
     assert!(found.problem.unwrap().starts_with("leaf 0: "));
+}
+
+#[tokio::test]
+async fn a_forged_leaf_is_never_signed_over() {
+    let (store, clock): (Arc<MemoryStore>, Arc<SetClock>) = Default::default();
+    let dir = tempfile::tempdir().unwrap();
+    let keys = || Keys::open_or_create(dir.path()).unwrap();
+    let house = open(&store, &clock, keys()).await.unwrap();
+    let args = json!({ "yaml": super::SHOP });
+    done(house.call(&operator(), "apply_services", args).await);
+    done(house.call(&operator(), "list_services", json!({})).await);
+    house.gate.close().await;
+    open(&store, &clock, keys()).await.unwrap();
+    let kept = store.load().await.unwrap();
+    let bytes = br#"{"index":2,"tool":"nothing"}"#.to_vec();
+    let forged = Commit {
+        base: kept.intent.revision,
+        moved: None,
+        before: Arc::new(kept.intent),
+        records: Default::default(),
+        removed: Vec::new(),
+        leaves: vec![NewLeaf {
+            hash: crate::audit::leaf_hash(&bytes),
+            bytes,
+        }],
+        leaf_index: kept.leaves,
+        checkpoint: None,
+    };
+    store.commit(&forged).await.unwrap();
+    let GateError::Tampered(tampered) = open(&store, &clock, keys()).await.err().unwrap() else {
+        panic!("it opened")
+    };
+    assert_eq!(tampered.leaf, Some(2), "{tampered}");
+    // The running daemon meets a conflict, and does not take the forged leaf over either.
+    let answer = house.call(&operator(), "scale_service", scale(2)).await;
+    assert!(
+        matches!(answer.outcome, Outcome::Failed { .. }),
+        "{answer:?}"
+    );
+    assert_eq!(store.load().await.unwrap().leaves, 3);
+}
+
+#[tokio::test]
+async fn what_workloads_wrote_is_on_record_before_it_is_answered() {
+    let house = house().await;
+    let logs = json!({ "instance": "cart-aaaaaaaa" });
+    done(house.call(&operator(), "read_logs", logs.clone()).await);
+    assert_eq!(house.store.texts().len(), 2, "no flush was needed");
+    let export = json!({ "from": 0 });
+    done(house.call(&operator(), "export_audit", export).await);
+    assert_eq!(house.store.texts().len(), 3);
+    house.store.fail_with(Some(|| StoreError::Full));
+    let answer = house.call(&operator(), "read_logs", logs).await;
+    assert!(
+        matches!(answer.outcome, Outcome::Failed { .. }),
+        "{answer:?}"
+    );
+    house.store.fail_with(None);
 }
