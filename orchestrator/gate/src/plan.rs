@@ -114,7 +114,7 @@ impl Gate {
                 query: Query::Undo { revision },
                 ..
             } => {
-                let (change, own) = self.inverse_of(call, Revision(revision)).await?;
+                let (change, own) = self.inverse_of(call, state, Revision(revision)).await?;
                 self.plan_change(call, state, change, Some((Revision(revision), own)))
             }
             Decided::Query { query, about } => Ok(self.planned(call, Deed::Query(query), about)),
@@ -219,7 +219,12 @@ impl Gate {
     }
 
     /// The change that takes a revision back, if nothing else was built on it since.
-    async fn inverse_of(&self, call: &Call, revision: Revision) -> Result<(Change, bool), String> {
+    async fn inverse_of(
+        &self,
+        call: &Call,
+        state: &State,
+        revision: Revision,
+    ) -> Result<(Change, bool), String> {
         let unread = |error: crate::ports::StoreError| error.to_string();
         let past = self.store.change(revision).await.map_err(unread)?;
         let past = past.ok_or_else(|| format!("revision {revision} is no longer remembered"))?;
@@ -228,6 +233,9 @@ impl Gate {
             .inverse
             .clone()
             .ok_or_else(|| format!("revision {revision} ({words}) cannot be taken back"))?;
+        // Each later change has a revision of its own: there cannot be more of them.
+        let since = state.intent.revision.0.saturating_sub(revision.0);
+        let since = u32::try_from(since).unwrap_or(u32::MAX);
         let mut later = std::collections::BTreeMap::new();
         let mut undone = std::collections::BTreeSet::new();
         for service in past
@@ -236,7 +244,7 @@ impl Gate {
             .map(Some)
             .chain(past.services.is_empty().then_some(None))
         {
-            for change in self.store.changes(service, 200).await.map_err(unread)? {
+            for change in self.store.changes(service, since).await.map_err(unread)? {
                 if change.revision > revision && !passes(&change.change) {
                     undone.extend(change.undoes.map(|undoes| (undoes, change.revision)));
                     later.insert(change.revision, change);
@@ -259,7 +267,8 @@ impl Gate {
                 change.summary
             ));
         }
-        Ok((inverse, past.principal == call.caller.to_string()))
+        let own = past.principal == call.caller.to_string() && past.undoes.is_none();
+        Ok((inverse, own))
     }
 }
 
