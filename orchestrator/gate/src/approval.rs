@@ -198,7 +198,18 @@ impl Gate {
             .approvals
             .values()
             .filter(|approval| approval.state == ApprovalState::Waiting);
-        if waiting.count() >= self.limits.waiting_approvals {
+        let (mine, mut all) = (held.requested_by.as_str(), 0);
+        let mut own = 0;
+        for approval in waiting {
+            all += 1;
+            own += usize::from(approval.requested_by == mine);
+        }
+        if own >= self.limits.waiting_per_requester {
+            return Err(format!(
+                "{own} requests of {mine} wait for a person already; they must be answered or end first"
+            ));
+        }
+        if all >= self.limits.waiting_approvals {
             let limit = self.limits.waiting_approvals;
             return Err(format!(
                 "{limit} requests wait for a person already; answer some of them first"
@@ -334,7 +345,7 @@ fn over(approval: &Approval, now: Time) -> Option<&'static str> {
     }
 }
 
-/// As which of the needed roles the caller may answer; all of them where one is enough.
+/// As which of the needed roles the caller may answer; one person counts once.
 fn may_answer(call: &Call, approval: &Approval) -> Result<Vec<Role>, String> {
     let id = &approval.id;
     let Principal::User { roles, .. } = &call.caller else {
@@ -361,9 +372,7 @@ fn may_answer(call: &Call, approval: &Approval) -> Result<Vec<Role>, String> {
         .filter(missing)
         .filter(|role| roles.contains(role))
         .copied();
-    let fitting: Vec<Role> = fitting
-        .take(if approval.any { usize::MAX } else { 1 })
-        .collect();
+    let fitting: Vec<Role> = fitting.take(1).collect();
     if fitting.is_empty() {
         let needs = approval
             .needs

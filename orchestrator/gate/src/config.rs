@@ -48,6 +48,10 @@ pub struct Limits {
     pub old_approvals: usize,
     /// Requests that may wait for a person at once; 200.
     pub waiting_approvals: usize,
+    /// Requests of one caller that may wait for a person at once; 20.
+    pub waiting_per_requester: usize,
+    /// Proposals of one incident that may be open at once; 10.
+    pub open_proposals: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +65,8 @@ impl Default for Limits {
             closed_incidents: 1_000,
             old_approvals: 1_000,
             waiting_approvals: 200,
+            waiting_per_requester: 20,
+            open_proposals: 10,
         }
     }
 }

@@ -70,6 +70,7 @@ impl Gate {
     ) -> Result<ProposalTouched, String> {
         let asked = self.judge_all(call, state, &body.calls).await?;
         let mut incident = find(state, &incident)?.clone();
+        self.room_for_proposal(state, &incident.id)?;
         let mut words = "policy lets these calls be made at once".to_owned();
         let mut approval = None;
         if !asked.needs.is_empty() {
@@ -114,6 +115,21 @@ impl Gate {
             .insert(incident.id.clone(), incident);
         writing.records.proposals.insert(id, proposal);
         Ok(touched)
+    }
+
+    fn room_for_proposal(&self, state: &State, incident: &IncidentId) -> Result<(), String> {
+        use ProposalState::{Acting, Approved, Verifying, Waiting};
+        let is_open = |proposal: &&Proposal| {
+            proposal.incident == *incident
+                && matches!(proposal.state, Waiting | Approved | Acting | Verifying)
+        };
+        let open = state.records.proposals.values().filter(is_open).count();
+        if open >= self.limits.open_proposals {
+            return Err(format!(
+                "incident `{incident}` has {open} open proposals already; end some of them first"
+            ));
+        }
+        Ok(())
     }
 
     async fn judge_all(

@@ -274,3 +274,71 @@ async fn a_proposal_with_a_denied_call_is_refused_whole() {
     let records = house.gate.records();
     assert!(records.proposals.is_empty() && records.approvals.is_empty());
 }
+
+#[tokio::test]
+async fn one_person_counts_once() {
+    let house = house().await;
+    let id = asked(&house).await;
+    let both = ostler_tools::principal::Principal::User {
+        name: "eve".into(),
+        roles: vec![Role::Operator, Role::Admin],
+    };
+    done(house.call(&both, "approve", json!({ "id": id })).await);
+    let records = house.gate.records();
+    let approval = &records.approvals[&id.parse().unwrap()];
+    assert_eq!(approval.state, ApprovalState::Granted);
+    assert_eq!(approval.yes.len(), 1, "{:?}", approval.yes);
+}
+
+#[tokio::test]
+async fn one_caller_cannot_fill_the_queue_of_requests() {
+    let house = house().await;
+    let ann = operator();
+    let ask = |replicas| house.call(&ann, "scale_service", scale(replicas));
+    for replicas in 30..50 {
+        held(ask(replicas).await);
+    }
+    assert!(refused(ask(50).await).contains("20 requests of user:ann"));
+    held(ask(30).await);
+    asked(&house).await;
+}
+
+#[tokio::test]
+async fn an_incident_has_ten_open_proposals_at_most() {
+    let house = house().await;
+    let (incident, call) = incident(&house).await;
+    for number in 0..11 {
+        let limits = json!({ "service": "shop/cart", "memory": format!("{}Mi", 80 + number) });
+        let calls = json!([{ "tool": "set_limits", "arguments": limits, "reason": "small" }]);
+        let args = json!({ "incident": incident, "proposal": body(&calls, &call) });
+        let answer = house.call(&healer(), "submit_proposal", args).await;
+        if number < 10 {
+            done(answer);
+        } else {
+            assert!(refused(answer).contains("10 open proposals"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn undoing_an_undo_is_not_taking_back_ones_own() {
+    let house = house().await;
+    let limits = json!({ "service": "shop/cart", "memory": "96Mi" });
+    let (id, _) = held(house.call(&healer(), "set_limits", limits.clone()).await);
+    done(
+        house
+            .call(&operator(), "approve", json!({ "id": id }))
+            .await,
+    );
+    done(house.call(&healer(), "set_limits", limits).await);
+    let undo = |revision: u64| json!({ "revision": revision });
+    let revision = house.gate.intent().revision.0;
+    done(house.call(&healer(), "undo_change", undo(revision)).await);
+    let again = house
+        .call(&healer(), "undo_change", undo(revision + 1))
+        .await;
+    assert!(
+        !matches!(again.outcome, crate::answer::Outcome::Done { .. }),
+        "{again:?}"
+    );
+}
