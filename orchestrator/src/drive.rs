@@ -84,7 +84,7 @@ async fn turn(
     } else {
         refuse(fleet, violations.iter().map(ToString::to_string).collect());
     }
-    executor.route(intent);
+    executor.routes.follow(intent);
     for request in &plan.requests {
         let answer = gate.request(request).await;
         tracing::info!(?request, ?answer, "the core's own request");

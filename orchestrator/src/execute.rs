@@ -1,58 +1,50 @@
 //! Carries out steps against the backend, each in its own task. It chooses nothing.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ostler_core::{
     event::Happening,
     id::{Generation, InstanceId, SecretName, ServiceKey},
-    intent::{Intent, SecretKey, Service},
+    intent::{Intent, SecretKey},
     observed::{Health, InstanceSeen, Phase, Problem, ProblemKind},
     spec::{ServiceSpec, Stop},
     step::{Reason, Step},
     time::Time,
 };
 use ostler_gate::Gate;
-use ostler_runtime::backend::{Order, Route, RoutePort, RouteTable, SecretBytes, StopCause};
-use tokio::sync::{Notify, Semaphore};
+use ostler_runtime::backend::{Order, SecretBytes, StopCause};
+use tokio::sync::Semaphore;
 
 use crate::{
     clock,
     fleet::{Busy, Fleet},
+    routes::Routes,
 };
 
 /// Most instances started at once; more only wait for each other.
 const STARTS_AT_ONCE: usize = 16;
 /// Wait before something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The longest time between two settings of the routes.
-const ROUTES_ANYWAY: Duration = Duration::from_secs(30);
 
 /// Carries out steps.
 pub struct Executor {
+    /// Where traffic goes.
+    pub routes: Arc<Routes>,
     fleet: Arc<Fleet>,
     gate: Arc<Gate>,
     starts: Arc<Semaphore>,
-    routes: Mutex<Option<RouteTable>>,
-    routes_moved: Notify,
 }
 
 impl Executor {
     /// An executor over the fleet; the gate reveals secrets to it.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, gate: Arc<Gate>) -> Arc<Self> {
-        let executor = Arc::new(Self {
+        Arc::new(Self {
+            routes: Routes::new(fleet.clone()),
             fleet,
             gate,
             starts: Arc::new(Semaphore::new(STARTS_AT_ONCE)),
-            routes: Mutex::default(),
-            routes_moved: Notify::new(),
-        });
-        tokio::spawn(executor.clone().apply_routes());
-        executor
+        })
     }
 
     /// Begins every step; returns at once. Results arrive in the table.
@@ -325,67 +317,6 @@ impl Executor {
             }
             executor.fleet.wake.notify_one();
         });
-    }
-
-    /// Brings the backend's route table to what the intent and the routes say, when it differs.
-    pub fn route(&self, intent: &Intent) {
-        let wanted = self.fleet.read(|table| RouteTable {
-            services: intent
-                .services
-                .iter()
-                .map(|(key, service)| (key.clone(), route_of(table, key, service)))
-                .collect(),
-        });
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if routes.as_ref() != Some(&wanted) {
-            *routes = Some(wanted);
-            self.routes_moved.notify_one();
-        }
-    }
-
-    /// One table at a time, the newest; a failure is tried again. The same table is set again now and
-    /// then: a port that was taken may be free by now.
-    async fn apply_routes(self: Arc<Self>) {
-        loop {
-            let _moved_or_due =
-                tokio::time::timeout(ROUTES_ANYWAY, self.routes_moved.notified()).await;
-            let table = self
-                .routes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            let Some(table) = table else { continue };
-            if let Err(error) = self.fleet.backend.route(&table).await {
-                tracing::error!(%error, "the routes cannot be set; the earlier ones stay, trying again");
-                tokio::time::sleep(AGAIN).await;
-                self.routes_moved.notify_one();
-            }
-        }
-    }
-}
-
-fn route_of(table: &crate::fleet::Table, key: &ServiceKey, service: &Service) -> Route {
-    let instances = table
-        .observed
-        .routes
-        .get(key)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let address = |id| {
-        table
-            .observed
-            .instances
-            .get(id)
-            .and_then(|seen: &InstanceSeen| seen.address)
-    };
-    let port = |port: &ostler_core::spec::Port| RoutePort {
-        port: port.port,
-        protocol: port.protocol,
-        publish: port.publish,
-    };
-    Route {
-        backends: instances.iter().filter_map(address).collect(),
-        ports: service.spec.ports.iter().map(port).collect(),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod happening;
 pub mod launch;
 pub mod metrics;
 pub mod observe;
+pub mod routes;
 pub mod serve;
 pub mod shutdown;
 pub mod state_dir;

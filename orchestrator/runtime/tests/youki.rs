@@ -121,7 +121,7 @@ impl Drop for Fixture {
 
 fn order(id: &str, spec: &serde_json::Value) -> Order {
     Order {
-        instance: InstanceId::new(id.to_owned()).unwrap(),
+        instance: InstanceId::new(id).unwrap(),
         service: "tests/web".parse().unwrap(),
         generation: Generation(1),
         attempt: 1,
@@ -165,7 +165,7 @@ async fn a_published_port_that_another_process_has_is_named() {
     assert!(TcpListener::bind(("0.0.0.0", port)).is_err(), "it is held");
     it.backend().start(&order).await.unwrap();
     let mut second = order.clone();
-    second.instance = InstanceId::new("publishing-too".to_owned()).unwrap();
+    second.instance = InstanceId::new("publishing-too").unwrap();
     it.backend().start(&second).await.unwrap();
 }
 
