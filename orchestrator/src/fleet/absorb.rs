@@ -94,7 +94,6 @@ fn take_in(
     news: &mut Vec<News>,
 ) {
     let Some(known) = table.observed.instances.get_mut(&seen.instance) else {
-        table.adopted.insert(seen.instance.clone());
         table
             .observed
             .instances

@@ -1,6 +1,6 @@
 //! The table itself: instances as seen, what is being done to them, recent events.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use ostler_core::{
     event::Event,
@@ -39,8 +39,6 @@ pub struct Table {
     pub agents: BTreeMap<AgentName, AgentStatus>,
     /// The daemon about itself.
     pub daemon: DaemonStatus,
-    /// Instances known from an earlier daemon, whose probes have not answered yet.
-    pub adopted: BTreeSet<InstanceId>,
     /// Recent events, oldest first.
     pub events: VecDeque<Event>,
     next_event: u64,
@@ -112,7 +110,6 @@ impl Table {
     /// It is gone.
     pub fn gone(&mut self, instance: &InstanceId) -> Option<InstanceSeen> {
         self.busy.remove(instance);
-        self.adopted.remove(instance);
         self.observed.instances.remove(instance)
     }
 
