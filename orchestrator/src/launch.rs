@@ -1,7 +1,9 @@
-//! `ostler up`: from the command line's words to the daemon's settings, and leaving it running.
+//! What a process of this program becomes: the daemon, an agent or a client. The runtimes are
+//! started here rather than in `main`, so that what they run is compiled once, with the library.
 
 use std::{
     fs::{self, File},
+    io,
     net::Ipv4Addr,
     os::unix::process::CommandExt,
     path::Path,
@@ -13,7 +15,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     app::{self, Config},
-    cli::{Global, UpArgs, socket_path},
+    cli::{Cli, Global, UpArgs, run_client, socket_path},
 };
 
 /// Starts the daemon here, or leaves it running in the background.
@@ -30,6 +32,39 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(app::up(config))
+}
+
+/// One of the agents, over standard input and output.
+///
+/// # Errors
+/// When there is no such agent, or its daemon goes away.
+pub fn agent(name: &str) -> anyhow::Result<()> {
+    nix::sys::prctl::set_no_new_privs()?;
+    let agent = ostler_agents::run(name, tokio::io::stdin(), tokio::io::stdout());
+    Ok(one_thread()?.block_on(agent)?)
+}
+
+/// A command that talks to a daemon; answers with the exit code.
+#[must_use]
+pub fn client(cli: Cli) -> u8 {
+    let runtime = match one_thread() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            return 1;
+        }
+    };
+    let code = runtime.block_on(run_client(cli));
+    // A read of standard input cannot be interrupted; nobody waits for it.
+    runtime.shutdown_background();
+    code
+}
+
+/// Everything but the daemon is one thread.
+fn one_thread() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {

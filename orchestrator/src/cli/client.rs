@@ -1,4 +1,4 @@
-//! The connection to the daemon: MCP over its Unix socket.
+//! The connection to the daemon: MCP over its Unix socket, or over HTTP where a server is named.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,13 @@ use rmcp::{
         CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
         JsonObject,
     },
-    service::RunningService,
+    service::{ClientInitializeError, RunningService},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use super::{Global, error::CliError};
+use super::{Global, error::CliError, remote};
 use crate::serve::bridge::run as bridge_run;
 
 /// Where a daemon of this machine usually listens.
@@ -56,16 +56,19 @@ pub async fn bridge(global: &Global) -> Result<(), CliError> {
 impl Client {
     /// Connects and shakes hands.
     pub async fn connect(global: &Global) -> Result<Self, CliError> {
-        let socket = socket_path(global);
-        let stream = UnixStream::connect(&socket)
-            .await
-            .map_err(|source| CliError::NoDaemon { socket, source })?;
         let me = Implementation::new("ostler-cli", env!("CARGO_PKG_VERSION"));
         let config = ClientConfig::new(ClientCapabilities::default(), me);
-        let service = config
-            .serve(stream)
-            .await
-            .map_err(|error| CliError::Talk(error.to_string()))?;
+        let service = match &global.server {
+            Some(server) => config
+                .serve(remote::transport(server, global)?)
+                .await
+                .map_err(|error| remote::no_server(server, &error))?,
+            None => {
+                let stream = local(global).await?;
+                let talk = |error: ClientInitializeError| CliError::Talk(error.to_string());
+                config.serve(stream).await.map_err(talk)?
+            }
+        };
         Ok(Self { service })
     }
 
@@ -89,6 +92,13 @@ impl Client {
         // Nothing is left to lose: every call was answered.
         let _ended = self.service.cancel().await;
     }
+}
+
+async fn local(global: &Global) -> Result<UnixStream, CliError> {
+    let socket = socket_path(global);
+    UnixStream::connect(&socket)
+        .await
+        .map_err(|source| CliError::NoDaemon { socket, source })
 }
 
 /// Absent arguments are left out rather than sent as null.

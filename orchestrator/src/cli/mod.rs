@@ -26,6 +26,7 @@ mod policy;
 mod print;
 mod progress;
 mod proposals;
+mod remote;
 mod secret;
 mod service;
 mod signals;
@@ -69,6 +70,12 @@ pub struct Global {
     /// The daemon's socket [default: /run/ostler/ostler.sock, or ostler.sock in the state directory]
     #[arg(long, global = true, env = "OSTLER_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// A daemon to reach over HTTP with a token, such as https://ostler.example:7070
+    #[arg(long, global = true, env = "OSTLER_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// File with the token for --server [default: the token in the variable OSTLER_TOKEN]
+    #[arg(long, global = true, env = "OSTLER_TOKEN_FILE", value_name = "PATH")]
+    pub token_file: Option<PathBuf>,
     /// The daemon's directory
     #[arg(long, global = true, env = "OSTLER_STATE_DIR", default_value = DEFAULT_STATE_DIR, value_name = "DIR")]
     pub state_dir: PathBuf,
@@ -261,6 +268,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         Command::Audit(audit::AuditCommand::Verify(args)) if args.offline.is_some() => {
             return audit::verify_offline(&args, out);
         }
+        Command::Mcp | Command::Down(_) if global.server.is_some() => return Err(local_only()),
         Command::Mcp => return client::bridge(&global).await,
         Command::Down(args) => return down::run(&args, &global, out).await,
         other => other,
@@ -311,6 +319,12 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
             "this command does not talk to a daemon".to_owned(),
         )),
     }
+}
+
+fn local_only() -> CliError {
+    CliError::Usage(
+        "this command works on a daemon of this machine only: leave out --server".to_owned(),
+    )
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Out) -> Result<(), CliError> {
