@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::BackendArg,
+    cli::{AgentsArg, BackendArg},
     clock::{self, SystemClock},
     drive,
     execute::Executor,
@@ -34,7 +34,7 @@ use crate::{
     serve::{self, http::Http, peers::Peers},
     shutdown,
     state_dir::StateDir,
-    supervise,
+    supervise::{Bare, Lodging, Sandbox, Supervisor},
 };
 
 /// What the daemon is told at its start.
@@ -52,8 +52,8 @@ pub struct Config {
     pub bridge: String,
     /// Its subnet.
     pub subnet: (std::net::Ipv4Addr, u8),
-    /// Whether agents are started.
-    pub agents: bool,
+    /// Where agents live, if there are any.
+    pub agents: AgentsArg,
 }
 
 /// Whoever may connect is asked who they are: others than the owner are refused in words.
@@ -87,7 +87,8 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     if let Some(listen) = config.listen {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
-    start_loops(&fleet, &gate, &config, &stop, &mut parts);
+    start_loops(&fleet, &gate, &stop, &mut parts);
+    start_agents(&fleet, &gate, config.agents, &state, &stop, &mut parts).await;
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}
@@ -149,7 +150,6 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 fn start_loops(
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
-    config: &Config,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
 ) {
@@ -163,19 +163,43 @@ fn start_loops(
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
-    if !config.agents {
-        return;
-    }
+}
+
+/// The fleet does without agents where they cannot be housed; that is told, not fatal.
+async fn start_agents(
+    fleet: &Arc<Fleet>,
+    gate: &Arc<Gate>,
+    wanted: AgentsArg,
+    state: &StateDir,
+    stop: &CancellationToken,
+    parts: &mut JoinSet<()>,
+) {
+    let lodging: Arc<dyn Lodging> = match wanted {
+        AgentsArg::None => return,
+        AgentsArg::Bare => {
+            tracing::warn!("agents have no sandbox: for development only");
+            Arc::new(Bare::default())
+        }
+        AgentsArg::Sandbox => match Sandbox::open(&state.agents()).await {
+            Ok(sandbox) => Arc::new(sandbox),
+            Err(error) => {
+                let problem = format!(
+                    "no agent runs, for want of a sandbox: {error:#}; `--agents bare` runs them without one"
+                );
+                tracing::error!(problem);
+                return fleet.write(|table| table.daemon.problems.push(problem));
+            }
+        },
+    };
+    let supervisor = Supervisor {
+        fleet: fleet.clone(),
+        gate: gate.clone(),
+        lodging,
+        dir: state.agents(),
+    };
     for agent in ostler_agents::registry() {
         match AgentName::new(agent.name) {
-            Ok(name) => {
-                parts.spawn(supervise::supervise(
-                    fleet.clone(),
-                    gate.clone(),
-                    name,
-                    stop.clone(),
-                ));
-            }
+            Ok(name) => drop(parts.spawn(supervisor.clone().keep(name, stop.clone()))),
             Err(error) => tracing::error!(%error, "an agent's name is not valid"),
         }
     }

@@ -34,14 +34,22 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
     runtime.block_on(app::up(config))
 }
 
-/// One of the agents, over standard input and output.
+/// One of the agents, over a socket or over standard input and output.
 ///
 /// # Errors
 /// When there is no such agent, or its daemon goes away.
-pub fn agent(name: &str) -> anyhow::Result<()> {
+pub fn agent(name: &str, line: Option<&Path>) -> anyhow::Result<()> {
     nix::sys::prctl::set_no_new_privs()?;
-    let agent = ostler_agents::run(name, tokio::io::stdin(), tokio::io::stdout());
-    Ok(one_thread()?.block_on(agent)?)
+    one_thread()?.block_on(async {
+        let Some(line) = line else {
+            let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+            return Ok(ostler_agents::run(name, input, output).await?);
+        };
+        let stream = tokio::net::UnixStream::connect(line).await;
+        let stream = stream.with_context(|| format!("cannot connect to `{}`", line.display()))?;
+        let (read, write) = stream.into_split();
+        Ok(ostler_agents::run(name, read, write).await?)
+    })
 }
 
 /// A command that talks to a daemon; answers with the exit code.
@@ -80,7 +88,7 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         backend: args.backend,
         bridge: args.bridge.clone(),
         subnet: subnet(&args.subnet)?,
-        agents: !args.no_agents,
+        agents: args.agents,
     })
 }
 

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     start_log(&cli.command);
     let result = match &cli.command {
         Command::Up(args) => launch::up(args, &cli.global),
-        Command::Agent { name } => launch::agent(name),
+        Command::Agent { name, line } => launch::agent(name, line.as_deref()),
         Command::Demo(args) => demo::run(demo::Options {
             yes: args.yes,
             keep: args.keep,

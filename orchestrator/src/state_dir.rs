@@ -64,6 +64,12 @@ impl StateDir {
         &self.root
     }
 
+    /// Where the agents' sandboxes and sockets are.
+    #[must_use]
+    pub fn agents(&self) -> PathBuf {
+        self.root.join("agents")
+    }
+
     /// Where the database is.
     #[must_use]
     pub fn database(&self) -> PathBuf {

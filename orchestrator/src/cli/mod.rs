@@ -110,11 +110,14 @@ pub enum Command {
     Up(UpArgs),
     /// Stop the daemon; containers keep running
     Down(down::DownArgs),
-    /// Run one of the agents over standard input and output (the daemon starts these)
+    /// Run one of the agents (the daemon starts these)
     #[command(hide = true)]
     Agent {
         /// Its registered name
         name: String,
+        /// A socket to the daemon, instead of standard input and output
+        #[arg(long, value_name = "PATH")]
+        line: Option<PathBuf>,
     },
     /// A small shop, three faults, and what happens
     Demo(DemoArgs),
@@ -210,9 +213,9 @@ pub struct UpArgs {
     /// Bridge of the service network
     #[arg(long, default_value = "ostler0", value_name = "NAME")]
     pub bridge: String,
-    /// Start no agents
-    #[arg(long)]
-    pub no_agents: bool,
+    /// Where agents live; `bare` gives them no sandbox and is for development only
+    #[arg(long, value_enum, default_value_t = AgentsArg::Sandbox)]
+    pub agents: AgentsArg,
 }
 
 /// Where the HTTP door listens, if anywhere.
@@ -236,6 +239,17 @@ pub enum BackendArg {
     Youki,
     /// Plain processes without isolation.
     Process,
+}
+
+/// Where agents live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AgentsArg {
+    /// Each in a container of its own: no network, no capability, limits.
+    Sandbox,
+    /// Plain processes of a user who owns nothing.
+    Bare,
+    /// There are none.
+    None,
 }
 
 /// Arguments of `demo`.

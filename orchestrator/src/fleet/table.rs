@@ -1,6 +1,9 @@
 //! The table itself: instances as seen, what is being done to them, recent events.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use ostler_core::{
     event::Event,
@@ -10,10 +13,13 @@ use ostler_core::{
     time::Time,
 };
 use ostler_runtime::backend::Started;
-use ostler_tools::view::{AgentStatus, DaemonStatus};
+use ostler_tools::view::{AgentLine, AgentStatus, DaemonStatus};
 
 /// Most events remembered.
 pub const EVENTS_LIMIT: usize = 2_000;
+
+/// Most lines remembered of each agent.
+pub const AGENT_LINES_LIMIT: usize = 500;
 
 /// What is being done to an instance right now; the backend's news about it waits meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub struct Table {
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// The agents' processes.
     pub agents: BTreeMap<AgentName, AgentStatus>,
+    /// What each agent wrote of late.
+    pub agent_lines: BTreeMap<AgentName, Arc<VecDeque<AgentLine>>>,
     /// The daemon about itself.
     pub daemon: DaemonStatus,
     /// Recent events, oldest first.
@@ -53,6 +61,13 @@ impl Table {
             self.events.pop_front();
         }
         self.events.push_back(event);
+    }
+
+    /// Remembers what an agent wrote.
+    pub fn heard_from(&mut self, agent: &AgentName, new: Vec<AgentLine>) {
+        let lines = Arc::make_mut(self.agent_lines.entry(agent.clone()).or_default());
+        lines.extend(new);
+        lines.drain(..lines.len().saturating_sub(AGENT_LINES_LIMIT));
     }
 
     /// Sets what is known of a machine.

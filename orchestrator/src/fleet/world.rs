@@ -66,6 +66,7 @@ impl World for Fleet {
             report: table.report.clone(),
             events: table.events.clone(),
             agents: table.agents.clone(),
+            agent_lines: table.agent_lines.clone(),
             daemon: table.daemon.clone(),
         }));
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view.clone());

@@ -81,7 +81,7 @@ impl Daemon {
             .stdout(Stdio::null())
             .stderr(log);
         if !self.agents {
-            command.arg("--no-agents");
+            command.args(["--agents", "none"]);
         }
         self.child = Some(command.spawn().unwrap());
         self.until("the daemon answers", Duration::from_secs(20), || {

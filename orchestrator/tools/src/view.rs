@@ -1,6 +1,9 @@
 //! What a tool can see while it decides: one consistent moment.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use ostler_core::{
     event::Event,
@@ -10,6 +13,7 @@ use ostler_core::{
     plan::ServiceStatus,
     signal::{Series, SignalKind, Subject},
     time::Time,
+    units::Bytes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,9 +48,11 @@ pub struct WorldView {
     /// How each service stands.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// Recent events, oldest first.
-    pub events: std::collections::VecDeque<Event>,
+    pub events: VecDeque<Event>,
     /// The agents' processes.
     pub agents: BTreeMap<AgentName, AgentStatus>,
+    /// What each agent wrote of late, oldest first.
+    pub agent_lines: BTreeMap<AgentName, Arc<VecDeque<AgentLine>>>,
     /// The daemon.
     pub daemon: DaemonStatus,
 }
@@ -54,8 +60,11 @@ pub struct WorldView {
 /// An agent's process as the supervisor sees it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentStatus {
-    /// `running`, `paused`, `backing_off`, `stopped`.
+    /// `running`, `paused`, `backing_off`, `given_up` (ended too often: a person must look), `stopped`.
     pub state: String,
+    /// Where it lives: `sandbox` or `bare`.
+    #[serde(default)]
+    pub lodging: String,
     /// Its process.
     pub pid: Option<u32>,
     /// Starts after the first.
@@ -64,6 +73,24 @@ pub struct AgentStatus {
     pub heard_at: Option<Time>,
     /// Why it last ended.
     pub last_end: Option<String>,
+    /// How often it ended, by cause: `exited`, `killed`, `out_of_memory`, `hung`, `not_started`.
+    #[serde(default)]
+    pub ends: BTreeMap<String, u32>,
+    /// Memory that it uses, where known.
+    #[serde(default)]
+    pub memory: Option<Bytes>,
+    /// CPU time that this run used in microseconds, where known.
+    #[serde(default)]
+    pub cpu_us: Option<u64>,
+}
+
+/// One line that an agent wrote; untrusted text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentLine {
+    /// When it was read.
+    pub at: Time,
+    /// The text.
+    pub text: String,
 }
 
 /// The daemon about itself.

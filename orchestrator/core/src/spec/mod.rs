@@ -7,6 +7,7 @@ mod amounts;
 mod check;
 mod probe;
 mod read;
+mod security;
 mod storage;
 mod syntax;
 
@@ -15,6 +16,7 @@ pub use amounts::{Amounts, Resources};
 pub use check::{check, check_service};
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
+pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
 
 use std::collections::BTreeMap;
@@ -64,6 +66,9 @@ pub struct ServiceSpec {
     /// What an instance may use.
     #[serde(default)]
     pub resources: Resources,
+    /// How tightly it is held, beyond what holds for every container.
+    #[serde(default)]
+    pub security: Security,
     /// When an ended instance is started again.
     #[serde(default)]
     pub restart: Restart,

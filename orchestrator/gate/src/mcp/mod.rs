@@ -15,5 +15,5 @@ mod server;
 
 pub use convert::{CALL_KEY, REVISION_KEY, mcp_tool, result_of};
 pub use door::Door;
-pub use pipe::{PipeError, serve_pipe};
+pub use pipe::{PipeError, serve_pipe, serve_with_heartbeat};
 pub use server::{McpServer, Who};

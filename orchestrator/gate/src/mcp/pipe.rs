@@ -1,9 +1,14 @@
 //! MCP over any byte stream whose other end is already known: newline-delimited JSON-RPC.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ostler_tools::principal::Principal;
-use rmcp::{ServiceExt, transport::async_rw::AsyncRwTransport};
+use rmcp::{
+    RoleServer, ServiceExt,
+    model::{PingRequest, ServerRequest},
+    service::RunningService,
+    transport::async_rw::AsyncRwTransport,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -22,18 +27,67 @@ pub async fn serve_pipe<Io>(door: Arc<dyn Door>, caller: Principal, io: Io) -> R
 where
     Io: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let (read, write) = tokio::io::split(io);
-    let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(MESSAGE_LIMIT);
-    let server = McpServer::new(door, Who::Fixed(caller));
-    let running = server
-        .serve(transport)
-        .await
-        .map_err(|error| PipeError::Handshake(Box::new(error)))?;
+    let running = open(door, caller, io).await?;
     running
         .waiting()
         .await
         .map_err(|error| PipeError::Ended(Box::new(error)))?;
     Ok(())
+}
+
+/// As [`serve_pipe`], and asks the other end `every` so long whether it is still there; `beat` is
+/// called for each answer.
+///
+/// # Errors
+/// As [`serve_pipe`].
+pub async fn serve_with_heartbeat<Io>(
+    door: Arc<dyn Door>,
+    caller: Principal,
+    io: Io,
+    every: Duration,
+    beat: impl Fn(),
+) -> Result<(), PipeError>
+where
+    Io: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let running = open(door, caller, io).await?;
+    let peer = running.peer().clone();
+    let mut tick = tokio::time::interval(every);
+    let waiting = running.waiting();
+    tokio::pin!(waiting);
+    loop {
+        let ping = async {
+            tick.tick().await;
+            peer.send_request(ServerRequest::PingRequest(PingRequest::default()))
+                .await
+        };
+        tokio::select! {
+            ended = &mut waiting => {
+                ended.map_err(|error| PipeError::Ended(Box::new(error)))?;
+                return Ok(());
+            }
+            answer = ping => if answer.is_ok() {
+                beat();
+            },
+        }
+    }
+}
+
+/// Shakes hands.
+async fn open<Io>(
+    door: Arc<dyn Door>,
+    caller: Principal,
+    io: Io,
+) -> Result<RunningService<RoleServer, McpServer>, PipeError>
+where
+    Io: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (read, write) = tokio::io::split(io);
+    let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(MESSAGE_LIMIT);
+    McpServer::new(door, Who::Fixed(caller))
+        .serve(transport)
+        .await
+        .map_err(|error| PipeError::Handshake(Box::new(error)))
 }
 
 /// Why a connection was not served to its end.

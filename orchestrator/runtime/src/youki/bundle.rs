@@ -4,7 +4,7 @@
 use oci_spec::runtime::Spec;
 use ostler_core::{
     observed::{Problem, ProblemKind},
-    spec::ServiceSpec,
+    spec::{Capabilities, ServiceSpec},
 };
 use serde_json::{Value, json};
 
@@ -112,14 +112,18 @@ pub(super) fn bundle(
     }
     let user = &place.user;
     // Root holds the set; others could gain from it only through what no_new_privs forbids.
-    let held: &[&str] = if user.uid == 0 { &CAPABILITIES } else { &[] };
+    let bounding: &[&str] = match spec.security.capabilities {
+        Capabilities::Usual => &CAPABILITIES,
+        Capabilities::None => &[],
+    };
+    let held = if user.uid == 0 { bounding } else { &[] };
     let files_soft = place.files_hard.min(65_536);
     let limit =
         |kind: &str, soft: u64, hard: u64| json!({"type": kind, "soft": soft, "hard": hard});
     let value = json!({
         "ociVersion": "1.0.2",
         "hostname": host_name(place.instance),
-        "root": {"path": super::wire::names::ROOTFS, "readonly": false},
+        "root": {"path": super::wire::names::ROOTFS, "readonly": spec.security.read_only_root},
         "process": {
             "terminal": false,
             "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
@@ -127,7 +131,7 @@ pub(super) fn bundle(
             "env": environment(spec, image, place),
             "cwd": working_dir(spec, image),
             "noNewPrivileges": true,
-            "capabilities": {"bounding": CAPABILITIES, "effective": held, "permitted": held},
+            "capabilities": {"bounding": bounding, "effective": held, "permitted": held},
             "rlimits": [limit("RLIMIT_NOFILE", files_soft, place.files_hard), limit("RLIMIT_CORE", 0, 0)],
             "oomScoreAdj": place.oom_score_adj,
         },
@@ -324,6 +328,18 @@ mod tests {
                 .unwrap()
                 .contains(&json!("/proc/kcore"))
         );
+    }
+
+    #[test]
+    fn a_service_may_be_held_tighter() {
+        let tight = "{\"image\":\"a\",\"command\":[\"x\"],\"security\":{\"readOnlyRoot\":true,\"capabilities\":\"none\"}}";
+        let made = bundle(&spec(tight), &ImageConfig::default(), &place(root())).unwrap();
+        let made = serde_json::to_value(made).unwrap();
+        assert_eq!(made["root"]["readonly"], true);
+        for set in ["bounding", "effective", "permitted"] {
+            let held = &made["process"]["capabilities"][set];
+            assert!(held.as_array().is_none_or(Vec::is_empty), "{set}: {held}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use ostler_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::view::AgentStatus;
+use crate::view::{AgentLine, AgentStatus};
 
 /// The whole at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -138,6 +138,13 @@ pub struct AgentInfo {
     pub paused: bool,
     /// Its process.
     pub status: AgentStatus,
+}
+
+/// What an agent wrote.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentLog {
+    /// Oldest first; the agent's own text.
+    pub untrusted_lines: Vec<AgentLine>,
 }
 
 /// Images in the store.

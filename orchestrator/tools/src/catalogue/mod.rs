@@ -45,6 +45,7 @@ pub mod pause_agent;
 pub mod preview_change;
 pub mod put_secret;
 pub mod query_signals;
+pub mod read_agent_logs;
 pub mod read_logs;
 pub mod reject;
 pub mod restart_instances;
@@ -79,6 +80,7 @@ pub const ALL: &[Tool] = &[
     tool::<get_proposal::GetProposal>(),
     tool::<list_approvals::ListApprovals>(),
     tool::<list_agents::ListAgents>(),
+    tool::<read_agent_logs::ReadAgentLogs>(),
     tool::<list_nodes::ListNodes>(),
     tool::<list_images::ListImages>(),
     tool::<list_secrets::ListSecrets>(),
