@@ -9,12 +9,14 @@ use ostler_core::{
 use ostler_tools::{
     answer::{IncidentTouched, ProposalTouched, TokenMade},
     principal::{Principal, Role},
-    record::{RecordChange, Token},
+    record::{RecordChange, Records, Token},
 };
 use serde_json::Value;
 
 use crate::{
     answers::value,
+    approval::end_with,
+    decide::Said,
     door::Gate,
     ledger::Writing,
     plan::{Call, State},
@@ -28,6 +30,21 @@ pub(crate) struct Recorded {
     pub(crate) approval: Option<ApprovalId>,
 }
 
+/// A move that was refused, with the records that end by that.
+pub(crate) struct Declined {
+    pub(crate) words: String,
+    pub(crate) records: Records,
+}
+
+impl From<String> for Declined {
+    fn from(words: String) -> Self {
+        Self {
+            words,
+            records: Records::default(),
+        }
+    }
+}
+
 impl Gate {
     /// Works out a move of a record; the refusal is in words.
     pub(crate) async fn record(
@@ -36,7 +53,7 @@ impl Gate {
         state: &State,
         writing: &mut Writing,
         change: RecordChange,
-    ) -> Result<Recorded, String> {
+    ) -> Result<Recorded, Declined> {
         let mut approval = None;
         let value = match change {
             RecordChange::SubmitProposal {
@@ -56,9 +73,11 @@ impl Gate {
                 reason,
             } => {
                 approval = Some(id.clone());
-                value(&crate::approval::decide(
-                    call, state, writing, &id, yes, &reason,
-                )?)
+                let said = Said {
+                    yes,
+                    reason: &reason,
+                };
+                value(&self.answer(call, state, writing, &id, &said)?)
             }
             other => simple(call, state, writing, other),
         }?;
@@ -134,6 +153,9 @@ fn simple(
                 IncidentState::Resolved | IncidentState::Closed
             );
             incident.closed_at = over.then(|| incident.closed_at.unwrap_or(call.now));
+            if over {
+                crate::proposal::close(state, writing, &incident);
+            }
             let touched = IncidentTouched {
                 incident: incident.id.clone(),
                 state: incident.state,
@@ -185,6 +207,7 @@ fn advance(
         Option<String>,
     ),
 ) -> Result<Value, String> {
+    use ProposalState::{Acting, Approved};
     let proposal = state
         .records
         .proposals
@@ -208,6 +231,9 @@ fn advance(
     }
     proposal.state = to;
     proposal.done = done;
+    if !matches!(to, Approved | Acting) {
+        end_with(state, writing, &id);
+    }
     if let Some(outcome) = outcome {
         if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
             note(&mut incident, call, outcome.clone());

@@ -2,17 +2,19 @@
 
 use clap::Args;
 use comfy_table::Color;
+use ostler_core::facts::DiffLine;
 use ostler_tools::{
     answer::{Approvals, Decision},
-    record::{Approval, ApprovalState},
+    record::{Approval, ApprovalCall, ApprovalState},
 };
 use serde_json::{Value, json};
 
 use super::{
+    apply,
     client::Client,
     error::CliError,
     out::Out,
-    print::{cell, coloured, pairs, show, table},
+    print::{cell, coloured, pairs, section, show, table},
     words::{moment, untrusted, word},
 };
 
@@ -96,31 +98,77 @@ fn who(approval: &Approval) -> String {
     roles.join(if approval.any { " or " } else { " and " })
 }
 
-/// An approval in words.
-pub fn text(approval: &Approval) -> String {
-    let calls: Vec<String> = approval
-        .calls
-        .iter()
-        .map(|call| untrusted(&call.summary))
-        .collect();
+/// An approval in words: all that a person should see before they say yes.
+pub fn text(approval: &Approval, colour: bool) -> String {
     let decided = match (&approval.decided_by, &approval.reason) {
         (Some(by), Some(reason)) if !reason.is_empty() => format!("{by}: {}", untrusted(reason)),
         (Some(by), _) => by.clone(),
-        (None, _) => "-".to_owned(),
+        (None, Some(reason)) => untrusted(reason),
+        (None, None) => "-".to_owned(),
     };
-    pairs(&[
+    let mut text = pairs(&[
         ("Id", approval.id.to_string()),
         ("State", word(&approval.state)),
+        ("Asked by", approval.requested_by.clone()),
         ("Needs", who(approval)),
         ("Because", approval.because.join("; ")),
-        ("Calls", calls.join("\n")),
         ("Until", moment(approval.expires_at)),
         ("Decided by", decided),
-    ])
+    ]);
+    let calls = approval.calls.iter().map(|call| call_text(call, colour));
+    text.push('\n');
+    text.push_str(&section("Calls", &calls.collect::<Vec<_>>().join("\n")));
+    text
 }
 
-/// Runs `approve`.
+/// One call: what it would do in words, its arguments, and what would differ, field by field.
+fn call_text(call: &ApprovalCall, colour: bool) -> String {
+    let mut lines = vec![
+        untrusted(&call.summary),
+        format!("  {} {}", call.tool, untrusted(&call.arguments.to_string())),
+    ];
+    for service in &call.diff {
+        lines.push(format!("  {}", service.service));
+        lines.extend(service.lines.iter().map(|line| clean(line, colour)));
+    }
+    lines.extend(call.beside.iter().map(|line| clean(line, colour)));
+    if call.omitted > 0 {
+        lines.push(format!("    {} more fields are not shown", call.omitted));
+    }
+    lines.join("\n")
+}
+
+/// A line of a difference holds text of whoever asks.
+fn clean(line: &DiffLine, colour: bool) -> String {
+    let line = DiffLine {
+        path: untrusted(&line.path),
+        from: line.from.as_deref().map(untrusted),
+        to: line.to.as_deref().map(untrusted),
+    };
+    apply::field(&line, colour)
+}
+
+/// One approval in full, by its id or its proposal's.
+pub async fn one(client: &Client, out: &Out, id: &str) -> Result<String, CliError> {
+    let (raw, approval) = find(client, id).await?;
+    out.render(&raw, |out| text(&approval, out.colour))
+}
+
+async fn find(client: &Client, id: &str) -> Result<(Value, Approval), CliError> {
+    let done = client
+        .call::<Approvals>("list_approvals", json!({ "id": id }))
+        .await?;
+    let newest = done.value.approvals.into_iter().next();
+    let newest = newest.ok_or_else(|| CliError::Refused(format!("there is no approval `{id}`")))?;
+    Ok((done.raw, newest))
+}
+
+/// Runs `approve`: shows what is approved, then says yes to it.
 pub async fn approve(args: ApproveArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    if !out.machine() {
+        let (_, asked) = find(client, &args.id).await?;
+        out.note(&text(&asked, false));
+    }
     decide(
         client,
         out,
