@@ -34,6 +34,13 @@ pub enum Who {
         /// What they may be: `viewer`, `operator`, `admin`.
         roles: Vec<String>,
     },
+    /// A program that acts for a person, with what it may be of what they may be.
+    Assistant {
+        /// The person's name.
+        of: String,
+        /// `viewer`, `operator`.
+        roles: Vec<String>,
+    },
     /// A supervised agent.
     Agent(AgentName),
     /// The core's own rules.
