@@ -26,6 +26,7 @@ use crate::{
     ledger::Ledger,
     plan::{Call, State},
     ports::{Clock, Store, World},
+    strangers::Strangers,
     writer::Queued,
 };
 
@@ -41,6 +42,9 @@ pub struct Gate {
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) state: RwLock<State>,
     pub(crate) queue: mpsc::Sender<Queued>,
+    pub(crate) strangers: Strangers,
+    /// One round of retention at a time.
+    pub(crate) retaining: Mutex<()>,
     /// Stands in where an id cannot be made; never seen.
     no_id: CallId,
 }
@@ -78,7 +82,13 @@ impl Gate {
             CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
         let kept = store.load().await?;
         let signer = Signer::new(keys.signing.clone());
-        let ledger = Ledger::open(signer, kept.checkpoint.as_deref(), kept.leaves, limits)?;
+        let ledger = Ledger::open(
+            signer,
+            kept.checkpoint.as_deref(),
+            kept.leaves,
+            kept.retained,
+            limits,
+        )?;
         let state = State {
             intent: Arc::new(kept.intent),
             records: Arc::new(kept.records),
@@ -95,6 +105,8 @@ impl Gate {
             ledger: Mutex::new(ledger),
             state: RwLock::new(state),
             queue,
+            strangers: Strangers::default(),
+            retaining: Mutex::new(()),
             no_id,
         });
         tokio::spawn(crate::writer::write_queued(Arc::downgrade(&gate), waiting));
@@ -116,11 +128,13 @@ impl Gate {
     /// The tools that policy could permit a caller, on some argument or with some person's yes.
     #[must_use]
     pub fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool> {
-        let who = crate::facts::who(caller);
-        self.catalogue
-            .iter()
-            .filter(|tool| self.engine.could(&who, tool.name))
-            .collect()
+        let may = |tool: &&Tool| self.could(caller, tool);
+        self.catalogue.iter().filter(may).collect()
+    }
+
+    /// Whether policy could permit a caller a tool at all.
+    fn could(&self, caller: &Principal, tool: &Tool) -> bool {
+        *caller != Principal::Anonymous && self.engine.could(&crate::facts::who(caller), tool.name)
     }
 
     /// Opens a sealed secret, for the executor that delivers it.
@@ -142,6 +156,7 @@ impl Gate {
 
     /// Waits until everything that was answered is on disk; for an orderly end.
     pub async fn close(&self) {
+        self.tell_strangers().await;
         if let Err(words) = self.flush().await {
             tracing::error!(words, "some reads could not be recorded");
         }
@@ -161,6 +176,10 @@ impl Gate {
     ) -> Answer {
         let fresh = self.clock.fresh();
         let id = call_id(fresh, self.clock.now()).unwrap_or_else(|| self.no_id.clone());
+        if *caller == Principal::Anonymous {
+            let outcome = self.stranger(id.clone(), tool, &args).await;
+            return Answer { call: id, outcome };
+        }
         let (gate, caller, name, call) = (
             Arc::clone(self),
             caller.clone(),
@@ -201,6 +220,10 @@ impl Gate {
             fresh,
             current,
         };
+        // Who may not call it at all is not told anything about it, nor does it look at anything for them.
+        if !self.could(&call.caller, tool) {
+            return self.turn_away(&call).await;
+        }
         let limit = if tool.name == "apply_services" {
             self.limits.manifests
         } else {

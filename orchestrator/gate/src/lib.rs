@@ -8,7 +8,9 @@ pub mod answer;
 mod answers;
 mod approval;
 pub mod audit;
+mod base;
 mod config;
+mod decide;
 mod digest;
 mod door;
 mod facts;
@@ -21,7 +23,10 @@ pub mod ports;
 mod proposal;
 mod query;
 mod record;
+mod redact;
 mod request;
+mod retention;
+mod strangers;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -33,3 +38,4 @@ pub use config::{GateConfig, GateError, Limits};
 pub use door::Gate;
 pub use facts::actions;
 pub use keys::{KeyError, Keys};
+pub use retention::Retention;
