@@ -170,6 +170,11 @@ fn start_loops(
     if !config.agents {
         return;
     }
+    if !nix::unistd::Uid::effective().is_root() {
+        tracing::warn!(
+            "agents run as the daemon's own user, who may do everything: start the daemon as root to keep them apart"
+        );
+    }
     for agent in ostler_agents::registry() {
         match AgentName::new(agent.name) {
             Ok(name) => {

@@ -1,8 +1,5 @@
 //! The daemon's doors over a gate that only remembers: who comes in as whom, and what is never recorded.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{
     io::{Read, Write},
@@ -87,7 +84,12 @@ async fn socket() -> Socket {
         .await
         .unwrap();
     let (door, stop) = (made.door.clone(), made.stop.clone());
-    tokio::spawn(serve::unix::serve(listener, door, Peers::owner_only(), stop));
+    tokio::spawn(serve::unix::serve(
+        listener,
+        door,
+        Peers::owner_only(),
+        stop,
+    ));
     made
 }
 
@@ -133,7 +135,10 @@ fn roles_of(caller: &Principal) -> (&'static str, Vec<Role>) {
 async fn a_desktop_client_comes_in_as_an_assistant_unless_told_otherwise() {
     let socket = socket().await;
     let usual = socket.seen_as(&[]).await;
-    assert_eq!(roles_of(&usual), ("assistant", vec![Role::Viewer, Role::Operator]));
+    assert_eq!(
+        roles_of(&usual),
+        ("assistant", vec![Role::Viewer, Role::Operator])
+    );
     let viewer = socket.seen_as(&["--role", "viewer"]).await;
     assert_eq!(roles_of(&viewer), ("assistant", vec![Role::Viewer]));
     let person = socket.seen_as(&["--role", "admin"]).await;

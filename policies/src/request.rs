@@ -75,7 +75,7 @@ pub struct Facts {
     pub replaces_instances: bool,
     /// The new memory limit in percent of the old one; 100 when it stays.
     pub memory_percent: i64,
-    /// Whether it takes back a change that the caller made.
+    /// Whether it takes back a change that the caller made within the last hour.
     pub undoes_own: bool,
 }
 

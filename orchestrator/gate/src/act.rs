@@ -136,6 +136,7 @@ impl Gate {
             Deed::Record(change) => match self.record(call, state, &mut writing, change).await {
                 Ok(recorded) => {
                     record.approval = recorded.approval.or(record.approval);
+                    record.words = recorded.words.unwrap_or(record.words);
                     Next::Done(Outcome::Done {
                         value: recorded.value,
                         revision: None,

@@ -1,7 +1,7 @@
 //! Requests for a person's yes: asked for, used once, expired. The answer is in `decide`.
 
 use ostler_core::{
-    facts::ServiceDiff,
+    facts::{DiffLine, ServiceDiff},
     id::{ApprovalId, ProposalId},
     proposal::ProposalState,
     time::Time,
@@ -46,7 +46,7 @@ impl Held {
         decision: &Decision,
     ) -> Self {
         Self {
-            calls: vec![approval_call(keys, call, planned)],
+            calls: vec![approval_call(keys, call, planned, &mut Room::default())],
             base: planned.base.clone(),
             requested_by: call.caller.to_string(),
             at: call.now,
@@ -62,28 +62,49 @@ impl Held {
     }
 }
 
-/// Bytes of a call's arguments that its request shows; larger ones are told apart by their hash.
-const ARGUMENTS_SHOWN: usize = 32 << 10;
-/// Lines of a difference that a request shows.
-const LINES_SHOWN: usize = 400;
+/// How much a request shows: it is kept, and many may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes of arguments of all its calls; those beyond are told apart by their hash.
+    arguments: usize,
+    /// Bytes of differences of all its calls; lines beyond are counted.
+    lines: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            arguments: 32 << 10,
+            lines: 32 << 10,
+        }
+    }
+}
 
 /// What an approval keeps of a call: all that the person who answers should see, and no secret.
-pub(crate) fn approval_call(keys: &Keys, call: &Call, planned: &Planned) -> ApprovalCall {
+pub(crate) fn approval_call(
+    keys: &Keys,
+    call: &Call,
+    planned: &Planned,
+    room: &mut Room,
+) -> ApprovalCall {
+    let arguments = capped(redacted(keys, call.tool, &call.args), room.arguments);
+    let size = arguments.to_string().len();
+    room.arguments = room.arguments.saturating_sub(size);
     let mut shown = ApprovalCall {
         tool: call.tool.name.to_owned(),
         digest: planned.digest.clone(),
         summary: planned.summary(call),
         used: false,
-        arguments: capped(redacted(keys, call.tool, &call.args), ARGUMENTS_SHOWN),
+        arguments,
         diff: Vec::new(),
         beside: Vec::new(),
         omitted: 0,
     };
     if let Deed::Change(moved) = &planned.deed {
-        let mut room = LINES_SHOWN;
-        shown.beside = fit(&moved.facts.beside, &mut room, &mut shown.omitted);
+        let room = &mut room.lines;
+        shown.beside = fit(&moved.facts.beside, room, &mut shown.omitted);
         for service in &moved.facts.diff {
-            let lines = fit(&service.lines, &mut room, &mut shown.omitted);
+            let lines = fit(&service.lines, room, &mut shown.omitted);
             if !lines.is_empty() {
                 shown.diff.push(ServiceDiff {
                     service: service.service.clone(),
@@ -96,10 +117,19 @@ pub(crate) fn approval_call(keys: &Keys, call: &Call, planned: &Planned) -> Appr
 }
 
 /// As many lines as there is room for; the others are counted.
-fn fit<T: Clone>(lines: &[T], room: &mut usize, omitted: &mut u64) -> Vec<T> {
-    let some: Vec<T> = lines.iter().take(*room).cloned().collect();
-    *room -= some.len();
-    *omitted += (lines.len() - some.len()) as u64;
+fn fit(lines: &[DiffLine], room: &mut usize, omitted: &mut u64) -> Vec<DiffLine> {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let mut some = Vec::new();
+    for line in lines {
+        let size = line.path.len() + length(&line.from) + length(&line.to);
+        match room.checked_sub(size) {
+            Some(left) => {
+                *room = left;
+                some.push(line.clone());
+            }
+            None => *omitted += 1,
+        }
+    }
     some
 }
 

@@ -22,10 +22,12 @@ use crate::{
     answer::{Answer, Outcome},
     audit::Signer,
     config::{GateConfig, GateError, Limits},
+    flood::Flood,
     keys::Keys,
     ledger::Ledger,
     plan::{Call, State},
     ports::{Clock, Store, World},
+    recent::Recent,
     strangers::Strangers,
     writer::Queued,
 };
@@ -43,6 +45,10 @@ pub struct Gate {
     pub(crate) state: RwLock<State>,
     pub(crate) queue: mpsc::Sender<Queued>,
     pub(crate) strangers: Strangers,
+    pub(crate) flood: Flood,
+    pub(crate) recent: Recent,
+    /// Questions that go through the whole log: one at a time, whoever asks.
+    pub(crate) heavy: Mutex<()>,
     /// One round of retention at a time.
     pub(crate) retaining: Mutex<()>,
     /// Stands in where an id cannot be made; never seen.
@@ -106,7 +112,10 @@ impl Gate {
             state: RwLock::new(state),
             queue,
             strangers: Strangers::default(),
+            heavy: Mutex::new(()),
             retaining: Mutex::new(()),
+            flood: Flood::default(),
+            recent: Recent::default(),
             no_id,
         });
         tokio::spawn(crate::writer::write_queued(Arc::downgrade(&gate), waiting));
@@ -157,6 +166,7 @@ impl Gate {
     /// Waits until everything that was answered is on disk; for an orderly end.
     pub async fn close(&self) {
         self.tell_strangers().await;
+        self.tell_floods().await;
         if let Err(words) = self.flush().await {
             tracing::error!(words, "some reads could not be recorded");
         }
@@ -180,6 +190,10 @@ impl Gate {
             let outcome = self.stranger(id.clone(), tool, &args).await;
             return Answer { call: id, outcome };
         }
+        if let Some(outcome) = self.too_many(caller) {
+            return Answer { call: id, outcome };
+        }
+        self.recent.made(&id);
         let (gate, caller, name, call) = (
             Arc::clone(self),
             caller.clone(),

@@ -7,7 +7,7 @@ use ostler_core::{
     facts::{ChangeFacts, facts},
     id::{CallId, Generation, Revision, ServiceKey},
     intent::Intent,
-    time::Time,
+    time::{Span, Time},
 };
 use ostler_policies::{Facts, Request};
 use ostler_tools::{
@@ -26,6 +26,10 @@ use crate::{
     door::Gate,
     facts::{for_policy, who},
 };
+
+/// How long after a change taking it back counts as taking back one's own: later, the world has
+/// come to rest on it.
+const OWN_UNDO: Span = Span::minutes(60);
 
 /// The durable state at one moment.
 #[derive(Debug, Clone, Default)]
@@ -268,7 +272,9 @@ impl Gate {
                 change.summary
             ));
         }
-        let own = past.principal == call.caller.to_string() && past.undoes.is_none();
+        let own = past.principal == call.caller.to_string()
+            && past.undoes.is_none()
+            && call.now.since(past.at) <= OWN_UNDO;
         Ok((inverse, own))
     }
 }

@@ -18,7 +18,7 @@ use ostler_tools::{
 use serde_json::Value;
 
 use crate::{
-    approval::approval_call,
+    approval::{Room, approval_call},
     door::Gate,
     facts::role,
     ledger::Writing,
@@ -71,6 +71,7 @@ impl Gate {
         writing: &mut Writing,
         (id, incident, body): (ProposalId, IncidentId, ProposalBody),
     ) -> Result<ProposalTouched, String> {
+        self.recent.check(&body.cause)?;
         let asked = self.judge_all(call, state, &body.calls).await?;
         let mut incident = find(state, &incident)?.clone();
         self.room_for_proposal(state, &incident.id)?;
@@ -132,6 +133,13 @@ impl Gate {
                 "incident `{incident}` has {open} open proposals already; end some of them first"
             ));
         }
+        let of_it = |proposal: &&Proposal| proposal.incident == *incident;
+        let all = state.records.proposals.values().filter(of_it).count();
+        if all >= self.limits.proposals {
+            return Err(format!(
+                "{all} proposals were made for incident `{incident}`; a person must look at it"
+            ));
+        }
         Ok(())
     }
 
@@ -142,6 +150,7 @@ impl Gate {
         proposed: &[ProposedCall],
     ) -> Result<Asked, String> {
         let mut fork = state.clone();
+        let mut room = Room::default();
         let mut asked = Asked {
             calls: Vec::new(),
             needs: Vec::new(),
@@ -178,7 +187,8 @@ impl Gate {
                     );
                 }
             }
-            asked.calls.push(approval_call(&self.keys, &part, &planned));
+            let shown = approval_call(&self.keys, &part, &planned, &mut room);
+            asked.calls.push(shown);
             asked.base.absorb(crate::base::again(
                 &planned.base,
                 &planned.base.policies,

@@ -51,6 +51,7 @@ impl Gate {
                 tool,
                 limit,
             } => {
+                let _turn = self.heavy.lock().await;
                 let wanted = |entry: &AuditEntry| {
                     principal
                         .as_ref()
@@ -64,7 +65,10 @@ impl Gate {
                 )
                 .await
             }
-            Query::AuditVerify => self.verify().await,
+            Query::AuditVerify => {
+                let _turn = self.heavy.lock().await;
+                self.verify().await
+            }
             Query::AuditExport { from, limit } => self.export(*from, *limit).await,
             Query::ExplainPolicy {
                 principal,

@@ -9,7 +9,7 @@ use ostler_core::{
 use ostler_tools::{
     answer::{IncidentTouched, ProposalTouched, TokenMade},
     principal::{Principal, Role},
-    record::{RecordChange, Records, Token},
+    record::{Approval, ApprovalCall, RecordChange, Records, Token},
 };
 use serde_json::Value;
 
@@ -28,6 +28,8 @@ use crate::{
 pub(crate) struct Recorded {
     pub(crate) value: Value,
     pub(crate) approval: Option<ApprovalId>,
+    /// What the log should say of it.
+    pub(crate) words: Option<String>,
 }
 
 /// A move that was refused, with the records that end by that.
@@ -54,7 +56,7 @@ impl Gate {
         writing: &mut Writing,
         change: RecordChange,
     ) -> Result<Recorded, Declined> {
-        let mut approval = None;
+        let (mut approval, mut words) = (None, None);
         let value = match change {
             RecordChange::SubmitProposal {
                 proposal,
@@ -73,6 +75,7 @@ impl Gate {
                 reason,
             } => {
                 approval = Some(id.clone());
+                words = state.records.approvals.get(&id).map(|of| about(of, yes));
                 let said = Said {
                     yes,
                     reason: &reason,
@@ -81,8 +84,20 @@ impl Gate {
             }
             other => simple(call, state, writing, other),
         }?;
-        Ok(Recorded { value, approval })
+        Ok(Recorded {
+            value,
+            approval,
+            words,
+        })
     }
+}
+
+/// What an answer was to, with the digests that a yes is bound to.
+fn about(approval: &Approval, yes: bool) -> String {
+    let call = |call: &ApprovalCall| format!("{} [{}]", call.summary, call.digest);
+    let calls: Vec<String> = approval.calls.iter().map(call).collect();
+    let said = if yes { "yes" } else { "no" };
+    format!("{said} to {}: {}", approval.requested_by, calls.join("; "))
 }
 
 fn open_incident(

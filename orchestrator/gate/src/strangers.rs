@@ -8,18 +8,18 @@ use std::{
     time::Duration,
 };
 
-use ostler_core::{
-    id::CallId,
-    time::{Span, Time},
-};
-use ostler_tools::{answer::AuditEntry, principal::Principal};
+use ostler_core::id::CallId;
+use ostler_tools::principal::Principal;
 use serde_json::{Value, json};
 
-use crate::{answer::Outcome, digest::capped, door::Gate};
+use crate::{
+    answer::Outcome,
+    digest::capped,
+    door::Gate,
+    flood::{Next, WINDOW, Window, leaf},
+};
 
-/// How long a window is.
-const WINDOW: Span = Span::minutes(1);
-/// Calls that are recorded one by one in a window.
+/// Calls of strangers that are recorded one by one in a minute.
 const IN_A_WINDOW: u32 = 10;
 /// What strangers are told.
 const WORDS: &str =
@@ -31,45 +31,6 @@ const FLOOD: &str = "(calls of strangers)";
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
     window: Mutex<Window>,
-}
-
-#[derive(Debug, Default)]
-struct Window {
-    began: Time,
-    seen: u32,
-    missed: u64,
-}
-
-/// What becomes of one more.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// It gets a leaf; so many before it did not.
-    Record { missed: u64 },
-    /// It is counted. The first in a window sees to it that the count is told.
-    Count { first: bool },
-}
-
-impl Strangers {
-    fn admit(&self, now: Time) -> Next {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(window.began) >= WINDOW || now < window.began {
-            (window.began, window.seen) = (now, 0);
-        }
-        window.seen = window.seen.saturating_add(1);
-        if window.seen <= IN_A_WINDOW {
-            let missed = std::mem::take(&mut window.missed);
-            return Next::Record { missed };
-        }
-        window.missed = window.missed.saturating_add(1);
-        Next::Count {
-            first: window.missed == 1,
-        }
-    }
-
-    fn take_missed(&self) -> u64 {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut window.missed)
-    }
 }
 
 impl Gate {
@@ -85,20 +46,16 @@ impl Gate {
             policies: Vec::new(),
         };
         let now = self.clock.now();
-        match self.strangers.admit(now) {
-            Next::Record { missed } => {
+        match self.window(|window| window.admit(now, IN_A_WINDOW)) {
+            Next::Admit { missed } => {
                 if missed > 0 {
                     self.tell_missed(missed).await;
                 }
                 let known = self.catalogue.iter().find(|tool| tool.name == name);
                 let tool = known.map_or("(unknown tool)", |tool| tool.name);
-                let entry = leaf(
-                    now,
-                    Some(id),
-                    tool,
-                    capped(args.clone(), 0),
-                    WORDS.to_owned(),
-                );
+                let who = Principal::Anonymous.to_string();
+                let words = ("denied", WORDS.to_owned());
+                let entry = leaf(now, Some(id), (who, tool), capped(args.clone(), 0), words);
                 self.recorded(entry, outcome).await
             }
             Next::Count { first } => {
@@ -108,6 +65,11 @@ impl Gate {
                 outcome
             }
         }
+    }
+
+    fn window<T>(&self, with: impl FnOnce(&mut Window) -> T) -> T {
+        let window = &self.strangers.window;
+        with(&mut window.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// After the window, a leaf says how many were not recorded, also if nobody comes any more.
@@ -123,7 +85,7 @@ impl Gate {
 
     /// Records how many strangers came of whom nothing was recorded yet.
     pub(crate) async fn tell_strangers(&self) {
-        let missed = self.strangers.take_missed();
+        let missed = self.window(Window::take_missed);
         if missed > 0 {
             self.tell_missed(missed).await;
         }
@@ -133,34 +95,17 @@ impl Gate {
         let words = format!(
             "{missed} more calls without proof of who calls were denied and not recorded one by one"
         );
+        let who = Principal::Anonymous.to_string();
         let arguments = json!({ "calls": missed });
-        let entry = leaf(self.clock.now(), None, FLOOD, arguments, words);
+        let entry = leaf(
+            self.clock.now(),
+            None,
+            (who, FLOOD),
+            arguments,
+            ("denied", words),
+        );
         if let Err(words) = self.enqueue(entry, None).await {
             tracing::error!(words, missed, "a flood of strangers could not be recorded");
         }
-    }
-}
-
-fn leaf(
-    now: Time,
-    call: Option<CallId>,
-    tool: &str,
-    arguments: Value,
-    words: String,
-) -> AuditEntry {
-    AuditEntry {
-        index: 0,
-        at: now,
-        call,
-        principal: Principal::Anonymous.to_string(),
-        tool: tool.to_owned(),
-        arguments,
-        decision: Some("deny".to_owned()),
-        policies: Vec::new(),
-        outcome: "denied".to_owned(),
-        words,
-        services: Vec::new(),
-        revision: None,
-        approval: None,
     }
 }

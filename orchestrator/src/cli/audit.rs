@@ -17,7 +17,7 @@ use super::{
     error::CliError,
     out::Out,
     print::{cell, coloured, pairs, show, table},
-    words::moment,
+    words::{moment, untrusted},
 };
 
 /// What to do with the audit log.
@@ -104,9 +104,9 @@ fn row(out: &Out, entry: &AuditEntry) -> Vec<Cell> {
         cell(entry.index),
         cell(moment(entry.at)),
         cell(&entry.principal),
-        cell(&entry.tool),
+        cell(untrusted(&entry.tool)),
         coloured(&entry.outcome, tint),
-        cell(&entry.words),
+        cell(untrusted(&entry.words)),
     ];
     if out.wide() {
         let call = entry
@@ -117,7 +117,7 @@ fn row(out: &Out, entry: &AuditEntry) -> Vec<Cell> {
         row.extend([
             cell(call),
             cell(entry.policies.join(", ")),
-            cell(&entry.arguments),
+            cell(untrusted(&entry.arguments.to_string())),
         ]);
     }
     row

@@ -290,7 +290,10 @@ async fn takes_leaves_away(store: &dyn Store) {
     assert_eq!(kept.retained, Retained::default());
     let bytes = store.log_bytes().await.unwrap();
     let all = store.leaves(0, 1_000).await.unwrap();
-    assert_eq!(bytes, all.iter().map(|leaf| leaf.bytes.len() as u64).sum());
+    assert_eq!(
+        bytes,
+        all.iter().map(|leaf| leaf.bytes.len() as u64).sum::<u64>()
+    );
     let mut commit = still(&kept);
     let after = Retained {
         cut: 3,

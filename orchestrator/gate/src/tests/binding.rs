@@ -128,7 +128,9 @@ async fn who_answers_sees_arguments_and_difference() {
 #[tokio::test]
 async fn a_difference_that_is_too_long_says_so() {
     let house = house().await;
-    let env: Vec<String> = (0..150).map(|n| format!("V{n}: x")).collect();
+    let env: Vec<String> = (0..150)
+        .map(|n| format!("V{n}: '{}'", "x".repeat(150)))
+        .collect();
     let many: Vec<String> = (0..4)
         .map(|n| {
             format!(
@@ -141,8 +143,13 @@ async fn a_difference_that_is_too_long_says_so() {
     let (id, _) = held(house.call(&operator(), "apply_services", args).await);
     let call = approval(&house, &id).calls.remove(0);
     let shown: usize = call.diff.iter().map(|service| service.lines.len()).sum();
-    assert_eq!(shown, 400);
-    assert!(call.omitted > 200, "{}", call.omitted);
+    assert!(
+        shown > 100 && call.omitted > 100,
+        "{shown} {}",
+        call.omitted
+    );
+    let kept = serde_json::to_string(&call).unwrap().len();
+    assert!(kept < 200_000, "{kept}");
 }
 
 async fn proposes(house: &House) -> (String, String, String) {
@@ -250,4 +257,70 @@ async fn a_later_call_may_rest_on_an_earlier_one() {
     let args = json!({ "incident": incident, "proposal": body(&calls, &call) });
     let made = done(house.call(&operator(), "submit_proposal", args).await);
     assert_eq!(made["state"], "waiting", "a jump needs an admin: {made}");
+}
+
+#[tokio::test]
+async fn an_incident_takes_fifty_proposals_in_all() {
+    let house = house().await;
+    let (incident, call) = incident(&house).await;
+    for number in 0..51 {
+        let args = limits(&format!("{}Mi", 70 + number));
+        let calls = json!([{ "tool": "set_limits", "arguments": args, "reason": "small" }]);
+        let args = json!({ "incident": incident, "proposal": body(&calls, &call) });
+        let answer = house.call(&healer(), "submit_proposal", args).await;
+        if number == 50 {
+            assert!(refused(answer).contains("a person must look"));
+            break;
+        }
+        let made = done(answer);
+        let withdraw = json!({ "proposal": made["proposal"], "state": "expired", "done": 0 });
+        done(house.call(&healer(), "advance_proposal", withdraw).await);
+    }
+}
+
+#[tokio::test]
+async fn a_proposal_of_a_hundred_manifests_is_refused() {
+    let house = house().await;
+    let (incident, call) = incident(&house).await;
+    let yaml = format!("{}{}", super::SHOP, "# padding\n".repeat(14_000));
+    let calls = json!([{ "tool": "apply_services", "arguments": { "yaml": yaml }, "reason": "r" }]);
+    let args = json!({ "incident": incident, "proposal": body(&calls, &call) });
+    let words = refused(house.call(&operator(), "submit_proposal", args).await);
+    assert!(words.contains("at most 131072"), "{words}");
+}
+
+#[tokio::test]
+async fn what_was_done_an_hour_ago_is_not_taken_back_alone() {
+    let house = house().await;
+    let id = asks(&house).await;
+    done(approve(&house, &id).await);
+    done(house.call(&healer(), "set_limits", limits("96Mi")).await);
+    house.clock.advance(ostler_core::time::Span::minutes(61));
+    let undo = json!({ "revision": 2 });
+    super::denied(house.call(&healer(), "undo_change", undo).await);
+}
+
+#[tokio::test]
+async fn evidence_that_nobody_saw_is_refused() {
+    let house = house().await;
+    let (incident, _) = incident(&house).await;
+    let calls = json!([{ "tool": "set_limits", "arguments": limits("96Mi"), "reason": "small" }]);
+    let made_up = body(&calls, "call_19f0-0123456789abcdef");
+    let args = json!({ "incident": incident, "proposal": made_up });
+    let words = refused(house.call(&healer(), "submit_proposal", args).await);
+    assert!(words.contains("no such call was made"), "{words}");
+}
+
+#[tokio::test]
+async fn the_log_says_what_a_yes_was_to() {
+    let house = house().await;
+    let id = asks(&house).await;
+    done(approve(&house, &id).await);
+    let leaf = house.last().await;
+    let digest = &approval(&house, &id).calls[0].digest;
+    assert!(
+        leaf.words
+            .starts_with("yes to agent:healer: set limits of shop/cart")
+    );
+    assert!(leaf.words.contains(digest), "{}", leaf.words);
 }

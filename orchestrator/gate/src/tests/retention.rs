@@ -152,7 +152,7 @@ async fn a_cut_log_still_verifies_here_and_elsewhere_and_after_a_restart() {
     clock.advance(DAY);
     assert!(second.gate.retain(&both).await.unwrap() > 0);
     let found = verification(&second).await;
-    assert!(found.ok && found.kept_from == 11, "{found:?}");
+    assert!(found.ok && found.kept_from == 10, "{found:?}");
 }
 
 #[tokio::test]

@@ -176,3 +176,28 @@ async fn a_persons_limits_are_their_assistants() {
             .await,
     );
 }
+
+#[tokio::test]
+async fn an_agent_that_calls_without_end_is_refused_and_counted() {
+    let house = house().await;
+    for _ in 0..1_200 {
+        denied(house.call(&healer(), "exec_instance", json!({})).await);
+    }
+    let before = house.log().await.len();
+    for _ in 0..300 {
+        let words = refused(house.call(&healer(), "exec_instance", json!({})).await);
+        assert!(words.contains("1200 calls within a minute"), "{words}");
+    }
+    assert_eq!(house.log().await.len(), before);
+    done(house.call(&operator(), "list_services", json!({})).await);
+    house.clock.advance(Span::minutes(1));
+    done(house.call(&healer(), "list_services", json!({})).await);
+    house.gate.close().await;
+    let told = house.log().await;
+    let told = told
+        .iter()
+        .find(|leaf| leaf.tool == "(more calls)")
+        .unwrap();
+    assert_eq!(told.principal, "agent:healer");
+    assert_eq!(told.arguments["calls"], 300);
+}

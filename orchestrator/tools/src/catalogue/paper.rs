@@ -20,6 +20,8 @@ use crate::{
 const EVIDENCE_LIMIT: usize = 50;
 /// Most calls of one proposal.
 const CALLS_LIMIT: usize = 10;
+/// Most bytes of the arguments of a proposal's calls: proposals are kept, and shown whole.
+const ARGUMENTS_LIMIT: usize = 128 << 10;
 
 /// Checks a cause: confidence inside 0 to 1, texts and evidence bounded.
 pub fn cause(cause: &Cause) -> Result<(), Refusal> {
@@ -65,6 +67,15 @@ pub fn proposal(view: &View<'_>, body: &ProposalBody) -> Result<(), Refusal> {
         let found = body.calls.len();
         return Err(Refusal::new(format!(
             "there are {found} calls; propose 1 to {CALLS_LIMIT}"
+        )));
+    }
+    let size: usize = (body.calls.iter())
+        .filter_map(|call| serde_json::to_string(&call.arguments).ok())
+        .map(|text| text.len())
+        .sum();
+    if size > ARGUMENTS_LIMIT {
+        return Err(Refusal::new(format!(
+            "the calls' arguments have {size} bytes; at most {ARGUMENTS_LIMIT} are accepted"
         )));
     }
     body.calls.iter().enumerate().try_for_each(|(index, call)| {
