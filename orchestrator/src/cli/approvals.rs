@@ -211,3 +211,45 @@ async fn decide(
     })?;
     out.line(&text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_sees_what_they_say_yes_to() {
+        let approval: Approval = serde_json::from_value(json!({
+            "id": "apr_1", "requested_by": "agent:healer", "requested_at": 0, "expires_at": 3_600_000,
+            "valid_for": "15m", "needs": ["operator", "admin"], "any": true,
+            "because": ["the healer asks first"], "state": "waiting", "decided_by": null, "decided_at": null,
+            "reason": null, "proposal": null,
+            "calls": [{
+                "tool": "set_limits", "digest": "d", "used": false,
+                "summary": "set limits of shop/cart\u{1b}[2J",
+                "arguments": { "service": "shop/cart", "memory": "96Mi\u{202e}" },
+                "diff": [{ "service": "shop/cart", "lines": [
+                    { "path": "spec.resources.limits.memory", "from": "64Mi", "to": "96Mi" },
+                    { "path": "spec.env.X\u{1b}", "from": null, "to": "\u{1b}]0;x" },
+                ] }],
+                "beside": [{ "path": "secrets.shop/db", "from": "a value", "to": "another value" }],
+                "omitted": 7,
+            }],
+        }))
+        .unwrap();
+        let text = text(&approval, false);
+        for part in [
+            "Asked by:    agent:healer",
+            "operator or admin",
+            "set_limits {\"memory\":\"96Mi\u{fffd}\",\"service\":\"shop/cart\"}",
+            "~ spec.resources.limits.memory: 64Mi → 96Mi",
+            "~ secrets.shop/db: a value → another value",
+            "7 more fields are not shown",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{text}"
+        );
+    }
+}
