@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 use ostler_core::id::{AgentName, NodeName};
-use ostler_gate::{Gate, GateConfig, Keys};
+use ostler_gate::{Gate, GateConfig, Keys, Retention};
 use ostler_policies::{Bundle, Engine};
 use ostler_runtime::{
     backend::Backend,
@@ -31,6 +31,7 @@ use crate::{
     execute::Executor,
     fleet::Fleet,
     observe::{machine, scrape, usage},
+    retain,
     serve::{self, http::Http, peers::Peers},
     shutdown,
     state_dir::StateDir,
@@ -54,6 +55,8 @@ pub struct Config {
     pub subnet: (std::net::Ipv4Addr, u8),
     /// Whether agents are started.
     pub agents: bool,
+    /// How long the audit log is kept.
+    pub retention: Retention,
 }
 
 /// Whoever may connect is asked who they are: others than the owner are refused in words.
@@ -163,8 +166,14 @@ fn start_loops(
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
+    parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
     if !config.agents {
         return;
+    }
+    if !nix::unistd::Uid::effective().is_root() {
+        tracing::warn!(
+            "agents run as the daemon's own user, who may do everything: start the daemon as root to keep them apart"
+        );
     }
     for agent in ostler_agents::registry() {
         match AgentName::new(agent.name) {

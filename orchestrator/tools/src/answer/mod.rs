@@ -13,8 +13,8 @@ mod service;
 mod signal;
 
 pub use audit::{
-    AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, PolicyWord, TokenInfo,
-    TokenMade, Tokens, Verdict,
+    AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, ExportCut, PolicyWord,
+    TokenInfo, TokenMade, Tokens, Verdict,
 };
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use fleet::{

@@ -123,3 +123,17 @@ pub const ALL: &[Tool] = &[
 pub fn find(name: &str) -> Option<&'static Tool> {
     ALL.iter().find(|tool| tool.name == name)
 }
+
+/// Which tools a proposal may call, in words for who proposed another.
+#[must_use]
+pub fn proposable() -> String {
+    let names: Vec<&str> = ALL
+        .iter()
+        .filter(|tool| tool.may_be_proposed())
+        .map(|tool| tool.name)
+        .collect();
+    format!(
+        "it cannot be proposed; proposals may call: {}",
+        names.join(", ")
+    )
+}
