@@ -67,6 +67,10 @@ const SOCKET_MODE: u32 = 0o666;
 /// # Errors
 /// When a part cannot be opened; nothing was changed then.
 pub async fn up(config: Config) -> anyhow::Result<()> {
+    match ostler_runtime::limits::raise_open_files() {
+        Ok(files) => tracing::debug!(files, "the limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it was"),
+    }
     let state = StateDir::open(&config.state_dir)?;
     let backend = open_backend(&config, &state).await?;
     let fleet = Fleet::new(backend, node_name()?);

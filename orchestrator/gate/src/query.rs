@@ -101,7 +101,8 @@ impl Gate {
             | Query::Exec { .. }
             | Query::Images
             | Query::ImportImage { .. }
-            | Query::CollectGarbage => self.world.query(query).await,
+            | Query::CollectGarbage
+            | Query::VerifyImages => self.world.query(query).await,
         }
     }
 

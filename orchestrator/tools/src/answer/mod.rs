@@ -18,8 +18,8 @@ pub use audit::{
 };
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use fleet::{
-    AgentInfo, Agents, Counts, Events, Freed, Graph, GraphEdge, GraphNode, Image, Images, NodeInfo,
-    Nodes, SecretInfo, Secrets, Status,
+    AgentInfo, Agents, Counts, DamagedLayer, Damages, Events, Freed, Graph, GraphEdge, GraphNode,
+    Image, Images, NodeInfo, Nodes, SecretInfo, Secrets, Status,
 };
 pub use instance::{ExecAnswer, InstanceInfo, Instances, LogAnswer, LogLine, LogStream};
 pub use paper::{

@@ -59,6 +59,7 @@ pub mod submit_proposal;
 pub mod uncordon_node;
 pub mod undo_change;
 pub mod verify_audit;
+pub mod verify_images;
 
 use crate::contract::{Tool, tool};
 
@@ -106,6 +107,7 @@ pub const ALL: &[Tool] = &[
     tool::<exec_instance::ExecInstance>(),
     tool::<import_image::ImportImage>(),
     tool::<collect_images::CollectImages>(),
+    tool::<verify_images::VerifyImages>(),
     tool::<open_incident::OpenIncident>(),
     tool::<note_incident::NoteIncident>(),
     tool::<submit_proposal::SubmitProposal>(),
