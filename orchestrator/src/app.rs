@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::Context;
-use ostler_core::id::{AgentName, NodeName};
-use ostler_gate::{Gate, GateConfig, Keys};
+use ostler_core::id::NodeName;
+use ostler_gate::{Gate, GateConfig, Keys, Retention};
 use ostler_policies::{Bundle, Engine};
 use ostler_runtime::{
     backend::Backend,
@@ -31,10 +31,11 @@ use crate::{
     execute::Executor,
     fleet::Fleet,
     observe::{machine, scrape, usage},
+    retain,
     serve::{self, http::Http, peers::Peers},
     shutdown,
     state_dir::StateDir,
-    supervise::{Bare, Lodging, Sandbox, Supervisor},
+    supervise,
 };
 
 /// What the daemon is told at its start.
@@ -54,6 +55,8 @@ pub struct Config {
     pub subnet: (std::net::Ipv4Addr, u8),
     /// Where agents live, if there are any.
     pub agents: AgentsArg,
+    /// How long the audit log is kept.
+    pub retention: Retention,
 }
 
 /// Whoever may connect is asked who they are: others than the owner are refused in words.
@@ -64,6 +67,10 @@ const SOCKET_MODE: u32 = 0o666;
 /// # Errors
 /// When a part cannot be opened; nothing was changed then.
 pub async fn up(config: Config) -> anyhow::Result<()> {
+    match ostler_runtime::limits::raise_open_files() {
+        Ok(files) => tracing::debug!(files, "the limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it was"),
+    }
     let state = StateDir::open(&config.state_dir)?;
     let backend = open_backend(&config, &state).await?;
     let fleet = Fleet::new(backend, node_name()?);
@@ -87,8 +94,14 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     if let Some(listen) = config.listen {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
-    start_loops(&fleet, &gate, &stop, &mut parts);
-    start_agents(&fleet, &gate, config.agents, &state, &stop, &mut parts).await;
+    start_loops(&fleet, &gate, &config, &stop, &mut parts);
+    let supervision = supervise::Plan {
+        fleet: &fleet,
+        gate: &gate,
+        dir: state.agents(),
+        stop: &stop,
+    };
+    supervision.start(config.agents, &mut parts).await;
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}
@@ -150,6 +163,7 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 fn start_loops(
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
+    config: &Config,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
 ) {
@@ -163,46 +177,7 @@ fn start_loops(
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
-}
-
-/// The fleet does without agents where they cannot be housed; that is told, not fatal.
-async fn start_agents(
-    fleet: &Arc<Fleet>,
-    gate: &Arc<Gate>,
-    wanted: AgentsArg,
-    state: &StateDir,
-    stop: &CancellationToken,
-    parts: &mut JoinSet<()>,
-) {
-    let lodging: Arc<dyn Lodging> = match wanted {
-        AgentsArg::None => return,
-        AgentsArg::Bare => {
-            tracing::warn!("agents have no sandbox: for development only");
-            Arc::new(Bare::default())
-        }
-        AgentsArg::Sandbox => match Sandbox::open(&state.agents()).await {
-            Ok(sandbox) => Arc::new(sandbox),
-            Err(error) => {
-                let problem = format!(
-                    "no agent runs, for want of a sandbox: {error:#}; `--agents bare` runs them without one"
-                );
-                tracing::error!(problem);
-                return fleet.write(|table| table.daemon.problems.push(problem));
-            }
-        },
-    };
-    let supervisor = Supervisor {
-        fleet: fleet.clone(),
-        gate: gate.clone(),
-        lodging,
-        dir: state.agents(),
-    };
-    for agent in ostler_agents::registry() {
-        match AgentName::new(agent.name) {
-            Ok(name) => drop(parts.spawn(supervisor.clone().keep(name, stop.clone()))),
-            Err(error) => tracing::error!(%error, "an agent's name is not valid"),
-        }
-    }
+    parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }
 
 async fn open_backend(config: &Config, state: &StateDir) -> anyhow::Result<Arc<dyn Backend>> {

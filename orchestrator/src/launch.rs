@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use ostler_gate::Retention;
 
 use crate::{
     app::{self, Config},
@@ -89,6 +90,11 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         bridge: args.bridge.clone(),
         subnet: subnet(&args.subnet)?,
         agents: args.agents,
+        retention: Retention {
+            reads: args.audit_keep_reads.0,
+            all: args.audit_keep.0,
+            bytes: args.audit_max.map(|size| size.0),
+        },
     })
 }
 

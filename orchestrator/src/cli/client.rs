@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ostler_gate::answer::{Answer, Outcome};
+use ostler_tools::principal::Role;
 use rmcp::{
     RoleClient, ServiceError, ServiceExt,
     model::{
@@ -45,10 +46,15 @@ pub fn socket_path(global: &Global) -> PathBuf {
     }
 }
 
-/// Carries MCP between standard input and output and the daemon.
-pub async fn bridge(global: &Global) -> Result<(), CliError> {
+/// Carries MCP between standard input and output and the daemon. An admin is the user in person.
+pub async fn bridge(args: &super::McpArgs, global: &Global) -> Result<(), CliError> {
     let socket = socket_path(global);
-    bridge_run(&socket)
+    let assistant = match args.role {
+        super::McpRole::Viewer => Some(Role::Viewer),
+        super::McpRole::Operator => Some(Role::Operator),
+        super::McpRole::Admin => None,
+    };
+    bridge_run(&socket, assistant)
         .await
         .map_err(|source| CliError::NoDaemon { socket, source })
 }

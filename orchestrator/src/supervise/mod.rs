@@ -7,6 +7,7 @@ mod line;
 mod lodging;
 mod paced;
 mod patience;
+mod plan;
 mod program;
 mod sandbox;
 
@@ -21,10 +22,10 @@ use ostler_tools::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use self::{bare::Bare, lodging::Lodging, sandbox::Sandbox};
+pub use self::plan::Plan;
 use self::{
     line::Line,
-    lodging::{Cause, End, Started},
+    lodging::{Cause, End, Lodging, Started},
     patience::{BUDGET, Next, Patience, WINDOW},
 };
 use crate::{clock, fleet::Fleet};
@@ -40,20 +41,20 @@ const LINE_LIMIT: usize = 4 << 10;
 
 /// What every agent's supervision needs.
 #[derive(Clone)]
-pub struct Supervisor {
+struct Supervisor {
     /// What is known, and told.
-    pub fleet: Arc<Fleet>,
+    fleet: Arc<Fleet>,
     /// What judges the agents.
-    pub gate: Arc<Gate>,
+    gate: Arc<Gate>,
     /// Where they live.
-    pub lodging: Arc<dyn Lodging>,
+    lodging: Arc<dyn Lodging>,
     /// Where each has its directory.
-    pub dir: PathBuf,
+    dir: PathBuf,
 }
 
 impl Supervisor {
     /// Keeps one agent running until told to stop.
-    pub async fn keep(self, name: AgentName, stop: CancellationToken) {
+    async fn keep(self, name: AgentName, stop: CancellationToken) {
         let line = match Line::open(&self.dir.join(name.as_str())) {
             Ok(line) => line,
             Err(error) => {

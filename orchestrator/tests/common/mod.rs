@@ -43,6 +43,11 @@ static NEXT: AtomicU8 = AtomicU8::new(0);
 impl Daemon {
     /// Starts one and waits until it answers.
     pub fn start(agents: bool) -> Self {
+        Self::start_on(agents, |_| ())
+    }
+
+    /// Starts one whose state directory is prepared first.
+    pub fn start_on(agents: bool, prepare: impl FnOnce(&Path)) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
         let octet = (pid % 100) as u8 + 100;
@@ -53,6 +58,7 @@ impl Daemon {
             subnet: format!("10.{octet}.{}.0/22", number.wrapping_mul(4)),
             agents,
         };
+        prepare(&daemon.state());
         daemon.run();
         daemon
     }
