@@ -110,6 +110,10 @@ impl Lodging for Bare {
         }
     }
 
+    async fn close(&self, agent: &AgentName) {
+        self.runs().remove(agent);
+    }
+
     async fn usage(&self, _agent: &AgentName) -> Option<Usage> {
         None
     }

@@ -23,6 +23,9 @@ pub trait Lodging: Send + Sync {
     /// Ends the run at once; does nothing when none runs.
     async fn kill(&self, agent: &AgentName);
 
+    /// Takes away what the agent's runs left on the machine; it will not be started again.
+    async fn close(&self, agent: &AgentName);
+
     /// What the run uses, where that is known.
     async fn usage(&self, agent: &AgentName) -> Option<Usage>;
 

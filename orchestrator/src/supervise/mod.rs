@@ -62,30 +62,35 @@ impl Supervisor {
                 return self.tell(&name, format!("has no line to the gate: {error}"));
             }
         };
+        self.keep_running(&name, &line, &stop).await;
+        self.lodging.close(&name).await;
+    }
+
+    async fn keep_running(&self, name: &AgentName, line: &Line, stop: &CancellationToken) {
         let mut patience = Patience::default();
         for run in 1.. {
-            if !self.until_wanted(&name, &stop).await {
+            if !self.until_wanted(name, stop).await {
                 return;
             }
             if run > 1 {
                 self.fleet.metrics.agent_restarted();
             }
             let began = clock::now();
-            let end = self.run_once(&name, run, &line, &stop).await;
-            self.tell(&name, format!("ended: {}", end.words));
+            let end = self.run_once(name, run, line, stop).await;
+            self.tell(name, format!("ended: {}", end.words));
             if end.cause == Cause::Asked {
                 patience = Patience::default();
                 continue;
             }
-            self.ended(&name, &end);
+            self.ended(name, &end);
             match patience.ended(began, clock::now(), rand::random()) {
                 Next::After(wait) => tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
                 },
                 Next::Person => {
-                    self.call_a_person(&name);
-                    if !self.until_paused_and_resumed(&name, &stop).await {
+                    self.call_a_person(name);
+                    if !self.until_paused_and_resumed(name, stop).await {
                         return;
                     }
                     patience = Patience::default();
@@ -231,6 +236,7 @@ impl Supervisor {
             });
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => false,
             wanted = until_paused(&mut intents, name, false) => wanted,
         }
@@ -239,6 +245,7 @@ impl Supervisor {
     async fn until_paused_and_resumed(&self, name: &AgentName, stop: &CancellationToken) -> bool {
         let mut intents = self.fleet.intents();
         tokio::select! {
+            biased;
             () = stop.cancelled() => false,
             paused = until_paused(&mut intents, name, true) => paused,
         }

@@ -154,6 +154,20 @@ impl Lodging for Sandbox {
         }
     }
 
+    async fn close(&self, agent: &AgentName) {
+        let Ok(instance) = instance(agent) else {
+            return;
+        };
+        if let Err(error) = self.backend.remove(&instance).await {
+            tracing::warn!(%agent, %error, "an agent's sandbox could not be removed");
+        }
+        if self.backend.list().await.is_ok_and(|all| all.is_empty())
+            && let Err(error) = self.backend.close().await
+        {
+            tracing::warn!(%error, "the place of the agents' sandboxes could not be removed");
+        }
+    }
+
     async fn usage(&self, agent: &AgentName) -> Option<Usage> {
         self.backend.usage(&instance(agent).ok()?).await.ok()
     }
