@@ -5,12 +5,12 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    time::{Instant, Sleep, sleep_until},
+    time::{Sleep, sleep},
 };
 
 /// Messages that may come at once.
@@ -21,8 +21,7 @@ const RATE: f64 = 200.0;
 /// Wraps the reading half of a line; messages end with a newline.
 pub struct Paced<R> {
     inner: R,
-    left: f64,
-    counted_at: Instant,
+    allowance: Allowance,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -31,23 +30,8 @@ impl<R> Paced<R> {
     pub fn new(inner: R) -> Self {
         Self {
             inner,
-            left: BURST,
-            counted_at: Instant::now(),
+            allowance: Allowance::new(Instant::now()),
             pause: None,
-        }
-    }
-
-    /// Counts what came; too much leads to a pause.
-    fn count(&mut self, bytes: &[u8]) {
-        let now = Instant::now();
-        let refill = now.duration_since(self.counted_at).as_secs_f64() * RATE;
-        self.counted_at = now;
-        let messages = bytes.iter().filter(|byte| **byte == b'\n').count();
-        self.left = (self.left + refill).min(BURST)
-            - f64::from(u32::try_from(messages).unwrap_or(u32::MAX));
-        if self.left < 0.0 {
-            let wait = Duration::from_secs_f64(-self.left / RATE);
-            self.pause = Some(Box::pin(sleep_until(now + wait)));
         }
     }
 }
@@ -65,32 +49,56 @@ impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
-        self.count(new);
+        let messages = new.iter().filter(|byte| **byte == b'\n').count();
+        let wait = self.allowance.spend(messages, Instant::now());
+        self.pause = wait.map(|wait| Box::pin(sleep(wait)));
         Poll::Ready(Ok(()))
+    }
+}
+
+/// A bucket of messages that refills steadily.
+struct Allowance {
+    left: f64,
+    counted_at: Instant,
+}
+
+impl Allowance {
+    const fn new(now: Instant) -> Self {
+        Self {
+            left: BURST,
+            counted_at: now,
+        }
+    }
+
+    /// Takes messages that came; answers how long to take no more, if the bucket is overdrawn.
+    fn spend(&mut self, messages: usize, now: Instant) -> Option<Duration> {
+        let refill = now.duration_since(self.counted_at).as_secs_f64() * RATE;
+        self.counted_at = now;
+        let messages = f64::from(u32::try_from(messages).unwrap_or(u32::MAX));
+        self.left = (self.left + refill).min(BURST) - messages;
+        (self.left < 0.0).then(|| Duration::from_secs_f64(-self.left / RATE))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_waits_and_a_trickle_does_not() {
-        let flood = vec![b'\n'; 2_400];
-        let mut paced = Paced::new(flood.as_slice());
+    #[test]
+    fn a_flood_waits_and_a_trickle_does_not() {
         let began = Instant::now();
-        let mut buffer = [0; 400];
-        paced.read_exact(&mut buffer).await.unwrap();
-        assert_eq!(began.elapsed(), Duration::ZERO, "a burst passes");
-        let mut rest = Vec::new();
-        paced.read_to_end(&mut rest).await.unwrap();
-        assert_eq!(rest.len(), 2_000, "nothing is lost");
-        assert!(
-            began.elapsed() >= Duration::from_secs(9),
-            "{:?}",
-            began.elapsed()
+        let mut allowance = Allowance::new(began);
+        assert_eq!(allowance.spend(400, began), None, "a burst passes");
+        assert_eq!(
+            allowance.spend(2_000, began),
+            Some(Duration::from_secs(10)),
+            "the rest comes at the rate"
         );
+        let later = began + Duration::from_secs(60);
+        assert_eq!(allowance.spend(400, later), None, "it refills");
+        let trickle = (1..100).map(|second| later + Duration::from_secs(second));
+        for now in trickle {
+            assert_eq!(allowance.spend(100, now), None);
+        }
     }
 }

@@ -251,12 +251,8 @@ async fn clear(backend: &YoukiBackend) -> anyhow::Result<()> {
 }
 
 async fn import_empty(backend: &YoukiBackend, dir: &Path) -> anyhow::Result<()> {
-    if backend
-        .images()
-        .await?
-        .iter()
-        .any(|image| image.name == IMAGE)
-    {
+    let there = Backend::images(backend).await?;
+    if there.iter().any(|image| image.name == IMAGE) {
         return Ok(());
     }
     let image = LayoutSpec {
