@@ -238,7 +238,7 @@ mod tests {
         .unwrap();
         let text = text(&approval, false);
         for part in [
-            "Asked by:    agent:healer",
+            "Asked by:   agent:healer",
             "operator or admin",
             "set_limits {\"memory\":\"96Mi\u{fffd}\",\"service\":\"shop/cart\"}",
             "~ spec.resources.limits.memory: 64Mi → 96Mi",
