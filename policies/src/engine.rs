@@ -52,6 +52,14 @@ pub(crate) struct Types {
     service: EntityTypeName,
 }
 
+/// Who and what a request is about, in Cedar's terms.
+struct Scene {
+    principal: EntityUid,
+    action: EntityUid,
+    resources: Vec<EntityUid>,
+    entities: Entities,
+}
+
 /// What one evaluation said.
 struct Said {
     allow: bool,
@@ -129,7 +137,8 @@ impl Engine {
     /// Decides. Never fails: what cannot be evaluated is denied.
     #[must_use]
     pub fn decide(&self, request: &Request) -> Decision {
-        let now = self.evaluate(request, &request.approvals);
+        let scene = self.scene(request);
+        let now = self.evaluate(&scene, request, &request.approvals);
         if now.allow {
             return Decision {
                 verdict: Verdict::Allow,
@@ -144,7 +153,7 @@ impl Engine {
                     .iter()
                     .cloned()
                     .chain(roles.iter().map(|role| (*role).to_owned()));
-                (*roles, self.evaluate(request, &with.collect()))
+                (*roles, self.evaluate(&scene, request, &with.collect()))
             })
             .filter(|(_, said)| said.allow)
             .collect();
@@ -171,18 +180,25 @@ impl Engine {
         Decision { verdict, policies }
     }
 
-    fn evaluate(&self, request: &Request, approvals: &BTreeSet<String>) -> Said {
-        match self.ask_all(request, approvals) {
-            Ok(said) => said,
-            Err(problem) => Said {
-                allow: false,
-                policies: BTreeSet::new(),
-                errors: vec![problem],
-            },
-        }
+    fn evaluate(
+        &self,
+        scene: &Result<Scene, String>,
+        request: &Request,
+        approvals: &BTreeSet<String>,
+    ) -> Said {
+        let said = match scene {
+            Ok(scene) => self.ask_all(scene, request, approvals),
+            Err(problem) => Err(problem.clone()),
+        };
+        said.unwrap_or_else(|problem| Said {
+            allow: false,
+            policies: BTreeSet::new(),
+            errors: vec![problem],
+        })
     }
 
-    fn ask_all(&self, request: &Request, approvals: &BTreeSet<String>) -> Result<Said, String> {
+    /// Who and what a request is about, worked out once for all the yeses it is tried with.
+    fn scene(&self, request: &Request) -> Result<Scene, String> {
         let (action, _) = self.actions.get(&request.action).ok_or("no such action")?;
         let (principal, mut people) = self.types.who(&request.who);
         let resources = self.types.resources(request);
@@ -196,17 +212,31 @@ impl Engine {
             .clone()
             .add_entities(people, None)
             .map_err(|error| error.to_string())?;
+        Ok(Scene {
+            principal,
+            action: action.clone(),
+            resources,
+            entities,
+        })
+    }
+
+    fn ask_all(
+        &self,
+        scene: &Scene,
+        request: &Request,
+        approvals: &BTreeSet<String>,
+    ) -> Result<Said, String> {
         let mut whole = Said {
             allow: true,
             policies: BTreeSet::new(),
             errors: Vec::new(),
         };
-        for resource in resources {
+        for resource in &scene.resources {
             let context = context(&request.facts, approvals, request.now)?;
-            let question =
-                CedarRequest::new(principal.clone(), action.clone(), resource, context, None)
-                    .map_err(|error| error.to_string())?;
-            let said = self.ask(&question, &entities);
+            let (principal, action) = (scene.principal.clone(), scene.action.clone());
+            let question = CedarRequest::new(principal, action, resource.clone(), context, None)
+                .map_err(|error| error.to_string())?;
+            let said = self.ask(&question, &scene.entities);
             match (whole.allow, said.allow) {
                 (true, false) => whole = said,
                 (allow, same) if allow == same => {
