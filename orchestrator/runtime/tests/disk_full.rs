@@ -12,10 +12,10 @@ mod common;
 use std::{
     fs::{self, File},
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use common::{IMAGE, busybox, config, order, until};
+use common::{IMAGE, busybox, config, count_in, order, until};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use ostler_core::{
     observed::{Phase, ProblemKind},
@@ -83,10 +83,6 @@ fn root(test: &str) -> bool {
     root
 }
 
-fn names_in(dir: &Path) -> usize {
-    fs::read_dir(dir).unwrap().count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_does_not_fit_leaves_nothing_and_fits_later() {
     if !root("an_image_that_does_not_fit_leaves_nothing_and_fits_later") {
@@ -102,7 +98,7 @@ async fn an_image_that_does_not_fit_leaves_nothing_and_fits_later() {
     let refused = backend.import_image(&layout, None).await.unwrap_err();
     assert!(refused.to_string().contains("No space left"), "{refused}");
     for part in ["names", "images", "layers"] {
-        assert_eq!(names_in(&store.join(part)), 0, "{part}");
+        assert_eq!(count_in(&store.join(part)), 0, "{part}");
     }
     // Its own scratch space, with the lock alone.
     let scratch = fs::read_dir(store.join("tmp"))
@@ -110,7 +106,7 @@ async fn an_image_that_does_not_fit_leaves_nothing_and_fits_later() {
         .next()
         .unwrap()
         .unwrap();
-    assert_eq!(names_in(&scratch.path()), 1);
+    assert_eq!(count_in(&scratch.path()), 1);
     assert!(backend.images().list().await.unwrap().is_empty());
     disk.grow("64m");
     assert_eq!(backend.import_image(&layout, None).await.unwrap().len(), 1);
