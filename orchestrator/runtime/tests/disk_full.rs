@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
-    clippy::indexing_slicing,
     reason = "a test stops at the first surprise and says when it is skipped"
 )]
 
@@ -23,7 +22,7 @@ use ostler_core::{
     time::Span,
 };
 use ostler_runtime::{
-    backend::{Backend, LogQuery, StopCause},
+    backend::{Backend, LogQuery, Order, StopCause},
     youki::YoukiBackend,
 };
 
@@ -184,16 +183,18 @@ async fn what_runs_goes_on_and_its_end_is_on_record() {
     fs::remove_file(filler).unwrap();
     backend.start(&order).await.unwrap();
     backend.start(&other).await.unwrap();
+    for order in [&order, &other] {
+        end(&backend, order).await;
+    }
+    backend.close().await.unwrap();
+}
+
+async fn end(backend: &YoukiBackend, order: &Order) {
     let stop = Stop {
         signal: Some(StopSignal::Kill),
         grace: Span(0),
     };
-    for order in [&order, &other] {
-        backend
-            .stop(&order.instance, &stop, StopCause::Asked)
-            .await
-            .unwrap();
-        backend.remove(&order.instance).await.unwrap();
-    }
-    backend.close().await.unwrap();
+    let stopped = backend.stop(&order.instance, &stop, StopCause::Asked);
+    stopped.await.unwrap();
+    backend.remove(&order.instance).await.unwrap();
 }
