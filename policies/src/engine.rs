@@ -1,16 +1,16 @@
 //! The decision: one question, every touched service, the strictest answer.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
-    Authorizer, Context, Decision as Cedar, Effect, Entities, Entity, EntityId, EntityTypeName,
-    EntityUid, PolicySet, PrincipalConstraint, Request as CedarRequest, RestrictedExpression,
-    Schema,
+    Authorizer, Decision as Cedar, Effect, Entities, EntityUid, PolicySet, PrincipalConstraint,
+    Request as CedarRequest, Schema,
 };
 
 use crate::{
     bundle::{Bundle, BundleError, Parsed},
-    request::{Action, Decision, Facts, Reason, Request, Verdict, Who},
+    entities::{Types, context, uid},
+    request::{Action, Decision, Reason, Request, Verdict, Who},
     schema::schema_text,
 };
 
@@ -38,18 +38,12 @@ struct Scope {
     actions: BTreeSet<String>,
 }
 
-/// Cedar's entity types, parsed once.
-#[derive(Debug)]
-pub(crate) struct Types {
-    action: EntityTypeName,
-    pub(crate) role: EntityTypeName,
-    user: EntityTypeName,
-    assistant: EntityTypeName,
-    agent: EntityTypeName,
-    system: EntityTypeName,
-    fleet: EntityTypeName,
-    namespace: EntityTypeName,
-    service: EntityTypeName,
+/// Who and what a request is about, in Cedar's terms.
+struct Scene {
+    principal: EntityUid,
+    action: EntityUid,
+    resources: Vec<EntityUid>,
+    entities: Entities,
 }
 
 /// What one evaluation said.
@@ -129,7 +123,8 @@ impl Engine {
     /// Decides. Never fails: what cannot be evaluated is denied.
     #[must_use]
     pub fn decide(&self, request: &Request) -> Decision {
-        let now = self.evaluate(request, &request.approvals);
+        let scene = self.scene(request);
+        let now = self.evaluate(&scene, request, &request.approvals);
         if now.allow {
             return Decision {
                 verdict: Verdict::Allow,
@@ -144,7 +139,7 @@ impl Engine {
                     .iter()
                     .cloned()
                     .chain(roles.iter().map(|role| (*role).to_owned()));
-                (*roles, self.evaluate(request, &with.collect()))
+                (*roles, self.evaluate(&scene, request, &with.collect()))
             })
             .filter(|(_, said)| said.allow)
             .collect();
@@ -171,18 +166,25 @@ impl Engine {
         Decision { verdict, policies }
     }
 
-    fn evaluate(&self, request: &Request, approvals: &BTreeSet<String>) -> Said {
-        match self.ask_all(request, approvals) {
-            Ok(said) => said,
-            Err(problem) => Said {
-                allow: false,
-                policies: BTreeSet::new(),
-                errors: vec![problem],
-            },
-        }
+    fn evaluate(
+        &self,
+        scene: &Result<Scene, String>,
+        request: &Request,
+        approvals: &BTreeSet<String>,
+    ) -> Said {
+        let said = match scene {
+            Ok(scene) => self.ask_all(scene, request, approvals),
+            Err(problem) => Err(problem.clone()),
+        };
+        said.unwrap_or_else(|problem| Said {
+            allow: false,
+            policies: BTreeSet::new(),
+            errors: vec![problem],
+        })
     }
 
-    fn ask_all(&self, request: &Request, approvals: &BTreeSet<String>) -> Result<Said, String> {
+    /// Who and what a request is about, worked out once for all the yeses it is tried with.
+    fn scene(&self, request: &Request) -> Result<Scene, String> {
         let (action, _) = self.actions.get(&request.action).ok_or("no such action")?;
         let (principal, mut people) = self.types.who(&request.who);
         let resources = self.types.resources(request);
@@ -196,17 +198,31 @@ impl Engine {
             .clone()
             .add_entities(people, None)
             .map_err(|error| error.to_string())?;
+        Ok(Scene {
+            principal,
+            action: action.clone(),
+            resources,
+            entities,
+        })
+    }
+
+    fn ask_all(
+        &self,
+        scene: &Scene,
+        request: &Request,
+        approvals: &BTreeSet<String>,
+    ) -> Result<Said, String> {
         let mut whole = Said {
             allow: true,
             policies: BTreeSet::new(),
             errors: Vec::new(),
         };
-        for resource in resources {
+        for resource in &scene.resources {
             let context = context(&request.facts, approvals, request.now)?;
-            let question =
-                CedarRequest::new(principal.clone(), action.clone(), resource, context, None)
-                    .map_err(|error| error.to_string())?;
-            let said = self.ask(&question, &entities);
+            let (principal, action) = (scene.principal.clone(), scene.action.clone());
+            let question = CedarRequest::new(principal, action, resource.clone(), context, None)
+                .map_err(|error| error.to_string())?;
+            let said = self.ask(&question, &scene.entities);
             match (whole.allow, said.allow) {
                 (true, false) => whole = said,
                 (allow, same) if allow == same => {
@@ -271,76 +287,6 @@ impl Engine {
     }
 }
 
-impl Types {
-    fn new() -> Result<Self, Box<cedar_policy::ParseErrors>> {
-        Ok(Self {
-            action: "Action".parse().map_err(Box::new)?,
-            role: "Role".parse().map_err(Box::new)?,
-            user: "User".parse().map_err(Box::new)?,
-            assistant: "Assistant".parse().map_err(Box::new)?,
-            agent: "Agent".parse().map_err(Box::new)?,
-            system: "System".parse().map_err(Box::new)?,
-            fleet: "Fleet".parse().map_err(Box::new)?,
-            namespace: "Namespace".parse().map_err(Box::new)?,
-            service: "Service".parse().map_err(Box::new)?,
-        })
-    }
-
-    pub(crate) fn roles(&self, who: &Who) -> Vec<EntityUid> {
-        match who {
-            Who::User { roles, .. } => roles.iter().map(|role| uid(&self.role, role)).collect(),
-            // Roles of their own: nothing that is permitted to people is permitted to their assistants by that.
-            Who::Assistant { roles, .. } => roles
-                .iter()
-                .map(|role| uid(&self.role, &format!("assistant {role}")))
-                .collect(),
-            Who::Agent(_) | Who::System => Vec::new(),
-        }
-    }
-
-    pub(crate) fn who(&self, who: &Who) -> (EntityUid, Vec<Entity>) {
-        let principal = match who {
-            Who::User { name, .. } => uid(&self.user, name),
-            Who::Assistant { of, .. } => uid(&self.assistant, of),
-            Who::Agent(name) => uid(&self.agent, name.as_str()),
-            Who::System => uid(&self.system, "core"),
-        };
-        let roles: HashSet<EntityUid> = self.roles(who).into_iter().collect();
-        (
-            principal.clone(),
-            vec![Entity::new_no_attrs(principal, roles)],
-        )
-    }
-
-    fn resources(&self, request: &Request) -> Vec<EntityUid> {
-        let services: BTreeSet<_> = request.services.iter().collect();
-        if !services.is_empty() {
-            return services
-                .into_iter()
-                .map(|service| uid(&self.service, &service.to_string()))
-                .collect();
-        }
-        match &request.namespace {
-            Some(namespace) => vec![uid(&self.namespace, namespace.as_str())],
-            None => vec![uid(&self.fleet, "fleet")],
-        }
-    }
-
-    fn parents_of(&self, resource: &EntityUid) -> Option<Entity> {
-        if resource.type_name() != &self.service {
-            return None;
-        }
-        let id: &str = resource.id().as_ref();
-        let namespace = id
-            .split_once('/')
-            .map(|(namespace, _)| uid(&self.namespace, namespace));
-        Some(Entity::new_no_attrs(
-            resource.clone(),
-            namespace.into_iter().collect(),
-        ))
-    }
-}
-
 /// The scope of every permit.
 fn scopes(set: &PolicySet, actions: &BTreeMap<String, (EntityUid, Action)>) -> Vec<Scope> {
     let scope = |policy: &cedar_policy::Policy| Scope {
@@ -355,45 +301,4 @@ fn scopes(set: &PolicySet, actions: &BTreeMap<String, (EntityUid, Action)>) -> V
         .filter(|policy| policy.effect() == Effect::Permit)
         .map(scope)
         .collect()
-}
-
-fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
-    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
-}
-
-fn context(
-    facts: &Facts,
-    approvals: &BTreeSet<String>,
-    now: ostler_core::time::Time,
-) -> Result<Context, String> {
-    let long = RestrictedExpression::new_long;
-    let truth = RestrictedExpression::new_bool;
-    let words = |set: &BTreeSet<String>| {
-        RestrictedExpression::new_set(
-            set.iter()
-                .map(|word| RestrictedExpression::new_string(word.clone())),
-        )
-    };
-    let hours = i64::try_from(now.0 / 3_600_000).unwrap_or(0);
-    let pairs = [
-        ("kinds", words(&facts.kinds)),
-        ("services", long(facts.services)),
-        ("replicas_from", long(facts.replicas_from)),
-        ("replicas_to", long(facts.replicas_to)),
-        ("replicas_delta", long(facts.replicas_delta)),
-        ("fleet_share", long(facts.fleet_share)),
-        ("blast_radius", long(facts.blast_radius)),
-        ("stateful", truth(facts.stateful)),
-        ("host_paths", truth(facts.host_paths)),
-        ("destructive", truth(facts.destructive)),
-        ("replaces_instances", truth(facts.replaces_instances)),
-        ("memory_percent", long(facts.memory_percent)),
-        ("undoes_own", truth(facts.undoes_own)),
-        ("approvals", words(approvals)),
-        ("hour_utc", long(hours % 24)),
-        // 1970-01-01 was a Thursday; Monday is 1.
-        ("weekday", long((hours / 24 + 3) % 7 + 1)),
-    ];
-    Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)))
-        .map_err(|error| error.to_string())
 }

@@ -5,6 +5,7 @@
 
 mod bundle;
 mod engine;
+mod entities;
 mod explain;
 mod request;
 mod schema;

@@ -46,7 +46,7 @@ fn ours(count: usize) -> Duration {
         let services = daemon.json(&["get", "services"]);
         (services["services"][0]["running"] == count).then_some(())
     });
-    let events = daemon.json(&["events", "--limit", "2000"]);
+    let events = daemon.json(&["events", "--kinds", "started,changed", "--limit", "500"]);
     let events = events["events"].as_array().unwrap();
     let at = |kind: &str, last: bool| {
         let mut times = events

@@ -69,7 +69,10 @@ impl Gate {
                 let _turn = self.heavy.lock().await;
                 self.verify().await
             }
-            Query::AuditExport { from, limit } => self.export(*from, *limit).await,
+            Query::AuditExport { from, limit } => {
+                let _turn = self.heavy.lock().await;
+                self.export(*from, *limit).await
+            }
             Query::ExplainPolicy {
                 principal,
                 tool,

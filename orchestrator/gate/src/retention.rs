@@ -104,16 +104,24 @@ impl Gate {
         if *retention == Retention::default() {
             return Ok(0);
         }
-        if let Err(tampered) = self.check_log().await? {
+        let checked = {
+            let _alone = self.heavy.lock().await;
+            self.check_log().await?
+        };
+        if let Err(tampered) = checked {
             return Err(format!(
                 "nothing is dropped from a log that does not verify: {tampered}"
             ));
         }
         let mut gone = 0;
-        while let Some(step) = self.next_step(retention).await? {
-            gone += self.take_step(step).await?;
+        loop {
+            // Whoever goes through the log meanwhile sees it before a step or after it, never between.
+            let _alone = self.heavy.lock().await;
+            match self.next_step(retention).await? {
+                Some(step) => gone += self.take_step(step).await?,
+                None => return Ok(gone),
+            }
         }
-        Ok(gone)
     }
 
     async fn next_step(&self, retention: &Retention) -> Result<Option<Step>, String> {

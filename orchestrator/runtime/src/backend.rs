@@ -1,17 +1,20 @@
 //! The one trait behind which any runtime stands.
 
+mod route;
+
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use ostler_core::{
     id::{Generation, InstanceId, SecretName, ServiceKey},
     observed::{Exit, Phase, Problem},
-    spec::{Protocol, ServiceSpec, Stop},
+    spec::{ServiceSpec, Stop},
     time::Time,
     units::{Bytes, MilliCpu},
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::route::{Route, RoutePort, RouteTable};
 pub use crate::image::Damage;
 
 /// Runs instances on one machine. Every call is idempotent: late and repeated work is harmless.
@@ -326,33 +329,6 @@ pub struct Machine {
     pub disk_share: f64,
     /// PSI `some avg10` for CPU, memory, I/O as shares from 0 to 1, where the kernel tells.
     pub pressure: Option<[f64; 3]>,
-}
-
-/// Where names lead and which instances take traffic.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RouteTable {
-    /// Every service.
-    pub services: BTreeMap<ServiceKey, Route>,
-}
-
-/// One service's way in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Route {
-    /// Addresses of instances that take traffic.
-    pub backends: Vec<Ipv4Addr>,
-    /// Its ports.
-    pub ports: Vec<RoutePort>,
-}
-
-/// One port of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoutePort {
-    /// The port inside the container, and on the service's own address.
-    pub port: u16,
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The host's port that leads here.
-    pub publish: Option<u16>,
 }
 
 /// An image in the store.

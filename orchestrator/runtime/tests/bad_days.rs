@@ -3,7 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stderr,
+    clippy::indexing_slicing,
     reason = "a test stops at the first surprise and says when it is skipped"
 )]
 
@@ -272,7 +272,7 @@ async fn a_command_out_of_time_leaves_nothing_running() {
     let left = it.run(&order, &["sh", "-c", script]).await;
     assert!(!left.contains("700"), "{left}");
     assert!(
-        left.contains("sleep\01000"),
+        left.contains("sleep\x001000"),
         "the workload is another matter: {left}"
     );
 }

@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
-    clippy::indexing_slicing,
     reason = "a test stops at the first surprise and says when it is skipped"
 )]
 
@@ -12,10 +11,10 @@ mod common;
 use std::{
     fs::{self, File},
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use common::{IMAGE, busybox, config, order, until};
+use common::{IMAGE, busybox, config, count_in, order, until};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use ostler_core::{
     observed::{Phase, ProblemKind},
@@ -23,7 +22,7 @@ use ostler_core::{
     time::Span,
 };
 use ostler_runtime::{
-    backend::{Backend, LogQuery, StopCause},
+    backend::{Backend, LogQuery, Order, StopCause},
     youki::YoukiBackend,
 };
 
@@ -83,10 +82,6 @@ fn root(test: &str) -> bool {
     root
 }
 
-fn names_in(dir: &Path) -> usize {
-    fs::read_dir(dir).unwrap().count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_does_not_fit_leaves_nothing_and_fits_later() {
     if !root("an_image_that_does_not_fit_leaves_nothing_and_fits_later") {
@@ -102,7 +97,7 @@ async fn an_image_that_does_not_fit_leaves_nothing_and_fits_later() {
     let refused = backend.import_image(&layout, None).await.unwrap_err();
     assert!(refused.to_string().contains("No space left"), "{refused}");
     for part in ["names", "images", "layers"] {
-        assert_eq!(names_in(&store.join(part)), 0, "{part}");
+        assert_eq!(count_in(&store.join(part)), 0, "{part}");
     }
     // Its own scratch space, with the lock alone.
     let scratch = fs::read_dir(store.join("tmp"))
@@ -110,7 +105,7 @@ async fn an_image_that_does_not_fit_leaves_nothing_and_fits_later() {
         .next()
         .unwrap()
         .unwrap();
-    assert_eq!(names_in(&scratch.path()), 1);
+    assert_eq!(count_in(&scratch.path()), 1);
     assert!(backend.images().list().await.unwrap().is_empty());
     disk.grow("64m");
     assert_eq!(backend.import_image(&layout, None).await.unwrap().len(), 1);
@@ -188,16 +183,18 @@ async fn what_runs_goes_on_and_its_end_is_on_record() {
     fs::remove_file(filler).unwrap();
     backend.start(&order).await.unwrap();
     backend.start(&other).await.unwrap();
+    for order in [&order, &other] {
+        end(&backend, order).await;
+    }
+    backend.close().await.unwrap();
+}
+
+async fn end(backend: &YoukiBackend, order: &Order) {
     let stop = Stop {
         signal: Some(StopSignal::Kill),
         grace: Span(0),
     };
-    for order in [&order, &other] {
-        backend
-            .stop(&order.instance, &stop, StopCause::Asked)
-            .await
-            .unwrap();
-        backend.remove(&order.instance).await.unwrap();
-    }
-    backend.close().await.unwrap();
+    let stopped = backend.stop(&order.instance, &stop, StopCause::Asked);
+    stopped.await.unwrap();
+    backend.remove(&order.instance).await.unwrap();
 }

@@ -472,9 +472,10 @@ fn serve_datagrams(netns: &Path, name: &'static str) -> thread::JoinHandle<()> {
 
 fn ask_by(socket: &UdpSocket, text: &str) -> std::io::Result<String> {
     socket.send(text.as_bytes())?;
-    let mut buffer = [0; 16];
+    let mut buffer = vec![0; 16];
     let count = socket.recv(&mut buffer)?;
-    Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
+    buffer.truncate(count);
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,5 @@
 //! What only containers have: ports of the host, a root file system.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 mod common;
 
 use std::{fs, net::TcpListener, path::Path};

@@ -238,9 +238,9 @@ mod tests {
         .unwrap();
         let text = text(&approval, false);
         for part in [
-            "Asked by:    agent:healer",
+            "Asked by:   agent:healer",
             "operator or admin",
-            "set_limits {\"memory\":\"96Mi\u{fffd}\",\"service\":\"shop/cart\"}",
+            "set_limits {\"service\":\"shop/cart\",\"memory\":\"96Mi\u{fffd}\"}",
             "~ spec.resources.limits.memory: 64Mi → 96Mi",
             "~ secrets.shop/db: a value → another value",
             "7 more fields are not shown",

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt::Display};
 use ostler_core::{id::NodeName, intent::Intent};
 use ostler_gate::ports::{Commit, Moved, RecordKind, StoreError, Taken};
 use serde::Serialize;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, query::Query, sqlite::SqliteArguments};
+use sqlx::{
+    Connection as _, Sqlite, SqliteConnection, SqlitePool, query::Query, sqlite::SqliteArguments,
+};
 
 use crate::{
     CHANGES_KEPT,
@@ -18,7 +20,21 @@ const CHECKPOINTS_KEPT: u64 = 10_000;
 
 /// All of it or none; durable when this returns.
 pub(crate) async fn commit(pool: &SqlitePool, commit: &Commit) -> Result<(), StoreError> {
-    let mut transaction = pool
+    let mut connection = pool
+        .acquire()
+        .await
+        .map_err(|error| failed("write to", error))?;
+    let outcome = write(&mut connection, commit).await;
+    if !matches!(outcome, Ok(()) | Err(StoreError::Conflict { .. })) {
+        // On a full disk SQLite ends the transaction by itself, which the connection's own count of
+        // transactions misses: every later one on it would be refused.
+        connection.close_on_drop();
+    }
+    outcome
+}
+
+async fn write(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+    let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(|error| failed("write to", error))?;

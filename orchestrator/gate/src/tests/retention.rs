@@ -255,3 +255,29 @@ async fn nobody_can_ask_for_retention_or_pretend_it() {
     house.store.tamper(changed, |leaf| leaf.bytes.clear());
     assert!(!verification(&house).await.ok);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_checks_the_log_while_retention_works_sees_no_tampering() {
+    let house = std::sync::Arc::new(ten_days().await);
+    let looking: Vec<_> = (0..8)
+        .map(|_| {
+            let house = std::sync::Arc::clone(&house);
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    let found = verification(&house).await;
+                    assert!(found.ok, "{found:?}");
+                    let (text, key) = exported(&house, 1_000).await;
+                    verify(&text, Some(&key)).unwrap();
+                }
+            })
+        })
+        .collect();
+    for keep in (1..10).rev() {
+        house.gate.retain(&reads(keep)).await.unwrap();
+        house.gate.retain(&all(keep)).await.unwrap();
+    }
+    for one in looking {
+        one.await.unwrap();
+    }
+    assert!(verification(&house).await.kept_from > 40);
+}

@@ -26,6 +26,9 @@ use nix::{
 
 use crate::wire::Cgroups;
 
+/// Between two looks at who is still there: a launcher is gone at once, others may take a while.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LAST_PAUSE: Duration = Duration::from_millis(2);
 /// linux/sched.h; the C library's constant does not fit its type.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -117,6 +120,7 @@ pub fn oom_kills(cgroups: &Cgroups) -> u64 {
 pub fn kill_strays(cgroups: &Cgroups) {
     let dirs = || cgroups.unified.iter().chain(cgroups.v1.first());
     let deadline = Instant::now() + Duration::from_secs(1);
+    let mut pause = FIRST_PAUSE;
     loop {
         let pids: Vec<i32> = dirs().flat_map(|dir| members(Path::new(dir))).collect();
         if pids.is_empty() || Instant::now() > deadline {
@@ -125,7 +129,8 @@ pub fn kill_strays(cgroups: &Cgroups) {
         for pid in pids {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 

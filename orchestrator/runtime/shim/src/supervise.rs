@@ -1,5 +1,7 @@
 //! The shim's life: launch, watch, answer, write down the end. One thread, one poll loop.
 
+mod answer;
+
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -22,17 +24,16 @@ use nix::{
 use crate::{
     cgroup::{self, Exec, Way},
     container::{self, io_failure},
-    control::{Connection, Heard, listen, tell},
-    exec::{self, no_wait},
+    control::{Connection, listen, tell},
+    exec::no_wait,
     launch::{self, Launch, Launched},
     log::{Log, Stream},
     memory, record,
-    wire::{ExitRecord, Failure, REQUEST_LIMIT, Reply, Report, Request, Running, ShimOrder, names},
+    wire::{ExitRecord, Failure, Report, Running, ShimOrder, names},
 };
 
-/// Most connections at a time.
-const CONNECTIONS: usize = 64;
-
+/// After a start, before memory is given back: not while the workload starts too.
+const SETTLED: Duration = Duration::from_secs(1);
 /// One shim with its container.
 pub struct Shim {
     dir: PathBuf,
@@ -47,6 +48,7 @@ pub struct Shim {
     early: Vec<WaitStatus>,
     way: Way,
     execs: Vec<Exec>,
+    trim_at: Option<Instant>,
     stop: Option<Stopping>,
     watchers: Vec<File>,
     connections: Vec<Connection>,
@@ -92,6 +94,7 @@ impl Shim {
             early: Vec::new(),
             way: Way::Born,
             execs: Vec::new(),
+            trim_at: None,
             stop: None,
             watchers: vec![tell],
             connections: Vec::new(),
@@ -111,6 +114,7 @@ impl Shim {
             }
             self.reap();
             self.press();
+            self.rest();
         }
         self.finish()
     }
@@ -132,10 +136,9 @@ impl Shim {
                 .iter()
                 .map(|connection| readable(connection.stream.as_fd())),
         );
-        let patience = self
-            .stop
-            .as_ref()
-            .map(|stop| stop.kill_at.saturating_duration_since(Instant::now()));
+        let stop = self.stop.as_ref().map(|stop| stop.kill_at);
+        let next = stop.into_iter().chain(self.trim_at).min();
+        let patience = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match patience {
             // Rounded up: waking early would spin.
             Some(left) => {
@@ -202,7 +205,7 @@ impl Shim {
         ));
         let early = std::mem::take(&mut self.early);
         early.into_iter().for_each(|status| self.note(status));
-        memory::trim();
+        self.trim_at = Some(Instant::now() + SETTLED);
         Ok(())
     }
 
@@ -238,6 +241,13 @@ impl Shim {
         }
     }
 
+    /// Once the workload has settled, gives back the memory that the start took.
+    fn rest(&mut self) {
+        if self.trim_at.take_if(|at| *at <= Instant::now()).is_some() {
+            memory::trim();
+        }
+    }
+
     /// Sends the polite signal once there is someone to receive it, and the other when time is up.
     fn press(&mut self) {
         let (Some(stop), Some((running, _))) = (&mut self.stop, &self.running) else {
@@ -256,7 +266,10 @@ impl Shim {
         }
     }
 
-    /// Writes the end where the daemon finds it, then lets the watchers go, then makes it durable.
+    /// Writes the end where the daemon finds it, then lets the watchers go. It is not synced: an end
+    /// matters to whoever decides about the next attempt, and after a power cut there is none of this
+    /// boot's containers left, which the daemon finds out by itself. Syncing would hold up that next
+    /// attempt's own writes for as long as the disk's journal takes.
     fn finish(mut self) -> io::Result<()> {
         let record = self.exit_record();
         cgroup::kill_strays(&self.order.cgroups);
@@ -270,8 +283,7 @@ impl Shim {
         crate::lock::release();
         self.watchers.clear();
         self.connections.clear();
-        file?.sync_all()?;
-        File::open(exits)?.sync_all()
+        file.map(drop)
     }
 
     fn exit_record(&self) -> ExitRecord {
@@ -297,92 +309,6 @@ impl Shim {
             asked: self.stop.is_some(),
             liveness: self.stop.as_ref().is_some_and(|stop| stop.liveness),
         }
-    }
-
-    fn accept(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            if self.connections.len() < CONNECTIONS && stream.set_nonblocking(true).is_ok() {
-                self.connections.push(Connection {
-                    stream,
-                    bytes: Vec::new(),
-                });
-            }
-        }
-    }
-
-    fn serve(&mut self) {
-        for mut connection in std::mem::take(&mut self.connections) {
-            match connection.read() {
-                Heard::Nothing => self.connections.push(connection),
-                Heard::Request(request) => self.answer(request, connection),
-                Heard::Nonsense(detail) => connection.reply(&Reply::Refused { detail }),
-                Heard::End => {}
-            }
-        }
-    }
-
-    fn answer(&mut self, request: Request, mut connection: Connection) {
-        match request {
-            Request::Watch => {
-                let mut watcher = File::from(std::os::fd::OwnedFd::from(connection.stream));
-                if let Some((running, _)) = &self.running {
-                    tell(&mut watcher, &Report::Running(running.clone()));
-                }
-                self.watchers.push(watcher);
-            }
-            Request::Stop {
-                signal,
-                grace_ms,
-                liveness,
-            } => {
-                let kill_at = Instant::now() + Duration::from_millis(grace_ms.min(86_400_000));
-                let earlier = self.stop.take();
-                let liveness = earlier.as_ref().map_or(liveness, |stop| stop.liveness);
-                let kill_at = earlier.map_or(kill_at, |stop| stop.kill_at.min(kill_at));
-                self.stop = Some(Stopping {
-                    signal,
-                    kill_at,
-                    liveness,
-                    sent: false,
-                });
-                connection.reply(&Reply::Done);
-            }
-            Request::Exec {
-                command,
-                input,
-                timeout_ms,
-                limit,
-            } => self.execute(connection, command, input, timeout_ms, limit),
-        }
-    }
-
-    fn execute(
-        &mut self,
-        mut connection: Connection,
-        args: Vec<String>,
-        input_length: usize,
-        timeout_ms: u64,
-        limit: usize,
-    ) {
-        let refuse = |detail: String| Reply::Refused { detail };
-        if self.running.is_none() {
-            return connection.reply(&refuse("the container does not run yet".to_owned()));
-        }
-        if input_length > REQUEST_LIMIT {
-            return connection.reply(&refuse(format!(
-                "standard input is limited to {REQUEST_LIMIT} bytes"
-            )));
-        }
-        let timeout = Duration::from_millis(timeout_ms);
-        let command = exec::Command {
-            args,
-            input: connection.bytes,
-            input_length,
-            timeout,
-            limit,
-        };
-        let begun = exec::begin(&self.dir, &self.order, self.way, command, connection.stream);
-        self.execs.extend(begun);
     }
 }
 

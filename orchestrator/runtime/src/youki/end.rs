@@ -9,7 +9,7 @@ use ostler_core::{
 
 use super::{
     Inner, blocking,
-    instance::{Instance, Record},
+    instance::{Instance, Record, read_exit},
     now,
     problem::failed,
     shim::{self, Reports},
@@ -43,7 +43,7 @@ pub(super) async fn settle(inner: &Arc<Inner>, instance: &Arc<Instance>, running
             .dir
             .join(super::names::EXITS)
             .join(format!("{}.json", running.attempt));
-        if !exits.exists() {
+        if read_exit(&exits).is_none() {
             // Its shim was killed: nobody reads the container's output or knows how it ends.
             let killed = shared.tree.kill(found.record.instance.as_str());
             killed.map_err(io::Error::other)?;
@@ -189,10 +189,7 @@ pub(super) fn sweep(inner: &Inner, dir: &Path, id: &str) -> io::Result<()> {
     storage::unmount(dir)?;
     inner.tree.kill(id).map_err(io::Error::other)?;
     inner.tree.remove(id).map_err(io::Error::other)?;
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    inner.trash.take(dir)
 }
 
 /// Takes away its place on the network.

@@ -195,7 +195,7 @@ impl Instance {
     pub(super) fn record_unseen_end(&self, running: &Running, now: Time) -> io::Result<()> {
         let exits = self.dir.join(names::EXITS);
         let path = exits.join(format!("{}.json", running.attempt));
-        if path.exists() {
+        if read_exit(&path).is_some() {
             return Ok(());
         }
         let record = ExitRecord {
@@ -244,8 +244,13 @@ fn read_exits(dir: &Path) -> Vec<Exit> {
     }
     files
         .iter()
-        .filter_map(|(_, path)| Some(exit(&serde_json::from_slice(&fs::read(path).ok()?).ok()?)))
+        .filter_map(|(_, path)| read_exit(path).as_ref().map(exit))
         .collect()
+}
+
+/// One end, if it was written whole.
+pub(super) fn read_exit(path: &Path) -> Option<ExitRecord> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 fn exit(record: &ExitRecord) -> Exit {

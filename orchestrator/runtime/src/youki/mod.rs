@@ -16,6 +16,7 @@ mod problem;
 mod shim;
 mod start;
 mod storage;
+mod trash;
 mod usage;
 mod user;
 #[path = "../../shim/src/wire.rs"]
@@ -43,6 +44,7 @@ use self::{
     instance::Instance,
     problem::failed,
     shim::Program,
+    trash::Trash,
     wire::{LogLimits, names},
 };
 use crate::{
@@ -71,6 +73,7 @@ struct Inner {
     network: Option<Network>,
     tree: Tree,
     program: Program,
+    trash: Trash,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
     changed: Notify,
     notices: Mutex<Vec<Notice>>,
@@ -115,6 +118,8 @@ impl YoukiBackend {
             network,
             images: Images::open(&config.state_root.join("images"), config.images.clone())?,
             tree: Tree::open(&parent)?,
+            trash: Trash::open(&config.state_root.join("trash"))
+                .map_err(disk("make", &config.state_root))?,
             program: Program::load().map_err(disk("load", Path::new("ostler-shim")))?,
             instances: Mutex::default(),
             changed: Notify::new(),
@@ -357,6 +362,11 @@ impl Backend for YoukiBackend {
 
     async fn close(&self) -> Result<(), BackendError> {
         self.inner.tree.remove_parent();
+        let inner = self.inner.clone();
+        blocking(move || inner.trash.empty())
+            .await
+            .and_then(|emptied| emptied)
+            .map_err(failed("remove what ended instances left"))?;
         match &self.inner.network {
             Some(network) => network.close().await.map_err(|error| BackendError::Failed {
                 operation: "take the network away",

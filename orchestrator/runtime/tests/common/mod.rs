@@ -1,8 +1,7 @@
 //! What tests of the youki backend share: an image without a registry, and a place of their own.
 
-#![allow(
+#![expect(
     dead_code,
-    clippy::allow_attributes,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "each test file uses a part of this; a test stops at the first surprise"
@@ -176,6 +175,11 @@ pub fn order(id: &str, spec: &serde_json::Value) -> Order {
         spec: Arc::new(serde_json::from_value(spec.clone()).unwrap()),
         secrets: BTreeMap::new(),
     }
+}
+
+/// How many entries a directory has.
+pub fn count_in(dir: &Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
 }
 
 /// Looks again until something is there.

@@ -1,0 +1,132 @@
+//! Callers, resources and facts in Cedar's terms.
+
+use std::collections::{BTreeSet, HashSet};
+
+use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+
+use crate::request::{Facts, Request, Who};
+
+/// Cedar's entity types, parsed once.
+#[derive(Debug)]
+pub(crate) struct Types {
+    pub(crate) action: EntityTypeName,
+    role: EntityTypeName,
+    user: EntityTypeName,
+    assistant: EntityTypeName,
+    agent: EntityTypeName,
+    system: EntityTypeName,
+    fleet: EntityTypeName,
+    namespace: EntityTypeName,
+    service: EntityTypeName,
+}
+
+impl Types {
+    pub(crate) fn new() -> Result<Self, Box<cedar_policy::ParseErrors>> {
+        Ok(Self {
+            action: "Action".parse().map_err(Box::new)?,
+            role: "Role".parse().map_err(Box::new)?,
+            user: "User".parse().map_err(Box::new)?,
+            assistant: "Assistant".parse().map_err(Box::new)?,
+            agent: "Agent".parse().map_err(Box::new)?,
+            system: "System".parse().map_err(Box::new)?,
+            fleet: "Fleet".parse().map_err(Box::new)?,
+            namespace: "Namespace".parse().map_err(Box::new)?,
+            service: "Service".parse().map_err(Box::new)?,
+        })
+    }
+
+    pub(crate) fn roles(&self, who: &Who) -> Vec<EntityUid> {
+        match who {
+            Who::User { roles, .. } => roles.iter().map(|role| uid(&self.role, role)).collect(),
+            // Roles of their own: nothing that is permitted to people is permitted to their assistants by that.
+            Who::Assistant { roles, .. } => roles
+                .iter()
+                .map(|role| uid(&self.role, &format!("assistant {role}")))
+                .collect(),
+            Who::Agent(_) | Who::System => Vec::new(),
+        }
+    }
+
+    pub(crate) fn who(&self, who: &Who) -> (EntityUid, Vec<Entity>) {
+        let principal = match who {
+            Who::User { name, .. } => uid(&self.user, name),
+            Who::Assistant { of, .. } => uid(&self.assistant, of),
+            Who::Agent(name) => uid(&self.agent, name.as_str()),
+            Who::System => uid(&self.system, "core"),
+        };
+        let roles: HashSet<EntityUid> = self.roles(who).into_iter().collect();
+        (
+            principal.clone(),
+            vec![Entity::new_no_attrs(principal, roles)],
+        )
+    }
+
+    pub(crate) fn resources(&self, request: &Request) -> Vec<EntityUid> {
+        let services: BTreeSet<_> = request.services.iter().collect();
+        if !services.is_empty() {
+            return services
+                .into_iter()
+                .map(|service| uid(&self.service, &service.to_string()))
+                .collect();
+        }
+        match &request.namespace {
+            Some(namespace) => vec![uid(&self.namespace, namespace.as_str())],
+            None => vec![uid(&self.fleet, "fleet")],
+        }
+    }
+
+    pub(crate) fn parents_of(&self, resource: &EntityUid) -> Option<Entity> {
+        if resource.type_name() != &self.service {
+            return None;
+        }
+        let id: &str = resource.id().as_ref();
+        let namespace = id
+            .split_once('/')
+            .map(|(namespace, _)| uid(&self.namespace, namespace));
+        Some(Entity::new_no_attrs(
+            resource.clone(),
+            namespace.into_iter().collect(),
+        ))
+    }
+}
+
+pub(crate) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+pub(crate) fn context(
+    facts: &Facts,
+    approvals: &BTreeSet<String>,
+    now: ostler_core::time::Time,
+) -> Result<Context, String> {
+    let long = RestrictedExpression::new_long;
+    let truth = RestrictedExpression::new_bool;
+    let words = |set: &BTreeSet<String>| {
+        RestrictedExpression::new_set(
+            set.iter()
+                .map(|word| RestrictedExpression::new_string(word.clone())),
+        )
+    };
+    let hours = i64::try_from(now.0 / 3_600_000).unwrap_or(0);
+    let pairs = [
+        ("kinds", words(&facts.kinds)),
+        ("services", long(facts.services)),
+        ("replicas_from", long(facts.replicas_from)),
+        ("replicas_to", long(facts.replicas_to)),
+        ("replicas_delta", long(facts.replicas_delta)),
+        ("fleet_share", long(facts.fleet_share)),
+        ("blast_radius", long(facts.blast_radius)),
+        ("stateful", truth(facts.stateful)),
+        ("host_paths", truth(facts.host_paths)),
+        ("destructive", truth(facts.destructive)),
+        ("replaces_instances", truth(facts.replaces_instances)),
+        ("memory_percent", long(facts.memory_percent)),
+        ("undoes_own", truth(facts.undoes_own)),
+        ("approvals", words(approvals)),
+        ("hour_utc", long(hours % 24)),
+        // 1970-01-01 was a Thursday; Monday is 1.
+        ("weekday", long((hours / 24 + 3) % 7 + 1)),
+    ];
+    Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)))
+        .map_err(|error| error.to_string())
+}
