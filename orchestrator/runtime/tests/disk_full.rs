@@ -149,10 +149,7 @@ async fn what_runs_goes_on_and_its_end_is_on_record() {
         (seen.phase == Phase::Ended).then_some(seen)
     })
     .await;
-    assert!(
-        host.join("done").exists(),
-        "the full disk did not hold it up"
-    );
+    assert!(host.join("done").exists(), "the full disk held it up");
     assert_eq!(
         (seen.exits.len(), seen.exits[0].code),
         (1, Some(7)),
