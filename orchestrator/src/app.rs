@@ -1,6 +1,7 @@
 //! The one place that knows all parts: opens them, joins them, ends them.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    broker,
     cli::BackendArg,
     clock::{self, SystemClock},
     drive,
@@ -54,6 +56,8 @@ pub struct Config {
     pub subnet: (std::net::Ipv4Addr, u8),
     /// Whether agents are started.
     pub agents: bool,
+    /// Language models that agents may plan with.
+    pub models: ostler_broker::config::Config,
 }
 
 /// Whoever may connect is asked who they are: others than the owner are refused in words.
@@ -75,6 +79,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
     let mut parts = JoinSet::new();
+    let brokers = broker::open(&config.models, &state, &fleet, &gate, &stop, &mut parts).await?;
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
         .await
         .context("cannot open the socket")?;
@@ -87,7 +92,10 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     if let Some(listen) = config.listen {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
-    start_loops(&fleet, &gate, &config, &stop, &mut parts);
+    start_loops(&fleet, &gate, &stop, &mut parts);
+    if config.agents {
+        start_agents(&fleet, &gate, &brokers, &stop, &mut parts);
+    }
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}
@@ -149,7 +157,6 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 fn start_loops(
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
-    config: &Config,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
 ) {
@@ -163,16 +170,23 @@ fn start_loops(
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
-    if !config.agents {
-        return;
-    }
+}
+
+fn start_agents(
+    fleet: &Arc<Fleet>,
+    gate: &Arc<Gate>,
+    brokers: &BTreeMap<AgentName, PathBuf>,
+    stop: &CancellationToken,
+    parts: &mut JoinSet<()>,
+) {
     for agent in ostler_agents::registry() {
         match AgentName::new(agent.name) {
             Ok(name) => {
                 parts.spawn(supervise::supervise(
                     fleet.clone(),
                     gate.clone(),
-                    name,
+                    name.clone(),
+                    brokers.get(&name).cloned(),
                     stop.clone(),
                 ));
             }

@@ -46,7 +46,21 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         bridge: args.bridge.clone(),
         subnet: subnet(&args.subnet)?,
         agents: !args.no_agents,
+        models: models(args.config.as_deref())?,
     })
+}
+
+/// What the configuration file says of language models; nothing without one.
+fn models(file: Option<&Path>) -> anyhow::Result<ostler_broker::config::Config> {
+    let Some(file) = file else {
+        return Ok(ostler_broker::config::Config::default());
+    };
+    let name = file.display();
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{name}`"))?;
+    let config: ostler_broker::config::Config = serde_saphyr::from_str(&text)
+        .with_context(|| format!("`{name}` is not a configuration"))?;
+    config.check().with_context(|| format!("in `{name}`"))?;
+    Ok(config)
 }
 
 fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ostler::{
+    broker,
     cli::{Cli, Command, run_client},
     demo, launch,
 };
@@ -55,10 +56,15 @@ fn agent(name: &str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let setup = ostler_agents::Setup {
+        models: broker::models(),
+        ..ostler_agents::Setup::default()
+    };
     Ok(runtime.block_on(ostler_agents::run(
         name,
         tokio::io::stdin(),
         tokio::io::stdout(),
+        setup,
     ))?)
 }
 

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     os::fd::AsRawFd,
+    path::{Path, PathBuf},
     pin::Pin,
     process::Stdio,
     sync::{
@@ -31,14 +32,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock, fleet::Fleet};
+use crate::{broker::SOCKET_VARIABLE, clock, fleet::Fleet};
 
 /// Silence on the pipe for this long means the agent hangs.
 const SILENCE: Span = Span::seconds(90);
 /// Why a run ended that somebody paused: no failure.
 const PAUSED: &str = "paused";
 /// The user and group that own nothing.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A run this long resets the back-off.
@@ -51,6 +52,7 @@ pub async fn supervise(
     fleet: Arc<Fleet>,
     gate: Arc<Gate>,
     name: AgentName,
+    broker: Option<PathBuf>,
     stop: CancellationToken,
 ) {
     let mut backoff = FIRST_BACKOFF;
@@ -63,7 +65,7 @@ pub async fn supervise(
             fleet.metrics.agent_restarted();
         }
         let began = clock::now();
-        let end = run_once(&fleet, &gate, &name, &stop).await;
+        let end = run_once(&fleet, &gate, &name, broker.as_deref(), &stop).await;
         tell(&fleet, &name, format!("ended: {end}"));
         if end == PAUSED {
             first = true;
@@ -118,9 +120,10 @@ async fn run_once(
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
     name: &AgentName,
+    broker: Option<&Path>,
     stop: &CancellationToken,
 ) -> String {
-    let mut child = match spawn(name) {
+    let mut child = match spawn(name, broker) {
         Ok(child) => child,
         Err(error) => return format!("cannot be started: {error}"),
     };
@@ -155,8 +158,9 @@ async fn run_once(
 }
 
 /// Starts the running program itself, even if its file was replaced meanwhile, as a user who owns
-/// nothing: neither the socket nor the keys are the agent's to open.
-fn spawn(name: &AgentName) -> std::io::Result<Child> {
+/// nothing: neither the socket nor the keys are the agent's to open. Its broker's socket is, where
+/// models are configured for it.
+fn spawn(name: &AgentName, broker: Option<&Path>) -> std::io::Result<Child> {
     let program = File::open("/proc/self/exe")?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     if Uid::effective().is_root() {
@@ -168,6 +172,7 @@ fn spawn(name: &AgentName) -> std::io::Result<Child> {
         .current_dir("/")
         .env_clear()
         .env("RUST_LOG", "info")
+        .envs(broker.map(|socket| (SOCKET_VARIABLE, socket)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -206,6 +206,9 @@ pub struct UpArgs {
     /// Start no agents
     #[arg(long)]
     pub no_agents: bool,
+    /// File that says which language models agents plan with; without one they plan with rules
+    #[arg(long, env = "OSTLER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Where the HTTP door listens, if anywhere.
