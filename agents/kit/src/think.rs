@@ -321,3 +321,75 @@ async fn think_aloud(
 fn pause_after(looks: u32) -> Span {
     Span::seconds(4_u64.saturating_mul(1 << looks.min(5)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Mutex};
+
+    use async_trait::async_trait;
+    use ostler_core::id::CallId;
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::{
+        client::{Reply, ToolInfo},
+        situation::Cited,
+    };
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl Caller for Heard {
+        async fn call(&self, tool: &str, _: Map<String, Value>) -> Result<Reply, CallError> {
+            self.0.lock().unwrap().push(tool.to_owned());
+            Err(CallError::Failed {
+                words: "nobody answers".into(),
+            })
+        }
+
+        async fn tools(&self) -> Result<Vec<ToolInfo>, CallError> {
+            Ok(Vec::new())
+        }
+    }
+
+    struct Slow;
+
+    #[async_trait]
+    impl Planner for Slow {
+        async fn think(&self, _: &Situation, _: &Reader<'_>) -> Result<Thought, PlannerError> {
+            tokio::time::sleep(HEARTBEAT * 3 + Duration::from_secs(1)).await;
+            Ok(Thought::by_rules(Verdict::Healthy))
+        }
+    }
+
+    fn situation() -> Situation {
+        fn cited<T: Default>() -> Cited<T> {
+            Cited {
+                call: CallId::new("call_1").unwrap(),
+                value: T::default(),
+            }
+        }
+        Situation {
+            now: Time(0),
+            subject: "cart".parse().unwrap(),
+            symptoms: Vec::new(),
+            services: cited(),
+            instances: cited(),
+            graph: cited(),
+            facts: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_thinks_for_long_is_heard_of_meanwhile() {
+        let (heard, situation) = (Heard::default(), situation());
+        let reader = Reader::new(&heard, &[], 0);
+        let thought = think_aloud(&Slow, &situation, &reader, &heard)
+            .await
+            .unwrap();
+        assert_eq!(thought.verdict, Verdict::Healthy);
+        assert_eq!(*heard.0.lock().unwrap(), ["get_status"; 3]);
+    }
+}

@@ -185,7 +185,6 @@ impl Talk<'_> {
             let words = "Look no further: answer now with what is known.".to_owned();
             self.messages.push(Message::User(words));
         }
-        self.spent.rounds += 1;
         let said = self
             .model
             .ask(Ask {
@@ -195,6 +194,7 @@ impl Talk<'_> {
                 max_tokens: limits.answer_tokens,
             })
             .await?;
+        self.spent.rounds += 1;
         let usage = &mut self.spent.usage;
         usage.tokens_in = usage.tokens_in.saturating_add(said.usage.tokens_in);
         usage.tokens_out = usage.tokens_out.saturating_add(said.usage.tokens_out);

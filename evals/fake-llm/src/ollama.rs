@@ -64,11 +64,13 @@ fn message(
     counted: Option<(u64, u64)>,
     uses: &[(String, Value)],
 ) -> Value {
-    let mut message = json!({ "role": "assistant", "content": text });
-    if !uses.is_empty() {
-        let call = |(name, arguments): &(String, Value)| json!({ "function": { "name": name, "arguments": arguments } });
-        message["tool_calls"] = uses.iter().map(call).collect();
-    }
+    let call = |(name, arguments): &(String, Value)| json!({ "function": { "name": name, "arguments": arguments } });
+    let calls: Vec<Value> = uses.iter().map(call).collect();
+    let message = if calls.is_empty() {
+        json!({ "role": "assistant", "content": text })
+    } else {
+        json!({ "role": "assistant", "content": text, "tool_calls": calls })
+    };
     let mut body = json!({
         "model": asked.body.get("model"), "created_at": "2026-01-01T00:00:00Z", "message": message,
         "done_reason": "stop", "done": true,

@@ -91,11 +91,11 @@ fn completion(
     counted: Option<(u64, u64)>,
     uses: &[(String, Value)],
 ) -> Value {
-    let mut message = json!({ "role": "assistant", "content": text, "refusal": null });
-    if !uses.is_empty() {
-        message["content"] = Value::Null;
-        message["tool_calls"] = tool_calls(uses).into();
-    }
+    let message = if uses.is_empty() {
+        json!({ "role": "assistant", "content": text, "refusal": null })
+    } else {
+        json!({ "role": "assistant", "content": null, "refusal": null, "tool_calls": tool_calls(uses) })
+    };
     json!({
         "id": "chatcmpl-fake", "object": "chat.completion", "created": 0, "model": asked.body.get("model"),
         "system_fingerprint": NAME,

@@ -6,24 +6,21 @@ use std::{
     time::Instant,
 };
 
-use axum::{body::Body, response::Response};
+use axum::response::Response;
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::StreamExt;
 use serde_json::Value;
 
 use crate::{
     answer::{Refused, json_answer},
-    budget::{Account, Accounts, Cost, Reservation},
-    cassette::{Cassette, Recorded, identity},
+    budget::{Account, Accounts, Cost},
+    cassette::{Cassette, identity},
     config::{Config, ConfigError, Price, Protocol, RULES, Recording},
-    redact::{Redactor, shapes_only},
+    passing::{Keep, Open, metered, replayed, streamed},
     request::{self, Request},
-    tally,
+    spending::{Meter, Outcome, Secrets, Spending},
     upstream::Upstream,
 };
-
-/// Most bytes of one answer.
-const ANSWER_LIMIT: usize = 4 << 20;
 
 /// What the broker needs of the daemon.
 pub struct Parts {
@@ -35,80 +32,6 @@ pub struct Parts {
     pub secrets: Arc<dyn Secrets>,
     /// Hears what is spent.
     pub meter: Arc<dyn Meter>,
-}
-
-/// Knows the secrets that must not leave.
-pub trait Secrets: Send + Sync {
-    /// A redactor that knows every secret there is now.
-    fn redactor(&self) -> Arc<Redactor>;
-}
-
-/// Knows no secrets: credentials are found by their shape alone.
-impl Secrets for () {
-    fn redactor(&self) -> Arc<Redactor> {
-        shapes_only()
-    }
-}
-
-/// Hears what is spent.
-pub trait Meter: Send + Sync {
-    /// One request is over.
-    fn spent(&self, spending: &Spending<'_>);
-}
-
-/// Hears nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMeter;
-
-impl Meter for NoMeter {
-    fn spent(&self, _: &Spending<'_>) {}
-}
-
-/// One request that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spending<'a> {
-    /// Who asked.
-    pub agent: &'a str,
-    /// Which endpoint.
-    pub endpoint: &'a str,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// Tokens, in and out together, and money.
-    pub tokens: u64,
-    /// Money in billionths.
-    pub nano: u64,
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// Answered by the provider.
-    Answered,
-    /// Answered from a recording.
-    Replayed,
-    /// Not acceptable, or not on the allow-list.
-    Refused,
-    /// Refused for want of budget.
-    OverBudget,
-    /// The provider gave nothing.
-    Failed,
-    /// The agent hung up, or the answer broke off.
-    Interrupted,
-}
-
-impl Outcome {
-    /// Its label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Replayed => "replayed",
-            Self::Refused => "refused",
-            Self::OverBudget => "over_budget",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
-    }
 }
 
 /// Between agents and language models.
@@ -364,7 +287,16 @@ impl Broker {
         })
     }
 
-    fn accounts<T>(&self, agent: &str, what: impl FnOnce(&mut Accounts) -> T) -> Option<T> {
+    /// Tells the meter.
+    pub(crate) fn tell(&self, spending: &Spending<'_>) {
+        self.meter.spent(spending);
+    }
+
+    pub(crate) fn accounts<T>(
+        &self,
+        agent: &str,
+        what: impl FnOnce(&mut Accounts) -> T,
+    ) -> Option<T> {
         let accounts = &self.agents.get(agent)?.accounts;
         Some(what(
             &mut accounts.lock().unwrap_or_else(PoisonError::into_inner),
@@ -378,173 +310,7 @@ impl Broker {
         self.accounts(agent, |accounts| accounts.in_hour(now))
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// A request whose cost is not settled. Dropped, it costs its worst case: nobody knows better.
-struct Open {
-    broker: Arc<Broker>,
-    agent: String,
-    endpoint: String,
-    price: Price,
-    worst: Cost,
-    reservation: Option<Reservation>,
-}
-
-impl Open {
-    /// Settles the account; tells the meter where an outcome is given.
-    fn close(&mut self, cost: Cost, outcome: Option<Outcome>) {
-        let Some(reservation) = self.reservation.take() else {
-            return;
-        };
-        let now = self.broker.now_ms();
-        self.broker.accounts(&self.agent, |accounts| {
-            accounts.settle(reservation, cost, now)
-        });
-        if let Some(outcome) = outcome {
-            let spending = Spending {
-                agent: &self.agent,
-                endpoint: &self.endpoint,
-                outcome,
-                tokens: cost.tokens,
-                nano: cost.nano,
-            };
-            self.broker.meter.spent(&spending);
-        }
-    }
-
-    /// What an answer cost; its worst case where the provider did not count.
-    fn cost(&self, counted: Option<tally::Counted>) -> Cost {
-        counted.map_or(self.worst, |(tokens_in, tokens_out)| Cost {
-            tokens: tokens_in.saturating_add(tokens_out),
-            nano: self.price.of(tokens_in, tokens_out),
-        })
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.close(self.worst, Some(Outcome::Interrupted));
-    }
-}
-
-/// Where a good answer is kept.
-struct Keep {
-    cassette: Cassette,
-    identity: Value,
-    kind: String,
-    redactor: Arc<Redactor>,
-}
-
-fn replayed(
-    cassette: &Cassette,
-    identity: &Value,
-    mut open: Open,
-    protocol: Protocol,
-) -> Result<Response, Refused> {
-    let found = cassette.find(identity);
-    let recorded = match found {
-        Ok(Some(recorded)) => recorded,
-        Ok(None) => {
-            open.close(Cost::default(), None);
-            return Err(Refused::NotRecorded(crate::cassette::key(identity)));
-        }
-        Err(error) => {
-            open.close(Cost::default(), None);
-            return Err(Refused::NotRecorded(error.to_string()));
-        }
-    };
-    let cost = open.cost(tally::counted(protocol, recorded.body.as_bytes()));
-    open.close(cost, Some(Outcome::Replayed));
-    let body = stream::once(async move { Ok(Bytes::from(recorded.body)) });
-    Ok(streamed(&recorded.content_type, body))
-}
-
-fn streamed(
-    kind: &str,
-    body: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
-) -> Response {
-    let built = Response::builder()
-        .header("content-type", kind)
-        .body(Body::from_stream(body));
-    built.unwrap_or_default()
-}
-
-/// Passes an answer on as it comes; settles and keeps it when it ends, or when the agent hangs up.
-fn metered<S>(
-    pieces: S,
-    open: Open,
-    protocol: Protocol,
-    keep: Option<Keep>,
-) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static
-where
-    S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
-{
-    let passing = Passing {
-        open,
-        protocol,
-        seen: Vec::new(),
-        keep,
-        ended: false,
-    };
-    stream::unfold(Some((Box::pin(pieces), passing)), |state| async move {
-        let (mut pieces, mut passing) = state?;
-        match pieces.next().await {
-            Some(Ok(piece)) if passing.seen.len() + piece.len() <= ANSWER_LIMIT => {
-                passing.seen.extend_from_slice(&piece);
-                Some((Ok(piece), Some((pieces, passing))))
-            }
-            Some(Ok(_)) => {
-                let words = format!("the answer is longer than {ANSWER_LIMIT} bytes");
-                Some((Err(std::io::Error::other(words)), None))
-            }
-            Some(Err(error)) => Some((Err(error), None)),
-            None => {
-                passing.ended = true;
-                None
-            }
-        }
-    })
-}
-
-/// An answer on its way. However it ends, its account is settled.
-struct Passing {
-    open: Open,
-    protocol: Protocol,
-    seen: Vec<u8>,
-    keep: Option<Keep>,
-    ended: bool,
-}
-
-/// The last event of a stream; clients stop reading there.
-const LAST_EVENT: &[u8] = b"data: [DONE]";
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        let counted = tally::counted(self.protocol, &self.seen);
-        let whole = self.ended || self.seen.trim_ascii_end().ends_with(LAST_EVENT);
-        // What was cut short may have cost more than was counted so far.
-        let (cost, outcome) = if whole {
-            (self.open.cost(counted), Outcome::Answered)
-        } else {
-            (self.open.worst, Outcome::Interrupted)
-        };
-        self.open.close(cost, Some(outcome));
-        if let Some(keep) = self.keep.take().filter(|_| whole) {
-            keep_answer(keep, &self.seen);
-        }
-    }
-}
-
-fn keep_answer(keep: Keep, body: &[u8]) {
-    let recorded = Recorded {
-        request: keep.identity,
-        content_type: keep.kind,
-        body: keep.redactor.text(&String::from_utf8_lossy(body)),
-    };
-    if let Err(error) = keep.cassette.keep(&recorded) {
-        tracing::error!(%error, path = %error.path.display(), "traffic could not be recorded");
     }
 }
