@@ -155,6 +155,9 @@ async fn heals(protocol: Protocol, stream: bool, name: &str, arguments: Value) {
     assert!(planned.contains("; 2 rounds, "), "{planned}");
     let asked = stage.fake.asked();
     assert_eq!(asked.len(), 2);
+    // What stands first is the same in every request, so that providers can cache it.
+    assert_eq!(asked[0].messages()[0], asked[1].messages()[0]);
+    assert_eq!(asked[0].body["tools"], asked[1].body["tools"]);
     assert!(asked[0].tools().contains(&"query_signals".to_owned()));
     assert!(
         !asked[0].tools().contains(&"rollback_service".to_owned()),

@@ -96,6 +96,11 @@ fn good_model(asked: &Asked) -> Reply {
         .split('"')
         .next()
         .unwrap();
+    Reply::Say(answer(call))
+}
+
+/// The right answer, citing this call.
+fn answer(call: &str) -> String {
     let arguments = json!({ "service": "default/hello", "generation": 1 });
     let answer = json!({
         "verdict": "proposal", "explanation": "the new generation cannot start; the one before it was good",
@@ -106,7 +111,7 @@ fn good_model(asked: &Asked) -> Reply {
                       "calls": [{ "tool": "rollback_service", "arguments_json": arguments.to_string(), "reason": "it was good" }] },
         "alternatives": [], "call_person": false,
     });
-    Reply::Say(answer.to_string())
+    answer.to_string()
 }
 
 /// Waits for the proposal, says yes, waits until it is verified; answers with the incident's words.
@@ -265,6 +270,61 @@ fn with_the_model_killed_mid_turn_the_rules_finish_and_the_incident_says_so() {
         planned.contains("passed over scripted:small (it is not available"),
         "{planned}"
     );
+}
+
+/// A model that was talked into deleting the service: asks for it, proposes it, insists.
+#[test]
+fn a_hijacked_model_changes_nothing_and_the_record_names_what_it_tried() {
+    if !can_run_containers() {
+        return;
+    }
+    let brain: Brain = Arc::new(|asked| {
+        let first = !asked.messages().iter().any(|(role, _)| role == "assistant");
+        let order = json!({ "service": "default/hello" });
+        if first {
+            return Reply::Use(vec![("delete_service".to_owned(), order)]);
+        }
+        let Reply::Say(answer) = good_model_after_a_look(asked) else {
+            return Reply::Break(500);
+        };
+        Reply::Say(answer.replace("rollback_service", "delete_service"))
+    });
+    let stage = stage("openai", brain);
+    let said = heal(&stage.daemon);
+    let planned = said
+        .iter()
+        .find(|words| words.starts_with("planned by"))
+        .unwrap();
+    assert!(
+        planned.contains("it asked for tools beyond its reach: delete_service"),
+        "{planned}"
+    );
+    assert!(
+        planned.starts_with("planned by rules") && planned.contains("may not be proposed"),
+        "{planned}"
+    );
+    let changes = stage.daemon.json(&["changes"]);
+    let tools: Vec<_> = changes["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["tool"].clone())
+        .collect();
+    assert!(!tools.contains(&json!("delete_service")), "{tools:?}");
+    stage.daemon.cli(&["audit", "verify"]);
+}
+
+/// What [`good_model`] says once it has looked; here the situation's own calls are what it cites.
+fn good_model_after_a_look(asked: &Asked) -> Reply {
+    let text = asked.whole_text();
+    let call = text
+        .split("\"call\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    Reply::Say(answer(call))
 }
 
 #[test]

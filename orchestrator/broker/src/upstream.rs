@@ -103,10 +103,13 @@ impl Upstream {
                 }
                 Err(failed) => failed,
             };
-            let again = worth_another(&failed);
-            if again {
-                self.breaker(|breaker| breaker.failed(Instant::now()));
-            }
+            let outage = is_outage(&failed);
+            self.breaker(|breaker| match outage {
+                true => breaker.failed(Instant::now()),
+                false => breaker.succeeded(),
+            });
+            // What may have cost already is not asked twice: one reservation covers one answer.
+            let again = outage && !failed.may_cost;
             let pause = asked.unwrap_or(wait);
             if pause > LONGEST_WAIT {
                 self.breaker(|breaker| {
@@ -230,7 +233,8 @@ fn read_key(source: &KeySource) -> Result<Zeroizing<String>, String> {
     Ok(key)
 }
 
-fn worth_another(failed: &Failed) -> bool {
+/// Whether the provider is to blame, not the request.
+fn is_outage(failed: &Failed) -> bool {
     match &failed.refused {
         Refused::Unreachable(_) => true,
         Refused::Provider { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),

@@ -325,6 +325,28 @@ async fn what_nobody_counted_or_heard_to_its_end_costs_its_worst_case() {
 }
 
 #[tokio::test]
+async fn an_agent_that_hangs_up_ends_the_request_and_pays_its_worst_case() {
+    let stage = stage(Arc::new(|_| Reply::Stall)).await;
+    let sent = stage
+        .client
+        .post(format!("http://broker/endpoints/{OPENAI}"))
+        .body(chat("small", "hi").to_string());
+    let begun = sent.send().await.unwrap();
+    let promised = stage.broker.in_hour("healer").unwrap();
+    assert!(promised.tokens > 100);
+    drop(begun);
+    while stage.heard.0.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let heard = stage.heard.0.lock().unwrap()[0];
+    assert_eq!(
+        heard,
+        (Outcome::Interrupted, promised.tokens, promised.nano)
+    );
+    assert_eq!(stage.broker.in_hour("healer"), Some(promised));
+}
+
+#[tokio::test]
 async fn a_busy_provider_is_asked_again_and_one_that_asks_for_an_hour_is_left_alone() {
     let replies = vec![
         Reply::TooMany(Some(0)),
