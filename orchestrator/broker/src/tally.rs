@@ -17,7 +17,7 @@ pub(crate) fn counted(protocol: Protocol, body: &[u8]) -> Option<Counted> {
     events
         .filter_map(|event| serde_json::from_str::<Value>(event.trim()).ok())
         .filter_map(|event| of_value(protocol, &event))
-        .last()
+        .next_back()
 }
 
 fn of_value(protocol: Protocol, value: &Value) -> Option<Counted> {
