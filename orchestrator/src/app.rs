@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context;
 use ostler_core::id::{AgentName, NodeName};
-use ostler_gate::{Gate, GateConfig, Keys};
+use ostler_gate::{Gate, GateConfig, Keys, Retention};
 use ostler_policies::{Bundle, Engine};
 use ostler_runtime::{
     backend::Backend,
@@ -33,6 +33,7 @@ use crate::{
     execute::Executor,
     fleet::Fleet,
     observe::{machine, scrape, usage},
+    retain,
     serve::{self, http::Http, peers::Peers},
     shutdown,
     state_dir::StateDir,
@@ -58,6 +59,8 @@ pub struct Config {
     pub agents: bool,
     /// Language models that agents may plan with.
     pub models: ostler_broker::config::Config,
+    /// How long the audit log is kept.
+    pub retention: Retention,
 }
 
 /// Whoever may connect is asked who they are: others than the owner are refused in words.
@@ -68,6 +71,10 @@ const SOCKET_MODE: u32 = 0o666;
 /// # Errors
 /// When a part cannot be opened; nothing was changed then.
 pub async fn up(config: Config) -> anyhow::Result<()> {
+    match ostler_runtime::limits::raise_open_files() {
+        Ok(files) => tracing::debug!(files, "the limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it was"),
+    }
     let state = StateDir::open(&config.state_dir)?;
     let backend = open_backend(&config, &state).await?;
     let fleet = Fleet::new(backend, node_name()?);
@@ -92,7 +99,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     if let Some(listen) = config.listen {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
-    start_loops(&fleet, &gate, &stop, &mut parts);
+    start_loops(&fleet, &gate, &config, &stop, &mut parts);
     if config.agents {
         start_agents(&fleet, &gate, &brokers, &stop, &mut parts);
     }
@@ -157,6 +164,7 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 fn start_loops(
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
+    config: &Config,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
 ) {
@@ -170,6 +178,7 @@ fn start_loops(
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
+    parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }
 
 fn start_agents(
@@ -179,6 +188,11 @@ fn start_agents(
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
 ) {
+    if !nix::unistd::Uid::effective().is_root() {
+        tracing::warn!(
+            "agents run as the daemon's own user, who may do everything: start the daemon as root to keep them apart"
+        );
+    }
     for agent in ostler_agents::registry() {
         match AgentName::new(agent.name) {
             Ok(name) => {

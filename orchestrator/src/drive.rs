@@ -72,6 +72,14 @@ async fn turn(
             tracing::error!(%error, "the backend's list cannot be read; acting on what was seen before")
         }
     }
+    for notice in fleet.backend.notices() {
+        let problem = notice.problem;
+        fleet.tell(
+            notice.service.as_ref(),
+            Some(&notice.instance),
+            Happening::NotAdopted { problem },
+        );
+    }
     let observed = fleet.read(|table| table.observed.clone());
     probes.follow(intent, &observed);
     let started = Instant::now();

@@ -24,7 +24,9 @@ enum Level {
 fn level(what: &Happening) -> Level {
     match what {
         Happening::Exited { exit, .. } if exit.is_failure() => Level::Warn,
-        Happening::StartFailed { .. } | Happening::PlanRefused { .. } => Level::Warn,
+        Happening::StartFailed { .. }
+        | Happening::NotAdopted { .. }
+        | Happening::PlanRefused { .. } => Level::Warn,
         Happening::Probed { passes: false, .. } => Level::Warn,
         _ => Level::Info,
     }
@@ -41,6 +43,7 @@ pub const fn kind(what: &Happening) -> &'static str {
         Happening::Restarting { .. } => "restarting",
         Happening::Stopping { .. } => "stopping",
         Happening::Removed => "removed",
+        Happening::NotAdopted { .. } => "not_adopted",
         Happening::Probed { .. } => "probed",
         Happening::StateChanged { .. } => "state_changed",
         Happening::Changed { .. } => "changed",

@@ -1,7 +1,9 @@
-//! `ostler up`: from the command line's words to the daemon's settings, and leaving it running.
+//! What a process of this program becomes: the daemon, an agent or a client. The runtimes are
+//! started here rather than in `main`, so that what they run is compiled once, with the library.
 
 use std::{
     fs::{self, File},
+    io,
     net::Ipv4Addr,
     os::unix::process::CommandExt,
     path::Path,
@@ -10,10 +12,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use ostler_gate::Retention;
 
 use crate::{
     app::{self, Config},
-    cli::{Global, UpArgs, socket_path},
+    broker,
+    cli::{Cli, Global, UpArgs, run_client, socket_path},
 };
 
 /// Starts the daemon here, or leaves it running in the background.
@@ -32,6 +36,43 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
     runtime.block_on(app::up(config))
 }
 
+/// One of the agents, over standard input and output.
+///
+/// # Errors
+/// When there is no such agent, or its daemon goes away.
+pub fn agent(name: &str) -> anyhow::Result<()> {
+    nix::sys::prctl::set_no_new_privs()?;
+    let setup = ostler_agents::Setup {
+        models: broker::models(),
+        ..ostler_agents::Setup::default()
+    };
+    let agent = ostler_agents::run(name, tokio::io::stdin(), tokio::io::stdout(), setup);
+    Ok(one_thread()?.block_on(agent)?)
+}
+
+/// A command that talks to a daemon; answers with the exit code.
+#[must_use]
+pub fn client(cli: Cli) -> u8 {
+    let runtime = match one_thread() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            return 1;
+        }
+    };
+    let code = runtime.block_on(run_client(cli));
+    // A read of standard input cannot be interrupted; nobody waits for it.
+    runtime.shutdown_background();
+    code
+}
+
+/// Everything but the daemon is one thread.
+fn one_thread() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
 fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
     let socket = socket_path(global);
     if let Some(dir) = socket.parent() {
@@ -47,6 +88,11 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         subnet: subnet(&args.subnet)?,
         agents: !args.no_agents,
         models: models(args.config.as_deref())?,
+        retention: Retention {
+            reads: args.audit_keep_reads.0,
+            all: args.audit_keep.0,
+            bytes: args.audit_max.map(|size| size.0),
+        },
     })
 }
 

@@ -14,6 +14,7 @@ pub mod happening;
 pub mod launch;
 pub mod metrics;
 pub mod observe;
+pub mod retain;
 pub mod routes;
 pub mod serve;
 pub mod shutdown;

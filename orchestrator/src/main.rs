@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ostler::{
-    broker,
-    cli::{Cli, Command, run_client},
+    cli::{Cli, Command},
     demo, launch,
 };
 
@@ -16,12 +15,12 @@ fn main() -> ExitCode {
     start_log(&cli.command);
     let result = match &cli.command {
         Command::Up(args) => launch::up(args, &cli.global),
-        Command::Agent { name } => agent(name),
+        Command::Agent { name } => launch::agent(name),
         Command::Demo(args) => demo::run(demo::Options {
             yes: args.yes,
             keep: args.keep,
         }),
-        _ => return client(cli),
+        _ => return ExitCode::from(launch::client(cli)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,42 +29,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Everything but the daemon and agents is one thread: a client that comes and goes.
-fn client(cli: Cli) -> ExitCode {
-    match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => {
-            let code = runtime.block_on(run_client(cli));
-            // A read of standard input cannot be interrupted; nobody waits for it.
-            runtime.shutdown_background();
-            ExitCode::from(code)
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot start");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn agent(name: &str) -> anyhow::Result<()> {
-    nix::sys::prctl::set_no_new_privs()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let setup = ostler_agents::Setup {
-        models: broker::models(),
-        ..ostler_agents::Setup::default()
-    };
-    Ok(runtime.block_on(ostler_agents::run(
-        name,
-        tokio::io::stdin(),
-        tokio::io::stdout(),
-        setup,
-    ))?)
 }
 
 /// Logs go to standard error: as JSON from agents, as text from the daemon, problems only else.

@@ -261,33 +261,6 @@ fn bad_input_changes_nothing_and_says_what_to_do() {
 }
 
 #[test]
-fn a_stranger_without_a_token_is_refused() {
-    if !can_run_containers() {
-        return;
-    }
-    let daemon = Daemon::start(false);
-    let url = daemon.json(&["status"])["http"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let port: u16 = url
-        .trim_start_matches("http://127.0.0.1:")
-        .split('/')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    let answer = get(port, "/mcp").unwrap();
-    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-    assert!(get(port, "/healthz").unwrap().starts_with("HTTP/1.1 200"));
-    assert!(
-        get(port, "/metrics")
-            .unwrap()
-            .contains("ostler_reconcile_seconds")
-    );
-}
-
-#[test]
 fn secrets_arrive_as_files_and_are_shown_nowhere() {
     if !can_run_containers() {
         return;

@@ -97,6 +97,7 @@ impl Bundle {
     pub fn embedded() -> Self {
         let files = embedded!(
             "admin.cedar",
+            "assistant.cedar",
             "healer.cedar",
             "invariants.cedar",
             "limits.cedar",

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::{
     Authorizer, Context, Decision as Cedar, Effect, Entities, Entity, EntityId, EntityTypeName,
-    EntityUid, PolicySet, Request as CedarRequest, RestrictedExpression, Schema,
+    EntityUid, PolicySet, PrincipalConstraint, Request as CedarRequest, RestrictedExpression,
+    Schema,
 };
 
 use crate::{
@@ -27,6 +28,14 @@ pub struct Engine {
     types: Types,
     authorizer: Authorizer,
     version: String,
+    scopes: Vec<Scope>,
+}
+
+/// Of whom and what a permit speaks, worked out once.
+#[derive(Debug)]
+struct Scope {
+    principal: PrincipalConstraint,
+    actions: BTreeSet<String>,
 }
 
 /// Cedar's entity types, parsed once.
@@ -35,6 +44,7 @@ pub(crate) struct Types {
     action: EntityTypeName,
     pub(crate) role: EntityTypeName,
     user: EntityTypeName,
+    assistant: EntityTypeName,
     agent: EntityTypeName,
     system: EntityTypeName,
     fleet: EntityTypeName,
@@ -62,7 +72,7 @@ impl Engine {
         let refuse = |error: &dyn std::fmt::Display| BundleError::Schema(error.to_string());
         let types = Types::new().map_err(|error| refuse(&error))?;
         let entities = schema.action_entities().map_err(|error| refuse(&error))?;
-        let actions = actions
+        let actions: BTreeMap<_, _> = actions
             .iter()
             .map(|action| {
                 (
@@ -72,6 +82,7 @@ impl Engine {
             })
             .collect();
         let version = bundle.version(&text);
+        let scopes = scopes(&set, &actions);
         Ok(Self {
             policies: set,
             reasons,
@@ -81,6 +92,7 @@ impl Engine {
             types,
             authorizer: Authorizer::new(),
             version,
+            scopes,
         })
     }
 
@@ -105,17 +117,12 @@ impl Engine {
     /// Whether some permit speaks of this caller and action, whatever its conditions.
     #[must_use]
     pub fn could(&self, who: &Who, action: &str) -> bool {
-        let Some((uid, action)) = self.actions.get(action) else {
-            return false;
-        };
         let (principal, _) = self.types.who(who);
         let roles = self.types.roles(who);
-        self.policies
-            .policies()
-            .filter(|policy| policy.effect() == Effect::Permit)
-            .any(|policy| {
-                crate::explain::speaks_of(policy, &principal, &roles)
-                    && crate::explain::names_action(policy, uid, &action.group)
+        self.actions.contains_key(action)
+            && self.scopes.iter().any(|scope| {
+                scope.actions.contains(action)
+                    && crate::explain::stands_in(&scope.principal, &principal, &roles)
             })
     }
 
@@ -270,6 +277,7 @@ impl Types {
             action: "Action".parse().map_err(Box::new)?,
             role: "Role".parse().map_err(Box::new)?,
             user: "User".parse().map_err(Box::new)?,
+            assistant: "Assistant".parse().map_err(Box::new)?,
             agent: "Agent".parse().map_err(Box::new)?,
             system: "System".parse().map_err(Box::new)?,
             fleet: "Fleet".parse().map_err(Box::new)?,
@@ -281,6 +289,11 @@ impl Types {
     pub(crate) fn roles(&self, who: &Who) -> Vec<EntityUid> {
         match who {
             Who::User { roles, .. } => roles.iter().map(|role| uid(&self.role, role)).collect(),
+            // Roles of their own: nothing that is permitted to people is permitted to their assistants by that.
+            Who::Assistant { roles, .. } => roles
+                .iter()
+                .map(|role| uid(&self.role, &format!("assistant {role}")))
+                .collect(),
             Who::Agent(_) | Who::System => Vec::new(),
         }
     }
@@ -288,6 +301,7 @@ impl Types {
     pub(crate) fn who(&self, who: &Who) -> (EntityUid, Vec<Entity>) {
         let principal = match who {
             Who::User { name, .. } => uid(&self.user, name),
+            Who::Assistant { of, .. } => uid(&self.assistant, of),
             Who::Agent(name) => uid(&self.agent, name.as_str()),
             Who::System => uid(&self.system, "core"),
         };
@@ -325,6 +339,22 @@ impl Types {
             namespace.into_iter().collect(),
         ))
     }
+}
+
+/// The scope of every permit.
+fn scopes(set: &PolicySet, actions: &BTreeMap<String, (EntityUid, Action)>) -> Vec<Scope> {
+    let scope = |policy: &cedar_policy::Policy| Scope {
+        principal: policy.principal_constraint(),
+        actions: actions
+            .values()
+            .filter(|(uid, action)| crate::explain::names_action(policy, uid, &action.group))
+            .map(|(_, action)| action.name.clone())
+            .collect(),
+    };
+    set.policies()
+        .filter(|policy| policy.effect() == Effect::Permit)
+        .map(scope)
+        .collect()
 }
 
 fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {

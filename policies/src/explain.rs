@@ -85,12 +85,21 @@ pub(crate) fn names_action(policy: &Policy, action: &EntityUid, group: &str) -> 
 
 /// Whether a caller stands in the scope of a policy's principal.
 pub(crate) fn speaks_of(policy: &Policy, principal: &EntityUid, roles: &[EntityUid]) -> bool {
+    stands_in(&policy.principal_constraint(), principal, roles)
+}
+
+/// Whether a caller stands in a scope.
+pub(crate) fn stands_in(
+    scope: &PrincipalConstraint,
+    principal: &EntityUid,
+    roles: &[EntityUid],
+) -> bool {
     let within = |named: &EntityUid| named == principal || roles.contains(named);
-    match policy.principal_constraint() {
+    match scope {
         PrincipalConstraint::Any => true,
-        PrincipalConstraint::Eq(named) => &named == principal,
-        PrincipalConstraint::In(named) => within(&named),
-        PrincipalConstraint::Is(kind) => principal.type_name() == &kind,
-        PrincipalConstraint::IsIn(kind, named) => principal.type_name() == &kind && within(&named),
+        PrincipalConstraint::Eq(named) => named == principal,
+        PrincipalConstraint::In(named) => within(named),
+        PrincipalConstraint::Is(kind) => principal.type_name() == kind,
+        PrincipalConstraint::IsIn(kind, named) => principal.type_name() == kind && within(named),
     }
 }

@@ -34,6 +34,13 @@ pub enum Who {
         /// What they may be: `viewer`, `operator`, `admin`.
         roles: Vec<String>,
     },
+    /// A program that acts for a person, with what it may be of what they may be.
+    Assistant {
+        /// The person's name.
+        of: String,
+        /// `viewer`, `operator`.
+        roles: Vec<String>,
+    },
     /// A supervised agent.
     Agent(AgentName),
     /// The core's own rules.
@@ -68,7 +75,7 @@ pub struct Facts {
     pub replaces_instances: bool,
     /// The new memory limit in percent of the old one; 100 when it stays.
     pub memory_percent: i64,
-    /// Whether it takes back a change that the caller made.
+    /// Whether it takes back a change that the caller made within the last hour.
     pub undoes_own: bool,
 }
 

@@ -16,6 +16,7 @@ pub const GROUPS: [&str; 7] = [
 const TYPES: &str = r#"// Who asks.
 entity Role;
 entity User in [Role];
+entity Assistant in [Role];
 entity Agent;
 entity System;
 
@@ -59,7 +60,7 @@ pub fn schema_text(actions: &[Action]) -> Result<String, BundleError> {
     for Action { name, group } in actions {
         check(name, group, seen.insert(name.as_str()))?;
         text.push_str(&format!(
-            "action \"{name}\" in [\"{group} tools\"] appliesTo {{\n    principal: [User, Agent, System],\n    \
+            "action \"{name}\" in [\"{group} tools\"] appliesTo {{\n    principal: [User, Assistant, Agent, System],\n    \
              resource: [Service, Namespace, Fleet],\n    context: Facts,\n}};\n"
         ));
     }

@@ -50,6 +50,10 @@ fn who(text: &str) -> Who {
     match text.split_once(' ').unwrap_or((text, "")) {
         ("agent", name) => Who::Agent(name.parse().unwrap()),
         ("system", _) => Who::System,
+        ("assistant", roles) => Who::Assistant {
+            of: "ann".into(),
+            roles: roles.split_whitespace().map(ToOwned::to_owned).collect(),
+        },
         (_, roles) => Who::User {
             name: "ann".into(),
             roles: roles.split_whitespace().map(ToOwned::to_owned).collect(),

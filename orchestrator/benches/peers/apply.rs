@@ -26,7 +26,7 @@ pub fn run() {
             storage: dir.path(),
             rootfs: &root,
         };
-        for (count, repeats) in [(1, 5), (20, 2)] {
+        for (count, repeats) in [(1, 5), (20, 2), (100, 1)] {
             row(
                 &format!("podman run -d, {count} in parallel, no network"),
                 (0..repeats).map(|_| theirs(&podman, count)).collect(),

@@ -22,11 +22,15 @@ mod rootfs;
 use std::time::Duration;
 
 fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == lifecycle::INSIDE) {
+        return lifecycle::inside(&args[1..]);
+    }
     if !common::can_run_containers() {
         return;
     }
-    let only: Vec<String> = std::env::args()
-        .skip(1)
+    let only: Vec<String> = args
+        .into_iter()
         .filter(|arg| !arg.starts_with('-'))
         .collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);

@@ -70,6 +70,11 @@ pub enum Happening {
     },
     /// An instance was taken away.
     Removed,
+    /// What an earlier daemon left of an instance could not be taken over as it was.
+    NotAdopted {
+        /// What is wrong, and what was done.
+        problem: Problem,
+    },
     /// A probe changed its answer.
     Probed {
         /// `startup`, `liveness` or `readiness`.

@@ -1,17 +1,17 @@
 //! A call that was understood: planned, judged, and done or not.
 
-use ostler_policies::Verdict;
-use ostler_tools::contract::Class;
+use ostler_policies::{Decision, Facts, Verdict};
+use ostler_tools::contract::{About, Class};
 
 use crate::{
     answer::Outcome,
     approval::Held,
-    digest::without_secrets,
     door::Gate,
     ledger::{Ledger, Writing, past_change, revision_of},
     permit::{Permit, Unpermitted, authorise},
     plan::{Call, Deed, Planned, State},
     ports::StoreError,
+    redact::without_secrets,
     writer::Record,
 };
 
@@ -136,14 +136,19 @@ impl Gate {
             Deed::Record(change) => match self.record(call, state, &mut writing, change).await {
                 Ok(recorded) => {
                     record.approval = recorded.approval.or(record.approval);
+                    record.words = recorded.words.unwrap_or(record.words);
                     Next::Done(Outcome::Done {
                         value: recorded.value,
                         revision: None,
                     })
                 }
-                Err(words) => {
+                Err(declined) => {
+                    let ended = Writing {
+                        records: declined.records,
+                        ..Writing::default()
+                    };
                     return self
-                        .refuse_now(call, ledger, state, words)
+                        .refuse_with(call, ledger, state, declined.words, ended)
                         .await
                         .map(Next::Done);
                 }
@@ -172,7 +177,7 @@ impl Gate {
                 .await?;
             return Ok(Outcome::Denied { words, policies });
         };
-        let held = Held::new(call, &planned, roles, *any, &decision);
+        let held = Held::new(&self.keys, call, &planned, roles, *any, &decision);
         let (approval, note) = match self.hold(state, held) {
             Ok(held) => held,
             Err(words) => return self.refuse_now(call, ledger, state, words).await,
@@ -211,10 +216,22 @@ impl Gate {
         state: &State,
         words: String,
     ) -> Result<Outcome, StoreError> {
+        self.refuse_with(call, ledger, state, words, Writing::default())
+            .await
+    }
+
+    /// Refuses; what ends by that is written in the same transaction.
+    async fn refuse_with(
+        &self,
+        call: &Call,
+        ledger: &mut Ledger,
+        state: &State,
+        words: String,
+        ended: Writing,
+    ) -> Result<Outcome, StoreError> {
         let words = without_secrets(call.tool, &call.args, &words).into_owned();
         let entry = self.entry(call, "refused", Record::plain(words.clone()), None);
-        self.write(ledger, state, vec![entry], Writing::default())
-            .await?;
+        self.write(ledger, state, vec![entry], ended).await?;
         Ok(Outcome::Refused { words })
     }
 
@@ -222,6 +239,25 @@ impl Gate {
         let words = without_secrets(call.tool, &call.args, &words).into_owned();
         let entry = self.entry(call, "refused", Record::plain(words.clone()), None);
         self.recorded(entry, Outcome::Refused { words }).await
+    }
+
+    /// Denies a call of somebody to whom policy permits this tool on no argument and with nobody's yes.
+    pub(crate) async fn turn_away(&self, call: &Call) -> Outcome {
+        let request = self.question(call, &About::fleet(), Facts::default());
+        let decision = Decision {
+            verdict: Verdict::Deny,
+            ..self.engine.decide(&request)
+        };
+        let words = self.engine.explain(&request, &decision);
+        let record = Record {
+            decision: Some("deny"),
+            policies: ids(&decision),
+            ..Record::plain(words.clone())
+        };
+        let policies = record.policies.clone();
+        let entry = self.entry(call, "denied", record, None);
+        self.recorded(entry, Outcome::Denied { words, policies })
+            .await
     }
 
     async fn deny(&self, call: &Call, unpermitted: Unpermitted) -> Outcome {
@@ -235,6 +271,12 @@ impl Gate {
     }
 }
 
+/// The policies that spoke.
+fn ids(decision: &Decision) -> Vec<String> {
+    let spoke = decision.policies.iter();
+    spoke.map(|reason| reason.id.clone()).collect()
+}
+
 /// How a call goes on after its commit.
 enum Next {
     Done(Outcome),
@@ -245,16 +287,12 @@ impl Record {
     fn of(
         planned: &Planned,
         decided: Option<&'static str>,
-        decision: &ostler_policies::Decision,
+        decision: &Decision,
         words: &str,
     ) -> Self {
         Self {
             decision: decided,
-            policies: decision
-                .policies
-                .iter()
-                .map(|reason| reason.id.clone())
-                .collect(),
+            policies: ids(decision),
             about: planned.about.clone(),
             words: words.to_owned(),
             approval: None,

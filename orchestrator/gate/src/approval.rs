@@ -1,21 +1,27 @@
-//! A person's yes: asked for, given, used once, expired.
+//! Requests for a person's yes: asked for, used once, expired. The answer is in `decide`.
 
-use std::collections::BTreeSet;
-
-use ostler_core::{id::ApprovalId, proposal::ProposalState, time::Time};
+use ostler_core::{
+    facts::{DiffLine, ServiceDiff},
+    id::{ApprovalId, ProposalId},
+    proposal::ProposalState,
+    time::Time,
+};
 use ostler_policies::Decision;
 use ostler_tools::{
-    answer,
-    principal::{Principal, Role},
-    record::{Approval, ApprovalCall, ApprovalState, Records, Yes},
+    base::Base,
+    principal::Role,
+    record::{Approval, ApprovalCall, ApprovalState, Records},
 };
 
 use crate::{
+    digest::capped,
     door::Gate,
     facts::role,
+    keys::Keys,
     ledger::Writing,
     permit::Use,
-    plan::{Call, Planned, State},
+    plan::{Call, Deed, Planned, State},
+    redact::redacted,
 };
 
 /// A call that waits for a yes.
@@ -27,10 +33,12 @@ pub(crate) struct Held {
     needs: Vec<Role>,
     any: bool,
     because: Vec<String>,
+    base: Base,
 }
 
 impl Held {
     pub(crate) fn new(
+        keys: &Keys,
         call: &Call,
         planned: &Planned,
         roles: &[String],
@@ -38,7 +46,8 @@ impl Held {
         decision: &Decision,
     ) -> Self {
         Self {
-            calls: vec![approval_call(call, planned)],
+            calls: vec![approval_call(keys, call, planned, &mut Room::default())],
+            base: planned.base.clone(),
             requested_by: call.caller.to_string(),
             at: call.now,
             fresh: call.fresh,
@@ -53,14 +62,75 @@ impl Held {
     }
 }
 
-/// What an approval keeps of a call.
-pub(crate) fn approval_call(call: &Call, planned: &Planned) -> ApprovalCall {
-    ApprovalCall {
+/// How much a request shows: it is kept, and many may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes of arguments of all its calls; those beyond are told apart by their hash.
+    arguments: usize,
+    /// Bytes of differences of all its calls; lines beyond are counted.
+    lines: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            arguments: 32 << 10,
+            lines: 32 << 10,
+        }
+    }
+}
+
+/// What an approval keeps of a call: all that the person who answers should see, and no secret.
+pub(crate) fn approval_call(
+    keys: &Keys,
+    call: &Call,
+    planned: &Planned,
+    room: &mut Room,
+) -> ApprovalCall {
+    let arguments = capped(redacted(keys, call.tool, &call.args), room.arguments);
+    let size = arguments.to_string().len();
+    room.arguments = room.arguments.saturating_sub(size);
+    let mut shown = ApprovalCall {
         tool: call.tool.name.to_owned(),
         digest: planned.digest.clone(),
         summary: planned.summary(call),
         used: false,
+        arguments,
+        diff: Vec::new(),
+        beside: Vec::new(),
+        omitted: 0,
+    };
+    if let Deed::Change(moved) = &planned.deed {
+        let room = &mut room.lines;
+        shown.beside = fit(&moved.facts.beside, room, &mut shown.omitted);
+        for service in &moved.facts.diff {
+            let lines = fit(&service.lines, room, &mut shown.omitted);
+            if !lines.is_empty() {
+                shown.diff.push(ServiceDiff {
+                    service: service.service.clone(),
+                    lines,
+                });
+            }
+        }
     }
+    shown
+}
+
+/// As many lines as there is room for; the others are counted.
+fn fit(lines: &[DiffLine], room: &mut usize, omitted: &mut u64) -> Vec<DiffLine> {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let mut some = Vec::new();
+    for line in lines {
+        let size = line.path.len() + length(&line.from) + length(&line.to);
+        match room.checked_sub(size) {
+            Some(left) => {
+                *room = left;
+                some.push(line.clone());
+            }
+            None => *omitted += 1,
+        }
+    }
+    some
 }
 
 /// The granted, unexpired, unused yes that covers exactly this call by this caller.
@@ -110,6 +180,22 @@ pub(crate) fn use_up(changed: &mut Records, records: &Records, used: &Use) {
         approval.state = ApprovalState::Used;
     }
     changed.approvals.insert(approval.id.clone(), approval);
+}
+
+/// Ends a proposal's request, whether it waits or was granted: a yes does not outlive what it was for.
+pub(crate) fn end_with(state: &State, writing: &mut Writing, proposal: &ProposalId) {
+    let open = |approval: &&Approval| {
+        approval.proposal.as_ref() == Some(proposal)
+            && matches!(
+                approval.state,
+                ApprovalState::Waiting | ApprovalState::Granted
+            )
+    };
+    for approval in state.records.approvals.values().filter(open) {
+        let mut ended = approval.clone();
+        ended.state = ApprovalState::Expired;
+        writing.records.approvals.insert(ended.id.clone(), ended);
+    }
 }
 
 /// Ends what was not decided or not used in time, unless it is being changed anyhow.
@@ -191,7 +277,7 @@ impl Gate {
         &self,
         state: &State,
         held: Held,
-        proposal: Option<ostler_core::id::ProposalId>,
+        proposal: Option<ProposalId>,
     ) -> Result<Approval, String> {
         let waiting = state
             .records
@@ -233,6 +319,7 @@ impl Gate {
             decided_at: None,
             reason: None,
             proposal,
+            base: held.base,
         })
     }
 
@@ -241,7 +328,7 @@ impl Gate {
         &self,
         state: &State,
         call: &Call,
-        proposal: &ostler_core::id::ProposalId,
+        proposal: &ProposalId,
         asked: crate::proposal::Asked,
     ) -> Result<Approval, String> {
         let held = Held {
@@ -252,6 +339,7 @@ impl Gate {
             needs: asked.needs,
             any: asked.any,
             because: asked.because,
+            base: asked.base,
         };
         self.ask(state, held, Some(proposal.clone()))
     }
@@ -269,120 +357,4 @@ fn stale_words(approval: &Approval, later: bool) -> String {
         "the world moved since {id} was granted: this call's arguments, what it would change, the services it \
          touches or the policies are no longer those that were approved. "
     )
-}
-
-/// A person's answer. Whatever policy says, never an agent's and never the requester's own.
-pub(crate) fn decide(
-    call: &Call,
-    state: &State,
-    writing: &mut Writing,
-    id: &ApprovalId,
-    yes: bool,
-    reason: &str,
-) -> Result<answer::Decision, String> {
-    let approval = state
-        .records
-        .approvals
-        .get(id)
-        .ok_or_else(|| format!("there is no approval `{id}`"))?;
-    let mut approval = approval.clone();
-    let role = may_answer(call, &approval)?;
-    if !yes && reason.trim().is_empty() {
-        return Err("`reason` is empty; a no needs a reason".to_owned());
-    }
-    let by = call.caller.to_string();
-    if yes {
-        approval.yes.extend(role.into_iter().map(|role| Yes {
-            by: by.clone(),
-            role,
-        }));
-    }
-    let said: BTreeSet<Role> = approval.yes.iter().map(|yes| yes.role).collect();
-    let enough = if approval.any {
-        !said.is_empty()
-    } else {
-        approval.needs.iter().all(|role| said.contains(role))
-    };
-    if !yes || enough {
-        approval.state = if yes {
-            ApprovalState::Granted
-        } else {
-            ApprovalState::Rejected
-        };
-        let everybody = approval
-            .yes
-            .iter()
-            .map(|yes| yes.by.clone())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect::<Vec<_>>()
-            .join(", ");
-        approval.decided_by = Some(if yes { everybody } else { by });
-        approval.decided_at = Some(call.now);
-        approval.reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
-        crate::proposal::answered(call, state, writing, &approval, reason);
-    }
-    let decision = answer::Decision {
-        approval: id.clone(),
-        state: approval.state,
-        proposal: approval.proposal.clone(),
-    };
-    writing.records.approvals.insert(id.clone(), approval);
-    Ok(decision)
-}
-
-/// Why a request takes no answer any more.
-fn over(approval: &Approval, now: Time) -> Option<&'static str> {
-    match approval.state {
-        ApprovalState::Waiting if approval.expires_at <= now => {
-            Some("expired before anybody answered; the call must be made again")
-        }
-        ApprovalState::Waiting => None,
-        ApprovalState::Granted => Some("is granted already"),
-        ApprovalState::Rejected => Some("was rejected; the call must be made again"),
-        ApprovalState::Used => Some("was granted and is used up; the call must be made again"),
-        ApprovalState::Expired => Some("has expired; the call must be made again"),
-    }
-}
-
-/// As which of the needed roles the caller may answer; one person counts once.
-fn may_answer(call: &Call, approval: &Approval) -> Result<Vec<Role>, String> {
-    let id = &approval.id;
-    let Principal::User { roles, .. } = &call.caller else {
-        return Err(format!("only a person can answer `{id}`"));
-    };
-    let by = call.caller.to_string();
-    if by == approval.requested_by {
-        return Err(format!(
-            "`{id}` was asked for by {by}; somebody else must answer it"
-        ));
-    }
-    if let Some(over) = over(approval, call.now) {
-        return Err(format!("`{id}` {over}"));
-    }
-    if approval.yes.iter().any(|yes| yes.by == by) {
-        return Err(format!(
-            "{by} said yes to `{id}` already; somebody else must say yes too"
-        ));
-    }
-    let missing = |role: &&Role| approval.any || !approval.yes.iter().any(|yes| yes.role == **role);
-    let fitting = approval
-        .needs
-        .iter()
-        .filter(missing)
-        .filter(|role| roles.contains(role))
-        .copied();
-    let fitting: Vec<Role> = fitting.take(1).collect();
-    if fitting.is_empty() {
-        let needs = approval
-            .needs
-            .iter()
-            .map(|role| role.as_str())
-            .collect::<Vec<_>>();
-        let joined = needs.join(if approval.any { " or " } else { " and " });
-        return Err(format!(
-            "`{id}` needs the answer of somebody with the role {joined}"
-        ));
-    }
-    Ok(fitting)
 }

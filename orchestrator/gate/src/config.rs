@@ -44,7 +44,7 @@ pub struct Limits {
     pub audited: usize,
     /// Closed incidents that are remembered, with their proposals and approvals; 1,000.
     pub closed_incidents: usize,
-    /// Approvals that no longer wait and belong to no incident that is remembered; 1,000.
+    /// Approvals that no longer wait and belong to no incident that is remembered; 500.
     pub old_approvals: usize,
     /// Requests that may wait for a person at once; 200.
     pub waiting_approvals: usize,
@@ -52,6 +52,12 @@ pub struct Limits {
     pub waiting_per_requester: usize,
     /// Proposals of one incident that may be open at once; 10.
     pub open_proposals: usize,
+    /// Proposals that may be made for one incident in all; 50.
+    pub proposals: usize,
+    /// Calls that an agent or assistant may make in a minute; 1,200.
+    pub agent_calls: u32,
+    /// Calls that any other caller may make in a minute; 6,000.
+    pub person_calls: u32,
 }
 
 impl Default for Limits {
@@ -63,10 +69,13 @@ impl Default for Limits {
             manifests: 4 << 20,
             audited: 32 << 10,
             closed_incidents: 1_000,
-            old_approvals: 1_000,
+            old_approvals: 500,
             waiting_approvals: 200,
             waiting_per_requester: 20,
             open_proposals: 10,
+            proposals: 50,
+            agent_calls: 1_200,
+            person_calls: 6_000,
         }
     }
 }

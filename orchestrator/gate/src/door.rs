@@ -22,10 +22,13 @@ use crate::{
     answer::{Answer, Outcome},
     audit::Signer,
     config::{GateConfig, GateError, Limits},
+    flood::Flood,
     keys::Keys,
     ledger::Ledger,
     plan::{Call, State},
     ports::{Clock, Store, World},
+    recent::Recent,
+    strangers::Strangers,
     writer::Queued,
 };
 
@@ -41,6 +44,13 @@ pub struct Gate {
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) state: RwLock<State>,
     pub(crate) queue: mpsc::Sender<Queued>,
+    pub(crate) strangers: Strangers,
+    pub(crate) flood: Flood,
+    pub(crate) recent: Recent,
+    /// Questions that go through the whole log: one at a time, whoever asks.
+    pub(crate) heavy: Mutex<()>,
+    /// One round of retention at a time.
+    pub(crate) retaining: Mutex<()>,
     /// Stands in where an id cannot be made; never seen.
     no_id: CallId,
 }
@@ -78,7 +88,13 @@ impl Gate {
             CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
         let kept = store.load().await?;
         let signer = Signer::new(keys.signing.clone());
-        let ledger = Ledger::open(signer, kept.checkpoint.as_deref(), kept.leaves, limits)?;
+        let ledger = Ledger::open(
+            signer,
+            kept.checkpoint.as_deref(),
+            kept.leaves,
+            kept.retained,
+            limits,
+        )?;
         let state = State {
             intent: Arc::new(kept.intent),
             records: Arc::new(kept.records),
@@ -95,6 +111,11 @@ impl Gate {
             ledger: Mutex::new(ledger),
             state: RwLock::new(state),
             queue,
+            strangers: Strangers::default(),
+            heavy: Mutex::new(()),
+            retaining: Mutex::new(()),
+            flood: Flood::default(),
+            recent: Recent::default(),
             no_id,
         });
         tokio::spawn(crate::writer::write_queued(Arc::downgrade(&gate), waiting));
@@ -116,11 +137,13 @@ impl Gate {
     /// The tools that policy could permit a caller, on some argument or with some person's yes.
     #[must_use]
     pub fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool> {
-        let who = crate::facts::who(caller);
-        self.catalogue
-            .iter()
-            .filter(|tool| self.engine.could(&who, tool.name))
-            .collect()
+        let may = |tool: &&Tool| self.could(caller, tool);
+        self.catalogue.iter().filter(may).collect()
+    }
+
+    /// Whether policy could permit a caller a tool at all.
+    fn could(&self, caller: &Principal, tool: &Tool) -> bool {
+        *caller != Principal::Anonymous && self.engine.could(&crate::facts::who(caller), tool.name)
     }
 
     /// Opens a sealed secret, for the executor that delivers it.
@@ -142,6 +165,8 @@ impl Gate {
 
     /// Waits until everything that was answered is on disk; for an orderly end.
     pub async fn close(&self) {
+        self.tell_strangers().await;
+        self.tell_floods().await;
         if let Err(words) = self.flush().await {
             tracing::error!(words, "some reads could not be recorded");
         }
@@ -161,6 +186,14 @@ impl Gate {
     ) -> Answer {
         let fresh = self.clock.fresh();
         let id = call_id(fresh, self.clock.now()).unwrap_or_else(|| self.no_id.clone());
+        if *caller == Principal::Anonymous {
+            let outcome = self.stranger(id.clone(), tool, &args).await;
+            return Answer { call: id, outcome };
+        }
+        if let Some(outcome) = self.too_many(caller) {
+            return Answer { call: id, outcome };
+        }
+        self.recent.made(&id);
         let (gate, caller, name, call) = (
             Arc::clone(self),
             caller.clone(),
@@ -201,6 +234,10 @@ impl Gate {
             fresh,
             current,
         };
+        // Who may not call it at all is not told anything about it, nor does it look at anything for them.
+        if !self.could(&call.caller, tool) {
+            return self.turn_away(&call).await;
+        }
         let limit = if tool.name == "apply_services" {
             self.limits.manifests
         } else {

@@ -18,11 +18,21 @@ pub fn actions(catalogue: &[Tool]) -> Vec<Action> {
         .collect()
 }
 
+/// A caller as policies know them. The anonymous are nobody with no role; the gate never asks for them.
 pub(crate) fn who(principal: &Principal) -> Who {
+    let names = |roles: &[Role]| roles.iter().map(|role| role.as_str().to_owned()).collect();
     match principal {
         Principal::User { name, roles } => Who::User {
             name: name.clone(),
-            roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            roles: names(roles),
+        },
+        Principal::Assistant { of, roles } => Who::Assistant {
+            of: of.clone(),
+            roles: names(roles),
+        },
+        Principal::Anonymous => Who::User {
+            name: principal.to_string(),
+            roles: Vec::new(),
         },
         Principal::Agent { name } => Who::Agent(name.clone()),
         Principal::System => Who::System,

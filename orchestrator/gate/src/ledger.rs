@@ -13,14 +13,16 @@ use ostler_tools::{
     answer::AuditEntry,
     record::{ApprovalState, Records},
 };
-use serde_json::json;
 
 use crate::{
     audit::{Checkpoint, Frontier, Signer, Tampered, leaf_hash},
     config::Limits,
-    digest::{canonical, hex},
+    digest::{canonical, capped},
     plan::State,
-    ports::{Commit, Moved, NewLeaf, PastChange, RecordKind, Store, StoreError, StoredLeaf},
+    ports::{
+        Commit, Moved, NewLeaf, PastChange, RecordKind, Retained, Store, StoreError, StoredLeaf,
+        Taken,
+    },
 };
 
 /// How many leaves are read from the store at once.
@@ -33,6 +35,7 @@ pub(crate) struct Ledger {
     checkpoint: String,
     signer: Signer,
     limits: Limits,
+    retained: Retained,
 }
 
 /// What one commit does besides its leaves.
@@ -44,6 +47,8 @@ pub(crate) struct Writing {
     pub(crate) records: Records,
     /// Records that go.
     pub(crate) removed: Vec<(RecordKind, String)>,
+    /// What retention takes of the log.
+    pub(crate) taken: Option<Taken>,
 }
 
 /// Why nothing was committed.
@@ -62,6 +67,7 @@ impl Ledger {
         signer: Signer,
         checkpoint: Option<&str>,
         leaves: u64,
+        retained: Retained,
         limits: Limits,
     ) -> Result<Self, Tampered> {
         let tree = match checkpoint {
@@ -83,6 +89,7 @@ impl Ledger {
             checkpoint,
             signer,
             limits,
+            retained,
         })
     }
 
@@ -122,6 +129,16 @@ impl Ledger {
         &self.checkpoint
     }
 
+    /// Where the kept log begins.
+    pub(crate) fn retained(&self) -> &Retained {
+        &self.retained
+    }
+
+    /// Remembers how far retention went where nothing was to be taken.
+    pub(crate) fn went_through(&mut self, reads_to: u64) {
+        self.retained.reads_to = self.retained.reads_to.max(reads_to);
+    }
+
     pub(crate) fn public_key(&self) -> String {
         self.signer.public_key()
     }
@@ -140,7 +157,7 @@ impl Ledger {
         let first = tree.size();
         for mut entry in entries {
             entry.index = tree.size();
-            cap(&mut entry, self.limits.audited);
+            entry.arguments = capped(entry.arguments, self.limits.audited);
             let bytes = canonical(&entry).map_err(CommitError::Leaf)?;
             let hash = leaf_hash(&bytes);
             tree.push(hash);
@@ -164,8 +181,12 @@ impl Ledger {
             leaves,
             leaf_index: first,
             checkpoint: Some(checkpoint.clone()),
+            taken: writing.taken,
         };
         store.commit(&commit).await?;
+        if let Some(taken) = commit.taken {
+            self.retained = taken.after;
+        }
         self.tree = tree;
         self.checkpoint = checkpoint;
         Ok((next, commit.moved.map(|moved| moved.past)))
@@ -213,15 +234,6 @@ fn check(leaf: &StoredLeaf, index: u64) -> Result<(), Tampered> {
         });
     }
     Ok(())
-}
-
-/// Large arguments leave their hash and length only.
-fn cap(entry: &mut AuditEntry, limit: usize) {
-    let bytes = canonical(&entry.arguments).unwrap_or_default();
-    if bytes.len() > limit {
-        let hash = hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes));
-        entry.arguments = json!({ "sha256": hash, "bytes": bytes.len() });
-    }
 }
 
 fn merge(records: &mut Records, changed: &Records) {

@@ -7,11 +7,12 @@ use ostler_core::{
     facts::{ChangeFacts, facts},
     id::{CallId, Generation, Revision, ServiceKey},
     intent::Intent,
-    time::Time,
+    time::{Span, Time},
 };
 use ostler_policies::{Facts, Request};
 use ostler_tools::{
-    contract::{About, Decided, Tool},
+    base::Base,
+    contract::{About, Class, Decided, Tool},
     principal::Principal,
     query::Query,
     record::{RecordChange, Records},
@@ -20,10 +21,15 @@ use ostler_tools::{
 use serde_json::Value;
 
 use crate::{
-    digest::{Bound, call_digest},
+    base,
+    digest::call_digest,
     door::Gate,
     facts::{for_policy, who},
 };
+
+/// How long after a change taking it back counts as taking back one's own: later, the world has
+/// come to rest on it.
+const OWN_UNDO: Span = Span::minutes(60);
 
 /// The durable state at one moment.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +57,10 @@ pub(crate) struct Planned {
     pub(crate) deed: Deed,
     pub(crate) about: About,
     pub(crate) request: Request,
+    /// What a yes would be bound to; a read needs none.
     pub(crate) digest: String,
+    /// What it rests on.
+    pub(crate) base: Base,
 }
 
 /// What it would do.
@@ -108,7 +117,7 @@ impl Gate {
         }
         match self.decide(call, state)? {
             Decided::Answer { answer, about } => {
-                Ok(self.planned(call, Deed::Answer(answer), about))
+                Ok(self.planned(call, state, Deed::Answer(answer), about))
             }
             Decided::Query {
                 query: Query::Undo { revision },
@@ -117,10 +126,12 @@ impl Gate {
                 let (change, own) = self.inverse_of(call, state, Revision(revision)).await?;
                 self.plan_change(call, state, change, Some((Revision(revision), own)))
             }
-            Decided::Query { query, about } => Ok(self.planned(call, Deed::Query(query), about)),
+            Decided::Query { query, about } => {
+                Ok(self.planned(call, state, Deed::Query(query), about))
+            }
             Decided::Change(change) => self.plan_change(call, state, change, None),
             Decided::Record { record, about } => {
-                Ok(self.planned(call, Deed::Record(record), about))
+                Ok(self.planned(call, state, Deed::Record(record), about))
             }
         }
     }
@@ -140,20 +151,19 @@ impl Gate {
         (call.tool.decide)(&view, call.args.clone()).map_err(|refusal| refusal.to_string())
     }
 
-    fn planned(&self, call: &Call, deed: Deed, about: About) -> Planned {
-        let digest = call_digest(
-            &self.keys,
-            self.engine.version(),
-            call.tool,
-            &call.args,
-            None,
-        );
+    fn planned(&self, call: &Call, state: &State, deed: Deed, about: About) -> Planned {
         let request = self.question(call, &about, Facts::default());
+        let (mut digest, mut rests) = (String::new(), Base::default());
+        if !matches!(call.tool.class, Class::Read | Class::ReadData) {
+            rests = base::of_services(self.engine.version(), &state.intent, &about.services);
+            digest = call_digest(&self.keys, call.tool, &call.args, None, &rests);
+        }
         Planned {
             deed,
             about,
             request,
             digest,
+            base: rests,
         }
     }
 
@@ -167,24 +177,18 @@ impl Gate {
         let applied = change::apply(&state.intent, &change, call.now)
             .map_err(|refused| refused.to_string())?;
         let facts = facts(&state.intent, &change).map_err(|refused| refused.to_string())?;
-        let services: Vec<_> = facts.services.iter().cloned().collect();
-        let bound = Bound {
-            change: &change,
-            intent: &state.intent,
-            services: &services,
-        };
-        let digest = call_digest(
-            &self.keys,
+        let base = base::of_change(
             self.engine.version(),
-            call.tool,
-            &call.args,
-            Some(bound),
+            &state.intent,
+            &applied.intent,
+            &facts,
         );
+        let digest = call_digest(&self.keys, call.tool, &call.args, Some(&change), &base);
         let namespace = (facts.namespaces.len() == 1)
             .then(|| facts.namespaces.first().cloned())
             .flatten();
         let about = About {
-            services,
+            services: facts.services.iter().cloned().collect(),
             namespace,
         };
         let request = self.question(
@@ -203,10 +207,11 @@ impl Gate {
             about,
             request,
             digest,
+            base,
         })
     }
 
-    fn question(&self, call: &Call, about: &About, facts: Facts) -> Request {
+    pub(crate) fn question(&self, call: &Call, about: &About, facts: Facts) -> Request {
         Request {
             who: who(&call.caller),
             action: call.tool.name.to_owned(),
@@ -267,7 +272,9 @@ impl Gate {
                 change.summary
             ));
         }
-        let own = past.principal == call.caller.to_string() && past.undoes.is_none();
+        let own = past.principal == call.caller.to_string()
+            && past.undoes.is_none()
+            && call.now.since(past.at) <= OWN_UNDO;
         Ok((inverse, own))
     }
 }

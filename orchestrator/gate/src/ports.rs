@@ -32,11 +32,17 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Conflict`] when `base` or `leaf_index` is not what the store holds.
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError>;
 
-    /// Audit leaves in order, from an index.
+    /// Audit leaves in order, from an index; those before the cut are gone.
     ///
     /// # Errors
     /// When they cannot be read.
     async fn leaves(&self, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, StoreError>;
+
+    /// Bytes that the leaves' bodies take.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn log_bytes(&self) -> Result<u64, StoreError>;
 
     /// Past changes, newest first.
     ///
@@ -66,6 +72,28 @@ pub struct Kept {
     pub leaves: u64,
     /// The last signed checkpoint of the audit log.
     pub checkpoint: Option<String>,
+    /// Where the kept log begins.
+    pub retained: Retained,
+}
+
+/// Where the kept audit log begins, and how far retention went through it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Leaves before this index are gone, all but the edge of their tree.
+    pub cut: u64,
+    /// That edge: hashes of the full subtrees, largest first.
+    pub peaks: Vec<[u8; 32]>,
+    /// Up to this index, retention of reads went.
+    pub reads_to: u64,
+}
+
+/// What retention takes away in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Where the log begins afterwards; leaves before its cut go.
+    pub after: Retained,
+    /// Leaves whose bodies go; their hashes stay.
+    pub bodies: Vec<u64>,
 }
 
 /// One transaction.
@@ -87,6 +115,8 @@ pub struct Commit {
     pub leaf_index: u64,
     /// A new signed checkpoint, where one is due.
     pub checkpoint: Option<String>,
+    /// What retention takes away.
+    pub taken: Option<Taken>,
 }
 
 /// An audit leaf to be kept.
@@ -151,7 +181,7 @@ pub struct PastChange {
 pub struct StoredLeaf {
     /// Its index.
     pub index: u64,
-    /// Its canonical bytes.
+    /// Its canonical bytes; none where retention took them.
     pub bytes: Vec<u8>,
     /// The leaf hash that was stored beside it.
     pub hash: [u8; 32],

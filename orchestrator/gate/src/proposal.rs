@@ -10,14 +10,15 @@ use ostler_core::{
 use ostler_policies::Verdict;
 use ostler_tools::{
     answer::ProposalTouched,
-    contract::Class,
+    base::Base,
+    catalogue,
     principal::Role,
     record::{Approval, ApprovalCall, ApprovalState},
 };
 use serde_json::Value;
 
 use crate::{
-    approval::approval_call,
+    approval::{Room, approval_call},
     door::Gate,
     facts::role,
     ledger::Writing,
@@ -30,6 +31,8 @@ pub(crate) struct Asked {
     pub(crate) needs: Vec<Role>,
     pub(crate) any: bool,
     pub(crate) because: Vec<String>,
+    /// How everything stood, before any of the calls, that one of them touches.
+    pub(crate) base: Base,
 }
 
 impl Asked {
@@ -68,6 +71,7 @@ impl Gate {
         writing: &mut Writing,
         (id, incident, body): (ProposalId, IncidentId, ProposalBody),
     ) -> Result<ProposalTouched, String> {
+        self.recent.check(&body.cause)?;
         let asked = self.judge_all(call, state, &body.calls).await?;
         let mut incident = find(state, &incident)?.clone();
         self.room_for_proposal(state, &incident.id)?;
@@ -129,6 +133,13 @@ impl Gate {
                 "incident `{incident}` has {open} open proposals already; end some of them first"
             ));
         }
+        let of_it = |proposal: &&Proposal| proposal.incident == *incident;
+        let all = state.records.proposals.values().filter(of_it).count();
+        if all >= self.limits.proposals {
+            return Err(format!(
+                "{all} proposals were made for incident `{incident}`; a person must look at it"
+            ));
+        }
         Ok(())
     }
 
@@ -139,21 +150,21 @@ impl Gate {
         proposed: &[ProposedCall],
     ) -> Result<Asked, String> {
         let mut fork = state.clone();
+        let mut room = Room::default();
         let mut asked = Asked {
             calls: Vec::new(),
             needs: Vec::new(),
             any: true,
             because: Vec::new(),
+            base: Base::default(),
         };
         for (number, proposed) in (1_u64..).zip(proposed) {
             let at = |words: String| format!("call {number} (`{}`): {words}", proposed.tool);
             let tool = self
                 .catalogue
                 .iter()
-                .find(|tool| tool.name == proposed.tool && tool.class == Class::Change);
-            let tool = tool.ok_or_else(|| {
-                at("proposals may call tools that change the intent only".to_owned())
-            })?;
+                .find(|tool| tool.name == proposed.tool && tool.may_be_proposed());
+            let tool = tool.ok_or_else(|| at(catalogue::proposable()))?;
             let part = Call {
                 id: call.id.clone(),
                 caller: call.caller.clone(),
@@ -176,7 +187,13 @@ impl Gate {
                     );
                 }
             }
-            asked.calls.push(approval_call(&part, &planned));
+            let shown = approval_call(&self.keys, &part, &planned, &mut room);
+            asked.calls.push(shown);
+            asked.base.absorb(crate::base::again(
+                &planned.base,
+                &planned.base.policies,
+                &state.intent,
+            ));
             let Deed::Change(moved) = planned.deed else {
                 return Err(at("it would change nothing".to_owned()));
             };
@@ -231,6 +248,47 @@ pub(crate) fn answered(
         .records
         .proposals
         .insert(proposal.id.clone(), proposal);
+}
+
+/// The request's world moved before anybody answered: its proposal is over, and its incident told.
+pub(crate) fn overtaken(call: &Call, state: &State, writing: &mut Writing, approval: &Approval) {
+    let proposal = approval
+        .proposal
+        .as_ref()
+        .and_then(|id| state.records.proposals.get(id));
+    let Some(mut proposal) = proposal.cloned() else {
+        return;
+    };
+    proposal.state = ProposalState::Expired;
+    if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
+        let title = &proposal.body.title;
+        let words = format!("\u{201c}{title}\u{201d} was not approved: the world moved meanwhile");
+        note(&mut incident, call, words);
+        writing
+            .records
+            .incidents
+            .insert(incident.id.clone(), incident);
+    }
+    writing
+        .records
+        .proposals
+        .insert(proposal.id.clone(), proposal);
+}
+
+/// An incident is over: nobody is asked about its proposals any more, and no yes to them is left.
+pub(crate) fn close(state: &State, writing: &mut Writing, incident: &Incident) {
+    let of_it = |proposal: &&Proposal| proposal.incident == incident.id;
+    for proposal in state.records.proposals.values().filter(of_it) {
+        crate::approval::end_with(state, writing, &proposal.id);
+        if matches!(
+            proposal.state,
+            ProposalState::Waiting | ProposalState::Approved
+        ) {
+            let mut ended = proposal.clone();
+            ended.state = ProposalState::Expired;
+            writing.records.proposals.insert(ended.id.clone(), ended);
+        }
+    }
 }
 
 /// An incident by its id.

@@ -4,7 +4,7 @@ use ostler_policies::Verdict;
 use ostler_tools::{
     answer::{
         self, AuditEntries, AuditEntry, AuditExport, AuditVerification, Changes, Explanation,
-        PastChangeInfo, PolicyWord,
+        ExportCut, PastChangeInfo, PolicyWord,
     },
     query::Query,
 };
@@ -18,7 +18,7 @@ use crate::{
     facts::role,
     ledger::PAGE,
     plan::Call,
-    ports::{PastChange, StoredLeaf},
+    ports::{PastChange, Retained, StoredLeaf},
 };
 
 /// Most leaves of one page of an export.
@@ -31,6 +31,14 @@ struct Head {
     size: u64,
     checkpoint: String,
     public_key: String,
+    retained: Retained,
+}
+
+impl Head {
+    /// The edge at the cut, hexadecimal.
+    fn peaks(&self) -> Vec<String> {
+        self.retained.peaks.iter().map(|peak| hex(peak)).collect()
+    }
 }
 
 impl Gate {
@@ -43,6 +51,7 @@ impl Gate {
                 tool,
                 limit,
             } => {
+                let _turn = self.heavy.lock().await;
                 let wanted = |entry: &AuditEntry| {
                     principal
                         .as_ref()
@@ -56,7 +65,10 @@ impl Gate {
                 )
                 .await
             }
-            Query::AuditVerify => self.verify().await,
+            Query::AuditVerify => {
+                let _turn = self.heavy.lock().await;
+                self.verify().await
+            }
             Query::AuditExport { from, limit } => self.export(*from, *limit).await,
             Query::ExplainPolicy {
                 principal,
@@ -89,7 +101,8 @@ impl Gate {
             | Query::Exec { .. }
             | Query::Images
             | Query::ImportImage { .. }
-            | Query::CollectGarbage => self.world.query(query).await,
+            | Query::CollectGarbage
+            | Query::VerifyImages => self.world.query(query).await,
         }
     }
 
@@ -101,6 +114,7 @@ impl Gate {
             size,
             checkpoint,
             public_key: ledger.public_key(),
+            retained: ledger.retained().clone(),
         })
     }
 
@@ -118,16 +132,19 @@ impl Gate {
         limit: u32,
         wanted: impl Fn(&AuditEntry) -> bool,
     ) -> Result<Value, String> {
-        let total = self.head().await?.size;
+        let head = self.head().await?;
+        let total = head.size;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let floor = from.max(total.saturating_sub(SEARCH_LIMIT));
+        let floor = from
+            .max(total.saturating_sub(SEARCH_LIMIT))
+            .max(head.retained.cut);
         let (mut end, mut found) = (total, Vec::new());
         while end > floor && found.len() < limit {
             let start = end.saturating_sub(PAGE.into()).max(floor);
             let page = self
                 .leaves(start, u32::try_from(end - start).unwrap_or(PAGE))
                 .await?;
-            for leaf in page.iter().rev() {
+            for leaf in page.iter().rev().filter(|leaf| !leaf.bytes.is_empty()) {
                 let entry: AuditEntry = serde_json::from_slice(&leaf.bytes).map_err(|error| {
                     format!(
                         "audit leaf {} cannot be read ({error}); run `verify_audit`",
@@ -151,14 +168,17 @@ impl Gate {
     async fn verify(&self) -> Result<Value, String> {
         let head = self.head().await?;
         let result = self.check(&head).await?;
-        let (root, problem, bad_leaf) = match &result {
-            Ok(report) => (report.root.clone(), None, None),
-            Err(tampered) => (String::new(), Some(tampered.to_string()), tampered.leaf),
+        let (problem, bad_leaf) = match &result {
+            Ok(_) => (None, None),
+            Err(tampered) => (Some(tampered.to_string()), tampered.leaf),
         };
+        let report = result.as_ref().ok();
         value(&AuditVerification {
-            ok: result.is_ok(),
+            ok: report.is_some(),
             leaves: head.size,
-            root,
+            kept_from: report.map_or(0, |report| report.kept_from),
+            dropped: report.map_or(0, |report| report.dropped),
+            root: report.map(|report| report.root.clone()).unwrap_or_default(),
             checkpoint: head.checkpoint,
             public_key: head.public_key,
             problem,
@@ -166,11 +186,20 @@ impl Gate {
         })
     }
 
+    /// Whether the whole log is as it was written.
+    pub(crate) async fn check_log(&self) -> Result<Result<Report, Tampered>, String> {
+        let head = self.head().await?;
+        self.check(&head).await
+    }
+
     async fn check(&self, head: &Head) -> Result<Result<Report, Tampered>, String> {
         let checkpoint =
             Checkpoint::open(&head.checkpoint, &head.public_key).map_err(ToOwned::to_owned)?;
-        let mut check = crate::audit::Check::default();
-        let mut next = 0;
+        let mut check = match crate::audit::Check::from(head.retained.cut, &head.peaks()) {
+            Ok(check) => check,
+            Err(tampered) => return Ok(Err(tampered)),
+        };
+        let mut next = head.retained.cut;
         while next < head.size {
             let limit = u32::try_from(head.size - next).unwrap_or(PAGE).min(PAGE);
             let page = self.leaves(next, limit).await?;
@@ -187,14 +216,21 @@ impl Gate {
 
     async fn export(&self, from: u64, limit: u32) -> Result<Value, String> {
         let head = self.head().await?;
+        let begin = head.retained.cut;
+        let from = from.max(begin);
         let left = head.size.saturating_sub(from);
         let limit = u64::from(limit.clamp(1, EXPORT_LIMIT)).min(left);
         let page = self
             .leaves(from, u32::try_from(limit).unwrap_or(EXPORT_LIMIT))
             .await?;
         let next = from.saturating_add(page.len() as u64);
+        let cut = (from == begin && begin > 0).then(|| ExportCut {
+            size: begin,
+            peaks: head.peaks(),
+        });
         value(&AuditExport {
             from,
+            cut,
             hashes: page.iter().map(|leaf| hex(&leaf.hash)).collect(),
             leaves: page
                 .into_iter()

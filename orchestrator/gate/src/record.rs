@@ -9,12 +9,14 @@ use ostler_core::{
 use ostler_tools::{
     answer::{IncidentTouched, ProposalTouched, TokenMade},
     principal::{Principal, Role},
-    record::{RecordChange, Token},
+    record::{Approval, ApprovalCall, RecordChange, Records, Token},
 };
 use serde_json::Value;
 
 use crate::{
     answers::value,
+    approval::end_with,
+    decide::Said,
     door::Gate,
     ledger::Writing,
     plan::{Call, State},
@@ -26,6 +28,23 @@ use crate::{
 pub(crate) struct Recorded {
     pub(crate) value: Value,
     pub(crate) approval: Option<ApprovalId>,
+    /// What the log should say of it.
+    pub(crate) words: Option<String>,
+}
+
+/// A move that was refused, with the records that end by that.
+pub(crate) struct Declined {
+    pub(crate) words: String,
+    pub(crate) records: Records,
+}
+
+impl From<String> for Declined {
+    fn from(words: String) -> Self {
+        Self {
+            words,
+            records: Records::default(),
+        }
+    }
 }
 
 impl Gate {
@@ -36,8 +55,8 @@ impl Gate {
         state: &State,
         writing: &mut Writing,
         change: RecordChange,
-    ) -> Result<Recorded, String> {
-        let mut approval = None;
+    ) -> Result<Recorded, Declined> {
+        let (mut approval, mut words) = (None, None);
         let value = match change {
             RecordChange::SubmitProposal {
                 proposal,
@@ -56,14 +75,29 @@ impl Gate {
                 reason,
             } => {
                 approval = Some(id.clone());
-                value(&crate::approval::decide(
-                    call, state, writing, &id, yes, &reason,
-                )?)
+                words = state.records.approvals.get(&id).map(|of| about(of, yes));
+                let said = Said {
+                    yes,
+                    reason: &reason,
+                };
+                value(&self.answer(call, state, writing, &id, &said)?)
             }
             other => simple(call, state, writing, other),
         }?;
-        Ok(Recorded { value, approval })
+        Ok(Recorded {
+            value,
+            approval,
+            words,
+        })
     }
+}
+
+/// What an answer was to, with the digests that a yes is bound to.
+fn about(approval: &Approval, yes: bool) -> String {
+    let call = |call: &ApprovalCall| format!("{} [{}]", call.summary, call.digest);
+    let calls: Vec<String> = approval.calls.iter().map(call).collect();
+    let said = if yes { "yes" } else { "no" };
+    format!("{said} to {}: {}", approval.requested_by, calls.join("; "))
 }
 
 fn open_incident(
@@ -134,6 +168,9 @@ fn simple(
                 IncidentState::Resolved | IncidentState::Closed
             );
             incident.closed_at = over.then(|| incident.closed_at.unwrap_or(call.now));
+            if over {
+                crate::proposal::close(state, writing, &incident);
+            }
             let touched = IncidentTouched {
                 incident: incident.id.clone(),
                 state: incident.state,
@@ -185,6 +222,7 @@ fn advance(
         Option<String>,
     ),
 ) -> Result<Value, String> {
+    use ProposalState::{Acting, Approved};
     let proposal = state
         .records
         .proposals
@@ -208,6 +246,9 @@ fn advance(
     }
     proposal.state = to;
     proposal.done = done;
+    if !matches!(to, Approved | Acting) {
+        end_with(state, writing, &id);
+    }
     if let Some(outcome) = outcome {
         if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
             note(&mut incident, call, outcome.clone());

@@ -19,7 +19,7 @@ use ostler_tools::{
 use serde_json::Value;
 
 use crate::ports::{
-    Clock, Commit, Kept, PastChange, RecordKind, Store, StoreError, StoredLeaf, World,
+    Clock, Commit, Kept, PastChange, RecordKind, Retained, Store, StoreError, StoredLeaf, World,
 };
 
 /// A store in memory.
@@ -44,6 +44,12 @@ impl MemoryStore {
     /// Makes every commit fail this way until told otherwise.
     pub fn fail_with(&self, error: Option<fn() -> StoreError>) {
         locked(&self.held).fail = error;
+    }
+
+    /// Says behind everybody's back that the log begins elsewhere.
+    pub fn forge(&self, change: impl FnOnce(&mut Retained, &mut Vec<StoredLeaf>)) {
+        let held = &mut *locked(&self.held);
+        change(&mut held.kept.retained, &mut held.leaves);
     }
 
     /// Changes a stored leaf behind everybody's back.
@@ -110,19 +116,32 @@ impl Store for MemoryStore {
         if let Some(checkpoint) = &commit.checkpoint {
             held.kept.checkpoint = Some(checkpoint.clone());
         }
+        if let Some(taken) = &commit.taken {
+            held.leaves.retain(|leaf| leaf.index >= taken.after.cut);
+            for leaf in &mut held.leaves {
+                if taken.bodies.contains(&leaf.index) {
+                    leaf.bytes.clear();
+                }
+            }
+            held.kept.retained = taken.after.clone();
+        }
         Ok(())
     }
 
     async fn leaves(&self, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, StoreError> {
         let held = locked(&self.held);
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
         Ok(held
             .leaves
             .iter()
-            .skip(from)
+            .filter(|leaf| leaf.index >= from)
             .take(limit as usize)
             .cloned()
             .collect())
+    }
+
+    async fn log_bytes(&self) -> Result<u64, StoreError> {
+        let held = locked(&self.held);
+        Ok(held.leaves.iter().map(|leaf| leaf.bytes.len() as u64).sum())
     }
 
     async fn changes(

@@ -8,11 +8,11 @@ use tokio::sync::{MutexGuard, mpsc, oneshot};
 use crate::{
     answer::Outcome,
     audit::Signer,
-    digest::{redacted, without_secrets},
     door::Gate,
     ledger::{Ledger, Writing},
     plan::{Call, State},
     ports::StoreError,
+    redact::{redacted, without_secrets},
 };
 
 /// How many leaves may wait to be written.
@@ -88,7 +88,7 @@ impl Gate {
             call: Some(call.id.clone()),
             principal: call.caller.to_string(),
             tool: call.tool.name.to_owned(),
-            arguments: redacted(call.tool, &call.args),
+            arguments: redacted(&self.keys, call.tool, &call.args),
             decision: record.decision.map(ToOwned::to_owned),
             policies: record.policies,
             outcome: outcome.to_owned(),
@@ -146,7 +146,7 @@ impl Gate {
         let kept = self.store.load().await.map_err(|error| fail(&error))?;
         let signer = Signer::new(self.keys.signing.clone());
         let note = kept.checkpoint.as_deref();
-        let opened = Ledger::open(signer, note, kept.leaves, self.limits);
+        let opened = Ledger::open(signer, note, kept.leaves, kept.retained, self.limits);
         let opened = opened.map_err(|error| fail(&error))?;
         let continued = ledger.continued_by(&*self.store, &opened).await;
         continued.map_err(|error| fail(&error))?;

@@ -12,6 +12,8 @@ use ostler_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use crate::image::Damage;
+
 /// Runs instances on one machine. Every call is idempotent: late and repeated work is harmless.
 #[async_trait]
 pub trait Backend: Send + Sync {
@@ -51,6 +53,11 @@ pub trait Backend: Send + Sync {
     /// Returns when something may have changed since the last call: an instance ended or started.
     /// May return spuriously; never loses a change.
     async fn changed(&self);
+
+    /// What went wrong beside any call since the last time this was asked, oldest first.
+    fn notices(&self) -> Vec<Notice> {
+        Vec::new()
+    }
 
     /// A page of an instance's log.
     ///
@@ -102,6 +109,14 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn images(&self) -> Result<Vec<ImageInfo>, BackendError>;
+
+    /// Reads every image in the store and tells what is damaged. That is used by no further start.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn verify_images(&self) -> Result<Vec<Damage>, BackendError> {
+        Ok(Vec::new())
+    }
 
     /// Removes images and layers that no instance and none of `keep` uses.
     ///
@@ -157,6 +172,18 @@ pub struct Started {
     pub address: Option<Ipv4Addr>,
     /// When it began to run.
     pub at: Time,
+}
+
+/// Something about an instance that nobody had asked for, such as one that an earlier daemon left
+/// and that could not be adopted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Which.
+    pub instance: InstanceId,
+    /// Whose, where that is still known.
+    pub service: Option<ServiceKey>,
+    /// What is wrong and what was done about it.
+    pub problem: Problem,
 }
 
 /// Why an instance is stopped; recorded with its exit.

@@ -4,6 +4,8 @@
 pub mod backend;
 pub mod conformance;
 pub mod image;
+pub mod limits;
 pub mod network;
 pub mod process;
+pub mod sim;
 pub mod youki;

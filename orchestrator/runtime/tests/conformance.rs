@@ -16,6 +16,7 @@ use ostler_runtime::{
     image::{Content, LayoutFile, LayoutSpec, write_layout},
     network::NetworkConfig,
     process::ProcessBackend,
+    sim::SimBackend,
     youki::{YoukiBackend, YoukiConfig},
 };
 
@@ -142,6 +143,39 @@ async fn youki_conforms() {
     drop(subject);
     backend.close().await.unwrap();
     verdict("youki", &report);
+}
+
+/// In virtual time: waits cost nothing, and every seed is another order of events.
+#[tokio::test(start_paused = true)]
+async fn sim_conforms() {
+    for seed in 0..20 {
+        let backend = SimBackend::new(seed);
+        let mut subject = Subject::new(Arc::new(backend.clone()), |work| {
+            let image = match work {
+                Work::Serve | Work::Print => "sim:serve".to_owned(),
+                Work::Stubborn => "sim:stubborn".to_owned(),
+                Work::Exit(code) => format!("sim:exit:{code}"),
+                Work::KilledBySignal => "sim:signal:9".to_owned(),
+                Work::EatMemory => "sim:leak".to_owned(),
+            };
+            spec(&image, work)
+        });
+        subject.claims = Claims {
+            memory_limits: true,
+            images: true,
+            adoption: true,
+            addresses: true,
+            ..Claims::default()
+        };
+        subject.reopen = Some(Box::new(move || {
+            let opened = backend.reopened();
+            Box::pin(async move { Ok(Arc::new(opened) as Arc<dyn Backend>) })
+        }));
+        verdict(
+            &format!("sim, seed {seed}"),
+            &conformance::run(&subject).await,
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -447,4 +447,82 @@ async fn settings_that_cannot_work_are_refused() {
             Ok(_) => panic!("`{bridge}`/{prefix} was accepted"),
         }
     }
+}
+
+/// A server inside a namespace that answers every datagram with its name, until it hears `stop`.
+fn serve_datagrams(netns: &Path, name: &'static str) -> thread::JoinHandle<()> {
+    let (ready, wait) = mpsc::channel();
+    let netns = netns.to_owned();
+    let server = thread::spawn(move || {
+        setns(File::open(netns).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
+        let socket = UdpSocket::bind(("0.0.0.0", PORT)).unwrap();
+        ready.send(()).unwrap();
+        let mut buffer = [0; 16];
+        loop {
+            let (count, from) = socket.recv_from(&mut buffer).unwrap();
+            if buffer.get(..count) == Some(b"stop".as_slice()) {
+                return;
+            }
+            socket.send_to(name.as_bytes(), from).unwrap();
+        }
+    });
+    wait.recv().unwrap();
+    server
+}
+
+fn ask_by(socket: &UdpSocket, text: &str) -> std::io::Result<String> {
+    socket.send(text.as_bytes())?;
+    let mut buffer = [0; 16];
+    let count = socket.recv(&mut buffer)?;
+    Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_not_held_to_an_instance_that_is_gone() {
+    let Some(it) = Fixture::new("a_client_is_not_held_to_an_instance_that_is_gone", 9).await else {
+        return;
+    };
+    let net = &it.network;
+    let (a, b) = (
+        net.attach(&id("a")).await.unwrap(),
+        net.attach(&id("b")).await.unwrap(),
+    );
+    let servers = [
+        serve_datagrams(&a.netns, "a"),
+        serve_datagrams(&b.netns, "b"),
+    ];
+    let routed = |backends: &[Ipv4Addr]| {
+        let mut table = table("shop/dns", backends, None);
+        let port = table
+            .services
+            .values_mut()
+            .flat_map(|route| &mut route.ports);
+        port.for_each(|port| port.protocol = Protocol::Udp);
+        table
+    };
+    net.route(&routed(&[a.address])).await.unwrap();
+    let service = net.service_address(&"shop/dns".parse().unwrap()).unwrap();
+    let client = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    client.connect((service, PORT)).unwrap();
+    assert_eq!(ask_by(&client, "who").unwrap(), "a");
+    net.route(&routed(&[b.address])).await.unwrap();
+    assert_eq!(
+        ask_by(&client, "who").unwrap(),
+        "a",
+        "it may finish what it began"
+    );
+    inside(&a.netns, || {
+        let stop = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        stop.send_to(b"stop", (Ipv4Addr::LOCALHOST, PORT)).unwrap();
+    });
+    let [first, second] = servers;
+    first.join().unwrap();
+    net.detach(&id("a")).await.unwrap();
+    assert_eq!(ask_by(&client, "who").unwrap(), "b");
+    let stop = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+    stop.send_to(b"stop", (b.address, PORT)).unwrap();
+    second.join().unwrap();
 }

@@ -1,135 +1,14 @@
 //! What only containers have: ports of the host, a root file system.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test stops at the first surprise and says when it is skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, net::TcpListener, path::Path};
 
-use ostler_core::{
-    id::{Generation, InstanceId},
-    observed::ProblemKind,
-    spec::{Stop, StopSignal},
-    time::{Span, Time},
-};
-use ostler_runtime::{
-    backend::{Backend, ExecOrder, Order, Seen, StopCause},
-    youki::{YoukiBackend, YoukiConfig},
-};
-
-const IMAGE: &str = "tests/busybox:1";
-const PATIENCE: Duration = Duration::from_secs(30);
-/// A backend of its own for one test; what runs is taken away also when the test fails.
-struct Fixture {
-    backend: Option<YoukiBackend>,
-    config: YoukiConfig,
-    dir: tempfile::TempDir,
-}
-
-impl Fixture {
-    async fn new(test: &str, number: u8) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            eprintln!("SKIPPED: {test} was NOT run, since containers need root");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let config = common::config(dir.path(), number);
-        let backend = YoukiBackend::open(config.clone()).await.unwrap();
-        common::busybox(&dir.path().join("layout"), IMAGE);
-        backend
-            .import_image(&dir.path().join("layout"), None)
-            .await
-            .unwrap();
-        Some(Self {
-            backend: Some(backend),
-            config,
-            dir,
-        })
-    }
-
-    fn backend(&self) -> &YoukiBackend {
-        self.backend.as_ref().unwrap()
-    }
-
-    fn instance_dir(&self, order: &Order) -> PathBuf {
-        self.dir
-            .path()
-            .join("state/instances")
-            .join(order.instance.as_str())
-    }
-
-    async fn seen(&self, order: &Order) -> Option<Seen> {
-        let all = self.backend().list().await.unwrap();
-        all.into_iter().find(|seen| seen.instance == order.instance)
-    }
-
-    async fn run(&self, order: &Order, command: &[&str]) -> String {
-        let command = ExecOrder {
-            command: command.iter().map(|word| (*word).to_owned()).collect(),
-            input: Vec::new(),
-            timeout: PATIENCE,
-            output_limit: 4096,
-        };
-        let ran = self
-            .backend()
-            .exec(&order.instance, &command)
-            .await
-            .unwrap();
-        assert_eq!(ran.code, 0, "{}", String::from_utf8_lossy(&ran.stderr));
-        String::from_utf8(ran.stdout).unwrap().trim().to_owned()
-    }
-
-    async fn clear(backend: &YoukiBackend) {
-        let stop = Stop {
-            signal: StopSignal::Kill,
-            grace: Span(0),
-        };
-        for seen in backend.list().await.unwrap_or_default() {
-            drop(backend.stop(&seen.instance, &stop, StopCause::Asked).await);
-            drop(backend.remove(&seen.instance).await);
-        }
-        drop(backend.close().await);
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        let (backend, config) = (self.backend.take(), self.config.clone());
-        let cleaning = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            drop(backend);
-            runtime.block_on(async {
-                Self::clear(&YoukiBackend::open(config).await.unwrap()).await;
-            });
-        });
-        if cleaning.join().is_err() {
-            eprintln!("what a test made could not be taken away");
-        }
-    }
-}
-
-fn order(id: &str, spec: &serde_json::Value) -> Order {
-    Order {
-        instance: InstanceId::new(id).unwrap(),
-        service: "tests/web".parse().unwrap(),
-        generation: Generation(1),
-        attempt: 1,
-        created_at: Time(1),
-        spec: Arc::new(serde_json::from_value(spec.clone()).unwrap()),
-        secrets: BTreeMap::new(),
-    }
-}
+use common::{Fixture, IMAGE, order};
+use ostler_core::{id::InstanceId, observed::ProblemKind};
+use ostler_runtime::backend::Backend;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_published_port_that_another_process_has_is_named() {

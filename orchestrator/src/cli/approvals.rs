@@ -2,17 +2,19 @@
 
 use clap::Args;
 use comfy_table::Color;
+use ostler_core::facts::DiffLine;
 use ostler_tools::{
     answer::{Approvals, Decision},
-    record::{Approval, ApprovalState},
+    record::{Approval, ApprovalCall, ApprovalState},
 };
 use serde_json::{Value, json};
 
 use super::{
+    apply,
     client::Client,
     error::CliError,
     out::Out,
-    print::{cell, coloured, pairs, show, table},
+    print::{cell, coloured, pairs, section, show, table},
     words::{moment, untrusted, word},
 };
 
@@ -96,31 +98,77 @@ fn who(approval: &Approval) -> String {
     roles.join(if approval.any { " or " } else { " and " })
 }
 
-/// An approval in words.
-pub fn text(approval: &Approval) -> String {
-    let calls: Vec<String> = approval
-        .calls
-        .iter()
-        .map(|call| untrusted(&call.summary))
-        .collect();
+/// An approval in words: all that a person should see before they say yes.
+pub fn text(approval: &Approval, colour: bool) -> String {
     let decided = match (&approval.decided_by, &approval.reason) {
         (Some(by), Some(reason)) if !reason.is_empty() => format!("{by}: {}", untrusted(reason)),
         (Some(by), _) => by.clone(),
-        (None, _) => "-".to_owned(),
+        (None, Some(reason)) => untrusted(reason),
+        (None, None) => "-".to_owned(),
     };
-    pairs(&[
+    let mut text = pairs(&[
         ("Id", approval.id.to_string()),
         ("State", word(&approval.state)),
+        ("Asked by", approval.requested_by.clone()),
         ("Needs", who(approval)),
         ("Because", approval.because.join("; ")),
-        ("Calls", calls.join("\n")),
         ("Until", moment(approval.expires_at)),
         ("Decided by", decided),
-    ])
+    ]);
+    let calls = approval.calls.iter().map(|call| call_text(call, colour));
+    text.push('\n');
+    text.push_str(&section("Calls", &calls.collect::<Vec<_>>().join("\n")));
+    text
 }
 
-/// Runs `approve`.
+/// One call: what it would do in words, its arguments, and what would differ, field by field.
+fn call_text(call: &ApprovalCall, colour: bool) -> String {
+    let mut lines = vec![
+        untrusted(&call.summary),
+        format!("  {} {}", call.tool, untrusted(&call.arguments.to_string())),
+    ];
+    for service in &call.diff {
+        lines.push(format!("  {}", service.service));
+        lines.extend(service.lines.iter().map(|line| clean(line, colour)));
+    }
+    lines.extend(call.beside.iter().map(|line| clean(line, colour)));
+    if call.omitted > 0 {
+        lines.push(format!("    {} more fields are not shown", call.omitted));
+    }
+    lines.join("\n")
+}
+
+/// A line of a difference holds text of whoever asks.
+fn clean(line: &DiffLine, colour: bool) -> String {
+    let line = DiffLine {
+        path: untrusted(&line.path),
+        from: line.from.as_deref().map(untrusted),
+        to: line.to.as_deref().map(untrusted),
+    };
+    apply::field(&line, colour)
+}
+
+/// One approval in full, by its id or its proposal's.
+pub async fn one(client: &Client, out: &Out, id: &str) -> Result<String, CliError> {
+    let (raw, approval) = find(client, id).await?;
+    out.render(&raw, |out| text(&approval, out.colour))
+}
+
+async fn find(client: &Client, id: &str) -> Result<(Value, Approval), CliError> {
+    let done = client
+        .call::<Approvals>("list_approvals", json!({ "id": id }))
+        .await?;
+    let newest = done.value.approvals.into_iter().next();
+    let newest = newest.ok_or_else(|| CliError::Refused(format!("there is no approval `{id}`")))?;
+    Ok((done.raw, newest))
+}
+
+/// Runs `approve`: shows what is approved, then says yes to it.
 pub async fn approve(args: ApproveArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    if !out.machine() {
+        let (_, asked) = find(client, &args.id).await?;
+        out.note(&text(&asked, false));
+    }
     decide(
         client,
         out,
@@ -162,4 +210,46 @@ async fn decide(
         )
     })?;
     out.line(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_sees_what_they_say_yes_to() {
+        let approval: Approval = serde_json::from_value(json!({
+            "id": "apr_1", "requested_by": "agent:healer", "requested_at": 0, "expires_at": 3_600_000,
+            "valid_for": "15m", "needs": ["operator", "admin"], "any": true,
+            "because": ["the healer asks first"], "state": "waiting", "decided_by": null, "decided_at": null,
+            "reason": null, "proposal": null,
+            "calls": [{
+                "tool": "set_limits", "digest": "d", "used": false,
+                "summary": "set limits of shop/cart\u{1b}[2J",
+                "arguments": { "service": "shop/cart", "memory": "96Mi\u{202e}" },
+                "diff": [{ "service": "shop/cart", "lines": [
+                    { "path": "spec.resources.limits.memory", "from": "64Mi", "to": "96Mi" },
+                    { "path": "spec.env.X\u{1b}", "from": null, "to": "\u{1b}]0;x" },
+                ] }],
+                "beside": [{ "path": "secrets.shop/db", "from": "a value", "to": "another value" }],
+                "omitted": 7,
+            }],
+        }))
+        .unwrap();
+        let text = text(&approval, false);
+        for part in [
+            "Asked by:    agent:healer",
+            "operator or admin",
+            "set_limits {\"memory\":\"96Mi\u{fffd}\",\"service\":\"shop/cart\"}",
+            "~ spec.resources.limits.memory: 64Mi → 96Mi",
+            "~ secrets.shop/db: a value → another value",
+            "7 more fields are not shown",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{text}"
+        );
+    }
 }

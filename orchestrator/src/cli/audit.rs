@@ -17,7 +17,7 @@ use super::{
     error::CliError,
     out::Out,
     print::{cell, coloured, pairs, show, table},
-    words::moment,
+    words::{moment, untrusted},
 };
 
 /// What to do with the audit log.
@@ -104,9 +104,9 @@ fn row(out: &Out, entry: &AuditEntry) -> Vec<Cell> {
         cell(entry.index),
         cell(moment(entry.at)),
         cell(&entry.principal),
-        cell(&entry.tool),
+        cell(untrusted(&entry.tool)),
         coloured(&entry.outcome, tint),
-        cell(&entry.words),
+        cell(untrusted(&entry.words)),
     ];
     if out.wide() {
         let call = entry
@@ -117,7 +117,7 @@ fn row(out: &Out, entry: &AuditEntry) -> Vec<Cell> {
         row.extend([
             cell(call),
             cell(entry.policies.join(", ")),
-            cell(&entry.arguments),
+            cell(untrusted(&entry.arguments.to_string())),
         ]);
     }
     row
@@ -137,6 +137,7 @@ async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
         let mut lines = vec![
             ("Verdict", verdict.to_owned()),
             ("Entries", found.leaves.to_string()),
+            ("Kept", kept(found.leaves, found.kept_from, found.dropped)),
             ("Root", found.root.clone()),
             ("Public key", found.public_key.clone()),
         ];
@@ -154,6 +155,19 @@ async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
     }
 }
 
+/// What of the log is kept, in words.
+fn kept(leaves: u64, from: u64, dropped: u64) -> String {
+    let begins = match from {
+        0 => "everything".to_owned(),
+        from if from < leaves => format!("from entry {from}"),
+        _ => "nothing".to_owned(),
+    };
+    match dropped {
+        0 => begins,
+        one => format!("{begins}, but for {one} reads that retention dropped, on record"),
+    }
+}
+
 /// Checks an exported file without a daemon.
 pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> {
     let Some(file) = &args.offline else {
@@ -164,7 +178,8 @@ pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> 
     let key = args.key.as_deref();
     let report = verify(&text, key)
         .map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
-    let raw = json!({ "ok": true, "leaves": report.leaves, "root": report.root, "key_given": key.is_some() });
+    let raw = json!({ "ok": true, "leaves": report.leaves, "kept_from": report.kept_from, "dropped": report.dropped,
+        "root": report.root, "key_given": key.is_some() });
     let text = out.render(&raw, |_| {
         let trust = if key.is_some() {
             ""
@@ -172,8 +187,10 @@ pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> 
             "; give --key to find out about a log that was written and signed anew"
         };
         format!(
-            "the log is as it was written: {} entries, root {}{trust}",
-            report.leaves, report.root
+            "the log is as it was written: {} entries ({} kept), root {}{trust}",
+            report.leaves,
+            kept(report.leaves, report.kept_from, report.dropped),
+            report.root
         )
     })?;
     out.line(&text)
@@ -213,6 +230,11 @@ async fn pages(client: &Client) -> Result<Vec<AuditExport>, CliError> {
             .call::<AuditExport>("export_audit", json!({ "from": from, "limit": 1000 }))
             .await?
             .value;
+        if !pages.is_empty() && page.from != from {
+            return Err(CliError::Failed(
+                "retention dropped entries meanwhile; export again".to_owned(),
+            ));
+        }
         let next = page.next;
         pages.push(page);
         match next {

@@ -1,21 +1,22 @@
-//! The connection to the daemon: MCP over its Unix socket.
+//! The connection to the daemon: MCP over its Unix socket, or over HTTP where a server is named.
 
 use std::path::{Path, PathBuf};
 
 use ostler_gate::answer::{Answer, Outcome};
+use ostler_tools::principal::Role;
 use rmcp::{
     RoleClient, ServiceError, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
         JsonObject,
     },
-    service::RunningService,
+    service::{ClientInitializeError, RunningService},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use super::{Global, error::CliError};
+use super::{Global, error::CliError, remote};
 use crate::serve::bridge::run as bridge_run;
 
 /// Where a daemon of this machine usually listens.
@@ -45,10 +46,15 @@ pub fn socket_path(global: &Global) -> PathBuf {
     }
 }
 
-/// Carries MCP between standard input and output and the daemon.
-pub async fn bridge(global: &Global) -> Result<(), CliError> {
+/// Carries MCP between standard input and output and the daemon. An admin is the user in person.
+pub async fn bridge(args: &super::McpArgs, global: &Global) -> Result<(), CliError> {
     let socket = socket_path(global);
-    bridge_run(&socket)
+    let assistant = match args.role {
+        super::McpRole::Viewer => Some(Role::Viewer),
+        super::McpRole::Operator => Some(Role::Operator),
+        super::McpRole::Admin => None,
+    };
+    bridge_run(&socket, assistant)
         .await
         .map_err(|source| CliError::NoDaemon { socket, source })
 }
@@ -56,16 +62,19 @@ pub async fn bridge(global: &Global) -> Result<(), CliError> {
 impl Client {
     /// Connects and shakes hands.
     pub async fn connect(global: &Global) -> Result<Self, CliError> {
-        let socket = socket_path(global);
-        let stream = UnixStream::connect(&socket)
-            .await
-            .map_err(|source| CliError::NoDaemon { socket, source })?;
         let me = Implementation::new("ostler-cli", env!("CARGO_PKG_VERSION"));
         let config = ClientConfig::new(ClientCapabilities::default(), me);
-        let service = config
-            .serve(stream)
-            .await
-            .map_err(|error| CliError::Talk(error.to_string()))?;
+        let service = match &global.server {
+            Some(server) => config
+                .serve(remote::transport(server, global)?)
+                .await
+                .map_err(|error| remote::no_server(server, &error))?,
+            None => {
+                let stream = local(global).await?;
+                let talk = |error: ClientInitializeError| CliError::Talk(error.to_string());
+                config.serve(stream).await.map_err(talk)?
+            }
+        };
         Ok(Self { service })
     }
 
@@ -89,6 +98,13 @@ impl Client {
         // Nothing is left to lose: every call was answered.
         let _ended = self.service.cancel().await;
     }
+}
+
+async fn local(global: &Global) -> Result<UnixStream, CliError> {
+    let socket = socket_path(global);
+    UnixStream::connect(&socket)
+        .await
+        .map_err(|source| CliError::NoDaemon { socket, source })
 }
 
 /// Absent arguments are left out rather than sent as null.

@@ -6,7 +6,7 @@ use ostler_tools::answer::{GenerationInfo, InstanceInfo, NeedState, ServiceDetai
 use serde_json::json;
 
 use super::{
-    apply,
+    apply, approvals,
     client::Client,
     error::CliError,
     events, get, incidents,
@@ -44,6 +44,9 @@ enum What {
     /// What an agent would do.
     #[value(alias = "proposals")]
     Proposal,
+    /// What waits for a person's yes.
+    #[value(alias = "approvals")]
+    Approval,
 }
 
 /// Runs it.
@@ -65,6 +68,7 @@ pub async fn run(args: DescribeArgs, client: &Client, out: &mut Out) -> Result<(
         }
         What::Incident => show(out, async |out| incidents::one(client, out, name).await).await,
         What::Proposal => show(out, async |out| proposals::one(client, out, name).await).await,
+        What::Approval => show(out, async |out| approvals::one(client, out, name).await).await,
     }
 }
 

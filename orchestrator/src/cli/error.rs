@@ -16,6 +16,14 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// The server that was named does not serve.
+    #[error("the daemon at `{server}` cannot be used: {why}")]
+    NoServer {
+        /// Its address.
+        server: String,
+        /// Why, in words.
+        why: String,
+    },
     /// The daemon went away or does not speak MCP.
     #[error("the daemon cannot be talked to: {0}")]
     Talk(String),
@@ -70,7 +78,7 @@ impl CliError {
             Self::Usage(_) => 2,
             Self::Denied(_) => 3,
             Self::Held { .. } => 4,
-            Self::NoDaemon { .. } | Self::Talk(_) => 5,
+            Self::NoDaemon { .. } | Self::NoServer { .. } | Self::Talk(_) => 5,
             Self::Closed => 0,
             Self::Exit(code) => *code,
         }
@@ -80,7 +88,7 @@ impl CliError {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::NoDaemon { .. } => Some(
-                "start one with `ostler up --detach`, or name its socket with --socket".to_owned(),
+                "start one with `ostler up --detach`, or name its socket with --socket, or its address with --server".to_owned(),
             ),
             Self::Held { approval, .. } => Some(format!(
                 "nothing was changed; someone else says yes with `ostler approve {approval}`, then run the same command again"

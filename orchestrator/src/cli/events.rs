@@ -120,6 +120,7 @@ fn what(what: &Happening) -> String {
         }
         Happening::Stopping { reason } => format!("stopping: {}", word(reason)),
         Happening::Removed => "removed".to_owned(),
+        Happening::NotAdopted { problem } => format!("not adopted: {}", untrusted(&problem.detail)),
         Happening::Probed {
             probe,
             passes: true,

@@ -1,9 +1,9 @@
-//! `ostler image`: import, list, gc.
+//! `ostler image`: import, list, gc, verify.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use ostler_tools::answer::{Freed, Images};
+use ostler_tools::answer::{DamagedLayer, Damages, Freed, Images};
 use serde_json::json;
 
 use super::{client::Client, error::CliError, get, out::Out, print::show, words::size};
@@ -23,6 +23,8 @@ pub enum ImageCommand {
     List,
     /// Remove what no service and no instance uses
     Gc,
+    /// Read them all and name what is damaged; exits with 1 if anything is
+    Verify,
 }
 
 /// Runs it.
@@ -50,6 +52,23 @@ pub async fn run(command: ImageCommand, client: &Client, out: &mut Out) -> Resul
             })?;
             out.line(&text)
         }
+        ImageCommand::Verify => verify(client, out).await,
+    }
+}
+
+async fn verify(client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let done = client.call::<Damages>("verify_images", json!({})).await?;
+    let damaged = done.value.damaged;
+    let line =
+        |layer: &DamagedLayer| format!("{}  used by {}", layer.layer, layer.images.join(", "));
+    let text = out.render(&done.raw, |_| match damaged.as_slice() {
+        [] => "every image is as it was unpacked".to_owned(),
+        some => some.iter().map(line).collect::<Vec<_>>().join("\n"),
+    })?;
+    out.line(&text)?;
+    match damaged.len() {
+        0 => Ok(()),
+        count => Err(CliError::Failed(format!("{count} layers are damaged"))),
     }
 }
 

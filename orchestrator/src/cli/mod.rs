@@ -26,6 +26,7 @@ mod policy;
 mod print;
 mod progress;
 mod proposals;
+mod remote;
 mod secret;
 mod service;
 mod signals;
@@ -37,6 +38,7 @@ mod words;
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use ostler_core::{time::Span, units::Bytes};
 
 pub use self::client::socket_path;
 use self::{client::Client, error::CliError, out::Out};
@@ -69,6 +71,12 @@ pub struct Global {
     /// The daemon's socket [default: /run/ostler/ostler.sock, or ostler.sock in the state directory]
     #[arg(long, global = true, env = "OSTLER_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// A daemon to reach over HTTP with a token, such as https://ostler.example:7070
+    #[arg(long, global = true, env = "OSTLER_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// File with the token for --server [default: the token in the variable OSTLER_TOKEN]
+    #[arg(long, global = true, env = "OSTLER_TOKEN_FILE", value_name = "PATH")]
+    pub token_file: Option<PathBuf>,
     /// The daemon's directory
     #[arg(long, global = true, env = "OSTLER_STATE_DIR", default_value = DEFAULT_STATE_DIR, value_name = "DIR")]
     pub state_dir: PathBuf,
@@ -112,7 +120,7 @@ pub enum Command {
     /// A small shop, three faults, and what happens
     Demo(DemoArgs),
     /// Speak MCP over standard input and output, for desktop clients
-    Mcp,
+    Mcp(McpArgs),
     /// The whole at a glance
     Status,
     /// Create or change services from manifest files, showing what differs first
@@ -209,6 +217,32 @@ pub struct UpArgs {
     /// File that says which language models agents plan with; without one they plan with rules
     #[arg(long, env = "OSTLER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How long the audit log is kept, or `forever`; what is dropped is on record
+    #[arg(long, default_value = "forever", value_name = "SPAN", value_parser = keep)]
+    pub audit_keep: Keep,
+    /// How long permitted reads are kept in it, the bulk of its entries
+    #[arg(long, default_value = "14d", value_name = "SPAN", value_parser = keep)]
+    pub audit_keep_reads: Keep,
+    /// Size above which its oldest entries go, if they are a day old, such as 8Gi [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub audit_max: Option<Bytes>,
+}
+
+/// How long something is kept, if not for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep(pub Option<Span>);
+
+fn keep(text: &str) -> Result<Keep, String> {
+    if text == "forever" {
+        return Ok(Keep(None));
+    }
+    let span: Span = text
+        .parse()
+        .map_err(|error| format!("{error}; or write `forever`"))?;
+    if span == Span(0) {
+        return Err("nothing would be kept; give a span above zero, or `forever`".to_owned());
+    }
+    Ok(Keep(Some(span)))
 }
 
 /// Where the HTTP door listens, if anywhere.
@@ -232,6 +266,26 @@ pub enum BackendArg {
     Youki,
     /// Plain processes without isolation.
     Process,
+}
+
+/// Arguments of `mcp`.
+#[derive(Debug, Clone, Args)]
+pub struct McpArgs {
+    /// What the client may be: viewer looks; operator looks and asks, and a person says yes to each
+    /// change; admin is you, with all that you may do, approving included
+    #[arg(long, value_enum, default_value_t = McpRole::Operator)]
+    pub role: McpRole,
+}
+
+/// What a desktop client may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum McpRole {
+    /// Looks.
+    Viewer,
+    /// Looks and asks.
+    Operator,
+    /// The user in person.
+    Admin,
 }
 
 /// Arguments of `demo`.
@@ -264,7 +318,8 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         Command::Audit(audit::AuditCommand::Verify(args)) if args.offline.is_some() => {
             return audit::verify_offline(&args, out);
         }
-        Command::Mcp => return client::bridge(&global).await,
+        Command::Mcp(_) | Command::Down(_) if global.server.is_some() => return Err(local_only()),
+        Command::Mcp(args) => return client::bridge(&args, &global).await,
         Command::Down(args) => return down::run(&args, &global, out).await,
         other => other,
     };
@@ -309,11 +364,17 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         | Command::Down(_)
         | Command::Agent { .. }
         | Command::Demo(_)
-        | Command::Mcp
+        | Command::Mcp(_)
         | Command::Completions { .. } => Err(CliError::Usage(
             "this command does not talk to a daemon".to_owned(),
         )),
     }
+}
+
+fn local_only() -> CliError {
+    CliError::Usage(
+        "this command works on a daemon of this machine only: leave out --server".to_owned(),
+    )
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut Out) -> Result<(), CliError> {

@@ -137,7 +137,7 @@ fn text(detail: &ProposalDetail) -> String {
         add("Alternatives", others.join("\n"));
     }
     if let Some(approval) = &detail.approval {
-        add("Approval", approvals::text(approval));
+        add("Approval", approvals::text(approval, false));
     }
     if proposal.state == ProposalState::Waiting {
         let id = &proposal.id;

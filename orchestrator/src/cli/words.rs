@@ -114,16 +114,18 @@ pub fn short(service: &ostler_core::id::ServiceKey) -> String {
     }
 }
 
-/// Text of a workload for a terminal: control characters and escapes are shown as `�`.
+/// Whether a character would move the cursor, or turn the direction in which text is read.
+fn is_unsafe(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && c != '\t')
+}
+
+/// Text of a workload or a caller for a terminal: control characters, escapes and marks that turn
+/// the direction of reading are shown as `�`.
 pub fn untrusted(text: &str) -> String {
     text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
+        .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
@@ -149,5 +151,6 @@ mod tests {
     #[test]
     fn escapes_of_workloads_do_not_reach_the_terminal() {
         assert_eq!(untrusted("a\u{1b}[2Jb\tc"), "a\u{fffd}[2Jb\tc");
+        assert_eq!(untrusted("yes\u{202e}on"), "yes\u{fffd}on");
     }
 }

@@ -15,7 +15,8 @@ use ostler_core::{
 };
 use ostler_gate::ports::{PastChange, World};
 use ostler_runtime::backend::{
-    BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogLine, LogPage, LogQuery, Stream,
+    BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogLine, LogPage, LogQuery,
+    Stream,
 };
 use ostler_signals::history::History;
 use ostler_tools::{
@@ -115,6 +116,7 @@ impl World for Fleet {
                     .await
                     .map(freed),
             ),
+            Query::VerifyImages => told(self.backend.verify_images().await.map(damages)),
             Query::Audit { .. }
             | Query::AuditVerify
             | Query::AuditExport { .. }
@@ -221,6 +223,16 @@ fn images(images: Vec<ImageInfo>) -> answer::Images {
     };
     answer::Images {
         images: images.into_iter().map(image).collect(),
+    }
+}
+
+fn damages(found: Vec<Damage>) -> answer::Damages {
+    let layer = |damage: Damage| answer::DamagedLayer {
+        layer: damage.layer,
+        images: damage.images,
+    };
+    answer::Damages {
+        damaged: found.into_iter().map(layer).collect(),
     }
 }
 

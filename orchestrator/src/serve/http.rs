@@ -5,10 +5,10 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -32,14 +32,14 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::quiet::Quiet;
+
 /// Largest request in bytes.
 const BODY_LIMIT: usize = 16 << 20;
 /// Largest request of an unknown caller that is looked at, in bytes.
 const UNKNOWN_BODY_LIMIT: usize = 64 << 10;
 /// Most requests at a time.
 const REQUESTS: usize = 256;
-/// Most calls of unknown callers that go into the audit log, a second.
-const UNKNOWN_A_SECOND: u32 = 10;
 
 /// Text for `/metrics`, made when it is asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -64,7 +64,7 @@ pub struct Http {
 struct Inner {
     http: Http,
     room: Semaphore,
-    unknown: Mutex<(Instant, u32)>,
+    quiet: Quiet,
 }
 
 /// Serves until told to stop.
@@ -93,11 +93,10 @@ fn router(http: Http, stop: CancellationToken) -> Router {
         Arc::new(NeverSessionManager::default()),
         config,
     );
-    let window = Mutex::new((Instant::now(), 0));
     let inner = Arc::new(Inner {
         http,
         room: Semaphore::new(REQUESTS),
-        unknown: window,
+        quiet: Quiet::default(),
     });
     let mcp = Router::new()
         .route_service("/mcp", mcp)
@@ -131,7 +130,8 @@ fn allowed_hosts(more: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Turns away what is too much, and names that are not this server's (DNS rebinding).
+/// Turns away what is too much, names that are not this server's (DNS rebinding) and pages of other
+/// sites, before anything else is done for them.
 async fn guard(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let Ok(_place) = inner.room.try_acquire() else {
         return (
@@ -141,22 +141,39 @@ async fn guard(State(inner): State<Arc<Inner>>, request: Request, next: Next) ->
             .into_response();
     };
     if !host_is_ours(request.headers(), &inner.http.hosts) {
-        return (
-            StatusCode::FORBIDDEN,
-            "this server does not answer to that Host\n",
-        )
-            .into_response();
+        return forbidden("this server does not answer to that Host\n");
+    }
+    if !origin_is_ours(request.headers(), &inner.http.hosts) {
+        return forbidden("pages of that Origin may not use this server\n");
     }
     next.run(request).await
 }
 
-fn host_is_ours(headers: &HeaderMap, more: &[String]) -> bool {
-    let Some(host) = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-    else {
-        return false;
+fn forbidden(words: &'static str) -> Response {
+    (StatusCode::FORBIDDEN, words).into_response()
+}
+
+/// Browsers say which page sends a request; others say nothing.
+fn origin_is_ours(headers: &HeaderMap, more: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
     };
+    let site = origin.to_str().ok().and_then(|origin| {
+        origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"))
+    });
+    site.is_some_and(|site| name_is_ours(site, more))
+}
+
+fn host_is_ours(headers: &HeaderMap, more: &[String]) -> bool {
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| name_is_ours(host, more))
+}
+
+/// Whether a name, with or without a port, is this server's.
+fn name_is_ours(host: &str, more: &[String]) -> bool {
     let name = host
         .rsplit_once(':')
         .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
@@ -185,10 +202,13 @@ async fn authenticate(
         return next.run(request).await;
     }
     inner.http.turned_away.fetch_add(1, Ordering::Relaxed);
-    tracing::warn!(
-        token = bearer.is_some(),
-        "an HTTP request without a good token was turned away"
-    );
+    if let Some(unsaid) = inner.quiet.may_say() {
+        tracing::warn!(
+            token = bearer.is_some(),
+            unsaid,
+            "an HTTP request without a good token was turned away"
+        );
+    }
     record_unknown(&inner, request.into_body()).await;
     turned_away(bearer.is_some())
 }
@@ -205,11 +225,8 @@ fn bearer_of(headers: &HeaderMap) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-/// Lets the gate deny and record a call of nobody; its answer is not shown to them.
+/// Lets the gate deny a call of nobody, and record it within limits; its answer is not shown to them.
 async fn record_unknown(inner: &Inner, body: Body) {
-    if !may_record(inner) {
-        return;
-    }
     let read =
         tokio::time::timeout(Duration::from_secs(5), to_bytes(body, UNKNOWN_BODY_LIMIT)).await;
     let Ok(Ok(bytes)) = read else { return };
@@ -228,25 +245,8 @@ async fn record_unknown(inner: &Inner, body: Body) {
         .get("arguments")
         .cloned()
         .unwrap_or_else(|| Value::Object(Default::default()));
-    let nobody = Principal::User {
-        name: "anonymous".to_owned(),
-        roles: Vec::new(),
-    };
-    let tool: String = tool.chars().take(100).collect();
-    let answer = Arc::clone(&inner.http.door)
-        .call(&nobody, &tool, args)
-        .await;
-    tracing::warn!(call = %answer.call, tool, "a call without a good token was recorded");
-}
-
-/// Whether another call of nobody may go into the audit log in this second.
-fn may_record(inner: &Inner) -> bool {
-    let mut window = inner.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-    if window.0.elapsed() >= Duration::from_secs(1) {
-        *window = (Instant::now(), 0);
-    }
-    window.1 = window.1.saturating_add(1);
-    window.1 <= UNKNOWN_A_SECOND
+    let door = Arc::clone(&inner.http.door);
+    let _denied = door.call(&Principal::Anonymous, tool, args).await;
 }
 
 fn turned_away(token_given: bool) -> Response {

@@ -2,7 +2,9 @@
 //!
 //! Each only finds out who calls and hands the call to the gate; none decides anything.
 
+pub mod attenuate;
 pub mod bridge;
 pub mod http;
 pub mod peers;
+mod quiet;
 pub mod unix;

@@ -10,13 +10,13 @@ use std::{
 
 use ostler_gate::mcp::{Door, serve_pipe};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::peers::Peers;
+use super::{attenuate, peers::Peers, quiet::Quiet};
 
 /// Most connections at a time; more wait.
 const CONNECTIONS: usize = 256;
@@ -56,6 +56,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let quiet = Arc::new(Quiet::default());
     loop {
         let stream = tokio::select! {
             () = stop.cancelled() => return,
@@ -72,33 +73,56 @@ pub async fn serve(
             return;
         };
         let (door, peers, stop) = (Arc::clone(&door), peers.clone(), stop.clone());
+        let quiet = Arc::clone(&quiet);
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = serve_one(stream, door, &peers) => {}
+                () = serve_one(stream, door, &peers, &quiet) => {}
             }
             drop(place);
         });
     }
 }
 
-async fn serve_one(mut stream: UnixStream, door: Arc<dyn Door>, peers: &Peers) {
+async fn serve_one(mut stream: UnixStream, door: Arc<dyn Door>, peers: &Peers, quiet: &Quiet) {
     let peer = match stream.peer_cred() {
         Ok(peer) => peer,
         Err(error) => {
             return tracing::warn!(%error, "the kernel does not say who connected to the socket");
         }
     };
-    let Some(caller) = peers.principal(&peer) else {
-        tracing::warn!(
-            uid = peer.uid(),
-            "a user who may not use the socket was turned away"
-        );
+    let Some(person) = peers.principal(&peer) else {
+        if let Some(unsaid) = quiet.may_say() {
+            tracing::warn!(
+                uid = peer.uid(),
+                unsaid,
+                "a user who may not use the socket was turned away"
+            );
+        }
         // It may have gone already; then nobody is there to read the words.
         let _gone = stream.write_all(TURNED_AWAY.as_bytes()).await;
         return;
     };
-    if let Err(error) = serve_pipe(door, caller.clone(), stream).await {
+    let (mut read, mut write) = stream.into_split();
+    let (caller, first) = match attenuate::arrive(person, &mut read).await {
+        Ok(arrived) => arrived,
+        Err(error) => {
+            let _gone = write.write_all(problem(&error).as_bytes()).await;
+            return tracing::debug!(%error, "a connection to the socket was turned away");
+        }
+    };
+    let io = tokio::io::join(io::Cursor::new(first).chain(read), write);
+    if let Err(error) = serve_pipe(door, caller.clone(), io).await {
         tracing::debug!(%caller, %error, "a connection on the socket ended early");
     }
+}
+
+/// Words for a client that speaks JSON-RPC.
+fn problem(error: &io::Error) -> String {
+    let message = error.to_string();
+    let error = serde_json::json!({ "code": -32_001, "message": message });
+    format!(
+        "{}\n",
+        serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": error })
+    )
 }

@@ -35,7 +35,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         engine: Arc::new(Engine::load(&Bundle::embedded(), &actions(ALL))?),
         keys: Keys::open_or_create(dir.path())?,
         catalogue: ALL,
-        limits: Limits::default(),
+        limits: Limits {
+            person_calls: u32::MAX,
+            ..Limits::default()
+        },
     })
     .await?;
     let made = gate

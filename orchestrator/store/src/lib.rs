@@ -99,6 +99,10 @@ impl Store for SqliteStore {
         read::leaves(&self.pool, from, limit).await
     }
 
+    async fn log_bytes(&self) -> Result<u64, StoreError> {
+        read::log_bytes(&self.pool).await
+    }
+
     async fn changes(
         &self,
         service: Option<&ServiceKey>,

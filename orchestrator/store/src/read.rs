@@ -6,7 +6,7 @@ use ostler_core::{
     id::{Revision, ServiceKey},
     intent::{Intent, Sealed},
 };
-use ostler_gate::ports::{Kept, PastChange, StoreError, StoredLeaf};
+use ostler_gate::ports::{Kept, PastChange, Retained, StoreError, StoredLeaf};
 use serde::de::DeserializeOwned;
 use sqlx::{SqliteConnection, SqlitePool};
 
@@ -25,6 +25,7 @@ pub(crate) async fn load(pool: &SqlitePool) -> Result<Kept, StoreError> {
     let mut kept = Kept {
         leaves,
         checkpoint,
+        retained: retained(connection).await?,
         ..Kept::default()
     };
     kept.intent = intent(connection, Revision(revision)).await?;
@@ -107,6 +108,32 @@ async fn read_records(
         records.tokens.insert(id, json("token", &body)?);
     }
     Ok(())
+}
+
+async fn retained(connection: &mut SqliteConnection) -> Result<Retained, StoreError> {
+    let (cut, peaks, reads_to): (i64, Vec<u8>, i64) =
+        sqlx::query_as("SELECT cut, peaks, reads_to FROM audit_retention WHERE one = 1")
+            .fetch_one(connection)
+            .await
+            .map_err(|error| failed("read the audit log of", error))?;
+    let (hashes, rest) = peaks.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(corrupt("audit log's edge", &"it has a broken hash"));
+    }
+    Ok(Retained {
+        cut: unsigned(cut)?,
+        peaks: hashes.to_vec(),
+        reads_to: unsigned(reads_to)?,
+    })
+}
+
+/// Bytes that the leaves' bodies take.
+pub(crate) async fn log_bytes(pool: &SqlitePool) -> Result<u64, StoreError> {
+    let sum: Option<i64> = sqlx::query_scalar("SELECT sum(length(body)) FROM audit_leaves")
+        .fetch_one(pool)
+        .await
+        .map_err(|error| failed("read the audit log of", error))?;
+    unsigned(sum.unwrap_or_default())
 }
 
 /// Leaves in order, from an index.

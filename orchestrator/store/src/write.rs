@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Display};
 
 use ostler_core::{id::NodeName, intent::Intent};
-use ostler_gate::ports::{Commit, Moved, RecordKind, StoreError};
+use ostler_gate::ports::{Commit, Moved, RecordKind, StoreError, Taken};
 use serde::Serialize;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, query::Query, sqlite::SqliteArguments};
 
@@ -34,6 +34,9 @@ pub(crate) async fn commit(pool: &SqlitePool, commit: &Commit) -> Result<(), Sto
     }
     write_records(connection, commit).await?;
     write_leaves(connection, commit).await?;
+    if let Some(taken) = &commit.taken {
+        take_away(connection, taken).await?;
+    }
     transaction
         .commit()
         .await
@@ -280,4 +283,25 @@ async fn write_leaves(
         .await?;
     }
     Ok(())
+}
+
+/// Retention: leaves before the cut go, and the bodies of some after it.
+async fn take_away(connection: &mut SqliteConnection, taken: &Taken) -> Result<(), StoreError> {
+    let after = &taken.after;
+    let cut = number(after.cut)?;
+    run(
+        connection,
+        sqlx::query("DELETE FROM audit_leaves WHERE position < ?").bind(cut),
+    )
+    .await?;
+    for position in &taken.bodies {
+        let query = sqlx::query("UPDATE audit_leaves SET body = x'' WHERE position = ?");
+        run(connection, query.bind(number(*position)?)).await?;
+    }
+    let query =
+        sqlx::query("UPDATE audit_retention SET cut = ?, peaks = ?, reads_to = ? WHERE one = 1")
+            .bind(cut)
+            .bind(after.peaks.concat())
+            .bind(number(after.reads_to)?);
+    run(connection, query).await
 }

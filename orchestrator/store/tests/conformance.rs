@@ -19,7 +19,9 @@ use ostler_core::{
     time::Time,
 };
 use ostler_gate::{
-    ports::{Commit, Kept, Moved, NewLeaf, PastChange, RecordKind, Store, StoreError},
+    ports::{
+        Commit, Kept, Moved, NewLeaf, PastChange, RecordKind, Retained, Store, StoreError, Taken,
+    },
     testing::MemoryStore,
 };
 use ostler_store::SqliteStore;
@@ -63,6 +65,7 @@ fn moving(kept: &Kept, change: Change, services: Vec<ServiceKey>) -> Commit {
         leaves: vec![leaf(kept.leaves)],
         leaf_index: kept.leaves,
         checkpoint: Some(format!("checkpoint {}", kept.leaves + 1)),
+        taken: None,
     }
 }
 
@@ -94,6 +97,7 @@ async fn suite(store: &dyn Store) {
     refuses_conflicts(store).await;
     pages_leaves(store).await;
     remembers_changes(store).await;
+    takes_leaves_away(store).await;
 }
 
 async fn starts_empty(store: &dyn Store) {
@@ -279,6 +283,37 @@ async fn pages_leaves(store: &dyn Store) {
         kept.leaves + 5
     );
     assert!(store.leaves(kept.leaves + 5, 3).await.unwrap().is_empty());
+}
+
+async fn takes_leaves_away(store: &dyn Store) {
+    let kept = store.load().await.unwrap();
+    assert_eq!(kept.retained, Retained::default());
+    let bytes = store.log_bytes().await.unwrap();
+    let all = store.leaves(0, 1_000).await.unwrap();
+    assert_eq!(
+        bytes,
+        all.iter().map(|leaf| leaf.bytes.len() as u64).sum::<u64>()
+    );
+    let mut commit = still(&kept);
+    let after = Retained {
+        cut: 3,
+        peaks: vec![[1; 32], [2; 32]],
+        reads_to: 6,
+    };
+    commit.taken = Some(Taken {
+        after: after.clone(),
+        bodies: vec![4, 5],
+    });
+    store.commit(&commit).await.unwrap();
+    let left = store.leaves(0, 1_000).await.unwrap();
+    assert_eq!(left[0].index, 3);
+    assert_eq!(left.len() as u64, kept.leaves + 1 - 3);
+    let gone = |index: u64| left[usize::try_from(index - 3).unwrap()].bytes.is_empty();
+    assert_eq!([3, 4, 5, 6].map(gone), [false, true, true, false]);
+    assert_eq!(left[1].hash, all[4].hash, "hashes stay");
+    let now = store.load().await.unwrap();
+    assert_eq!((now.retained, now.leaves), (after, kept.leaves + 1));
+    assert!(store.log_bytes().await.unwrap() < bytes);
 }
 
 async fn remembers_changes(store: &dyn Store) {

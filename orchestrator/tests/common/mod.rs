@@ -44,7 +44,13 @@ static NEXT: AtomicU8 = AtomicU8::new(0);
 impl Daemon {
     /// Starts one and waits until it answers.
     pub fn start(agents: bool) -> Self {
+        Self::start_on(agents, |_| ())
+    }
+
+    /// Starts one whose state directory is prepared first.
+    pub fn start_on(agents: bool, prepare: impl FnOnce(&Path)) -> Self {
         let mut daemon = Self::new(agents);
+        prepare(&daemon.state());
         daemon.run();
         daemon
     }

@@ -32,6 +32,9 @@ pub trait Describe {
     const IDEMPOTENT: bool = true;
     /// JSON pointers of arguments that must never be recorded or shown.
     const SECRET_ARGS: &'static [&'static str] = &[];
+    /// Whether arguments hold calls of other tools (`tool` beside `arguments`), whose secrets must
+    /// never be recorded or shown either.
+    const CARRIES_CALLS: bool = false;
 
     /// What this call would do. Pure.
     ///
@@ -181,12 +184,23 @@ pub struct Tool {
     pub idempotent: bool,
     /// See [`Describe::SECRET_ARGS`].
     pub secret_args: &'static [&'static str],
+    /// See [`Describe::CARRIES_CALLS`].
+    pub carries_calls: bool,
     /// JSON Schema of the arguments.
     pub input_schema: fn() -> Value,
     /// JSON Schema of the answer.
     pub output_schema: fn() -> Value,
     /// Parses the arguments and decides.
     pub decide: fn(&View<'_>, Value) -> Result<Decided, Refusal>,
+}
+
+impl Tool {
+    /// Whether a proposal may call it: it changes the intent, so that it can be tried on a fork and
+    /// taken back, and it takes no secret, because proposals are shown and kept.
+    #[must_use]
+    pub fn may_be_proposed(&self) -> bool {
+        self.class == Class::Change && self.secret_args.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Tool {
@@ -208,6 +222,7 @@ pub const fn tool<D: Describe>() -> Tool {
         destructive: D::DESTRUCTIVE,
         idempotent: D::IDEMPOTENT,
         secret_args: D::SECRET_ARGS,
+        carries_calls: D::CARRIES_CALLS,
         input_schema: schema::of_arguments::<D::Args>,
         output_schema: schema::of_answer::<D::Answer>,
         decide: decide_erased::<D>,

@@ -4,6 +4,7 @@
 //! MCP schemas, Cedar actions, CLI commands, docs pages and coverage tests derive from here.
 
 pub mod answer;
+pub mod base;
 pub mod catalogue;
 pub mod contract;
 pub mod principal;

@@ -4,7 +4,8 @@
 use ostler_core::{id::InstanceId, time::Time};
 use serde::{Deserialize, Serialize};
 
-/// One question or act. `Exec`, `ImportImage` and `CollectGarbage` have effects.
+/// One question or act. `Exec`, `ImportImage`, `CollectGarbage` and `VerifyImages`
+/// have effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "query", rename_all = "snake_case")]
 pub enum Query {
@@ -41,6 +42,8 @@ pub enum Query {
     },
     /// Removes unused images.
     CollectGarbage,
+    /// Reads all images and sets damaged layers aside.
+    VerifyImages,
     /// Entries of the audit log, newest last.
     Audit {
         /// Entries with an index above this only.

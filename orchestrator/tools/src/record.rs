@@ -1,6 +1,7 @@
 //! Paperwork that is not intent: incidents, proposals, approvals, tokens. Closed enum of moves.
 
 use ostler_core::{
+    facts::{DiffLine, ServiceDiff},
     id::{ApprovalId, IncidentId, ProposalId},
     incident::{Cause, Incident, IncidentState},
     proposal::{ProposalBody, ProposalState},
@@ -8,9 +9,10 @@ use ostler_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-use crate::principal::Role;
+use crate::{base::Base, principal::Role};
 
 /// Everything recorded beside the intent; loaded from the store, kept whole in memory, bounded by retention.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -125,6 +127,9 @@ pub struct Approval {
     pub reason: Option<String>,
     /// The proposal it belongs to.
     pub proposal: Option<ProposalId>,
+    /// What it rests on: as long as this stands, the request means what was asked.
+    #[serde(default)]
+    pub base: Base,
 }
 
 /// One person's yes.
@@ -147,6 +152,18 @@ pub struct ApprovalCall {
     pub summary: String,
     /// Whether it was used.
     pub used: bool,
+    /// The arguments, without secrets; large ones as their hash and length.
+    #[serde(default)]
+    pub arguments: Value,
+    /// What it would change in each service, field by field.
+    #[serde(default)]
+    pub diff: Vec<ServiceDiff>,
+    /// What it would change beside services: secrets (never their values), nodes, agents, restarts.
+    #[serde(default)]
+    pub beside: Vec<DiffLine>,
+    /// Lines of the difference that are too many to be shown.
+    #[serde(default)]
+    pub omitted: u64,
 }
 
 /// Where an approval stands.

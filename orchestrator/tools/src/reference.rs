@@ -81,7 +81,9 @@ fn arguments(tool: &Tool, schema: &Value, fields: &Map<String, Value>) -> String
     for (name, field) in fields {
         let secret = tool.secret_args.contains(&format!("/{name}").as_str());
         let mut notes = words(field);
-        if secret {
+        if secret && tool.class == Class::Act {
+            notes.push_str(" Recorded as a keyed hash and its length only.");
+        } else if secret {
             notes.push_str(" Never recorded, never shown.");
         }
         let need = if is_required(name) {

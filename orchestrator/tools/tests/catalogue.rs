@@ -245,6 +245,7 @@ fn classes_decide_only_what_is_theirs() {
         "list_images",
         "verify_audit",
         "collect_images",
+        "verify_images",
     ];
     for name in fleet_wide {
         let tool = catalogue::find(name).unwrap();

@@ -3,6 +3,7 @@
 //! Facts are computed by trying the change on the intent, never from its wording: two ways of
 //! writing the same change have the same facts.
 
+mod beside;
 mod diff;
 mod summary;
 
@@ -69,6 +70,9 @@ pub struct ChangeFacts {
     pub summary: String,
     /// What differs in each service's spec.
     pub diff: Vec<ServiceDiff>,
+    /// What differs beside services: secrets (never their values), nodes, agents, restarts.
+    #[serde(default)]
+    pub beside: Vec<DiffLine>,
 }
 
 /// Works out what a change would do to this intent.
@@ -102,6 +106,7 @@ pub fn facts(intent: &Intent, change: &Change) -> Result<ChangeFacts, Refused> {
     let felt = |intent| Graph::of(intent).blast_radius(&facts.services).len();
     facts.blast_radius = u32::try_from(felt(intent).max(felt(&after))).unwrap_or(u32::MAX);
     facts.summary = summary::of(intent, &after, change, &facts);
+    facts.beside = beside::of(intent, &after, &facts);
     Ok(facts)
 }
 

@@ -236,8 +236,9 @@ impl Default for Update {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Stop {
-    /// The polite signal.
-    pub signal: StopSignal,
+    /// The polite signal; when absent the image's own, or SIGTERM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<StopSignal>,
     /// How long to wait before SIGKILL.
     pub grace: Span,
 }
@@ -245,7 +246,7 @@ pub struct Stop {
 impl Default for Stop {
     fn default() -> Self {
         Self {
-            signal: StopSignal::Term,
+            signal: None,
             grace: Span::seconds(10),
         }
     }

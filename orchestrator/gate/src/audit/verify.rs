@@ -7,13 +7,17 @@ use super::{
     note::Checkpoint,
     tree::{Frontier, Hash, leaf_hash},
 };
-use crate::digest::hex;
+use crate::{digest::hex, retention::Told};
 
 /// What checking a log found, when all is well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Leaves checked.
     pub leaves: u64,
+    /// The first leaf that is kept; those before went by retention, on record.
+    pub kept_from: u64,
+    /// Leaves after it whose bodies went by retention, on record.
+    pub dropped: u64,
     /// The tree's root, hexadecimal.
     pub root: String,
 }
@@ -52,14 +56,22 @@ enum Line {
         hash: String,
         leaf: String,
     },
+    Dropped {
+        hash: String,
+        dropped: bool,
+    },
+    Cut {
+        cut: u64,
+        peaks: Vec<String>,
+    },
     Head {
         checkpoint: String,
         public_key: String,
     },
 }
 
-/// A page of the log as lines of JSON. The last page ends with the signed checkpoint; pages written
-/// one after the other are what [`verify`] reads.
+/// A page of the log as lines of JSON. The first page says where the kept log begins, the last ends
+/// with the signed checkpoint; pages written one after the other are what [`verify`] reads.
 #[must_use]
 pub fn export_lines(page: &AuditExport) -> String {
     let leaves = page.leaves.iter().enumerate().map(|(index, leaf)| {
@@ -68,16 +80,27 @@ pub fn export_lines(page: &AuditExport) -> String {
             .get(index)
             .cloned()
             .unwrap_or_else(|| hex(&leaf_hash(leaf.as_bytes())));
+        if leaf.is_empty() {
+            return Line::Dropped {
+                hash,
+                dropped: true,
+            };
+        }
         Line::Leaf {
             hash,
             leaf: leaf.clone(),
         }
     });
+    let begins = page.cut.iter().map(|cut| Line::Cut {
+        cut: cut.size,
+        peaks: cut.peaks.clone(),
+    });
     let head = page.next.is_none().then(|| Line::Head {
         checkpoint: page.checkpoint.clone(),
         public_key: page.public_key.clone(),
     });
-    let lines = leaves
+    let lines = begins
+        .chain(leaves)
         .chain(head)
         .filter_map(|line| serde_json::to_string(&line).ok());
     lines.map(|line| line + "\n").collect()
@@ -100,6 +123,9 @@ pub fn verify(export: &str, public_key: Option<&str>) -> Result<Report, Tampered
         }
         match serde_json::from_str(text) {
             Ok(Line::Leaf { hash, leaf }) => check.leaf(leaf.as_bytes(), &hash),
+            Ok(Line::Dropped { hash, dropped: _ }) => check.leaf(&[], &hash),
+            Ok(Line::Cut { cut, peaks }) if number == 0 => check = Check::from(cut, &peaks)?,
+            Ok(Line::Cut { .. }) => check.wrong("the log begins twice"),
             Ok(Line::Head {
                 checkpoint,
                 public_key,
@@ -126,10 +152,31 @@ pub fn verify(export: &str, public_key: Option<&str>) -> Result<Report, Tampered
 pub(crate) struct Check {
     tree: Frontier,
     wrong: Option<Tampered>,
+    /// Where it began.
+    cut: u64,
+    /// Stretches of leaves without bodies: the first, and one after the last.
+    missing: Vec<(u64, u64)>,
+    /// What leaves of retention say, with their bitmaps.
+    told: Vec<(Told, Vec<u8>)>,
 }
 
 impl Check {
+    /// Begins where the kept log does.
+    pub(crate) fn from(cut: u64, peaks: &[String]) -> Result<Self, Tampered> {
+        let peaks: Option<Vec<Hash>> = peaks.iter().map(|peak| unhex(peak)).collect();
+        let tree = peaks.and_then(|peaks| Frontier::from_parts(cut, peaks));
+        let tree = tree.ok_or_else(|| Tampered::log(BAD_EDGE))?;
+        Ok(Self {
+            tree,
+            cut,
+            ..Self::default()
+        })
+    }
+
     pub(crate) fn leaf(&mut self, bytes: &[u8], stored: &str) {
+        if bytes.is_empty() {
+            return self.dropped(stored);
+        }
         let index = self.tree.size();
         let hash: Hash = leaf_hash(bytes);
         if hex(&hash) != stored {
@@ -137,7 +184,24 @@ impl Check {
         } else if index_of(bytes) != Some(index) {
             self.wrong(format!("it is not the leaf that was recorded at {index}"));
         }
+        if let Some(told) = Told::of(bytes) {
+            let bits = told.bits();
+            self.told.push((told, bits));
+        }
         self.tree.push(hash);
+    }
+
+    /// A leaf of which only the hash is left.
+    fn dropped(&mut self, stored: &str) {
+        let index = self.tree.size();
+        match self.missing.last_mut() {
+            Some((_, end)) if *end == index => *end = index + 1,
+            _ => self.missing.push((index, index + 1)),
+        }
+        match unhex(stored) {
+            Some(hash) => self.tree.push(hash),
+            None => self.wrong("its hash is damaged"),
+        }
     }
 
     pub(crate) fn wrong(&mut self, what: impl Into<String>) {
@@ -157,6 +221,7 @@ impl Check {
                 format!("there are {held} leaves where {signed} were signed"),
             ));
         }
+        self.what_is_gone_is_told()?;
         if self.tree.root() != checkpoint.root {
             return Err(Tampered::log(
                 "the leaves and their hashes were rewritten: the root is not the signed one",
@@ -164,9 +229,47 @@ impl Check {
         }
         Ok(Report {
             leaves: held,
+            kept_from: self.cut,
+            dropped: self.missing.iter().map(|(from, to)| to - from).sum(),
             root: hex(&checkpoint.root),
         })
     }
+
+    /// Whatever is missing, a leaf of retention must say so.
+    fn what_is_gone_is_told(&self) -> Result<(), Tampered> {
+        let told = self.told.iter().map(|(told, _)| told.cut).max();
+        if self.cut > told.unwrap_or(0) {
+            let what = format!(
+                "everything before it is missing, and retention dropped it only up to {}",
+                told.unwrap_or(0)
+            );
+            return Err(Tampered::at(self.cut, what));
+        }
+        let covered = |index| (self.told.iter()).any(|(told, bits)| told.covers(bits, index));
+        for (from, to) in &self.missing {
+            if let Some(index) = (*from..*to).find(|index| !covered(*index)) {
+                return Err(Tampered::at(
+                    index,
+                    "its record is missing, and retention did not drop it",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+const BAD_EDGE: &str = "the place where the kept log begins is damaged";
+
+fn unhex(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
 }
 
 fn index_of(bytes: &[u8]) -> Option<u64> {
@@ -199,6 +302,7 @@ mod tests {
             .collect();
         let page = AuditExport {
             from: 0,
+            cut: None,
             leaves,
             hashes,
             next: None,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{House, admin, denied, done, healer, held, house, operator, refused, scale, user};
 
-fn restart() -> Value {
+pub(super) fn restart() -> Value {
     json!({ "instances": ["cart-aaaaaaaa"] })
 }
 
@@ -164,7 +164,7 @@ async fn a_no_is_a_no() {
     assert_ne!(asked(&house).await, id);
 }
 
-fn body(calls: &Value, evidence: &str) -> Value {
+pub(super) fn body(calls: &Value, evidence: &str) -> Value {
     json!({
         "title": "give it memory and restart it",
         "cause": {
@@ -177,7 +177,7 @@ fn body(calls: &Value, evidence: &str) -> Value {
     })
 }
 
-async fn incident(house: &House) -> (String, String) {
+pub(super) async fn incident(house: &House) -> (String, String) {
     let look = house.call(&healer(), "list_services", json!({})).await;
     let opened = done(
         house

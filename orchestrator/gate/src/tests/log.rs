@@ -206,6 +206,7 @@ async fn a_forged_leaf_is_never_signed_over() {
         }],
         leaf_index: kept.leaves,
         checkpoint: None,
+        taken: None,
     };
     store.commit(&forged).await.unwrap();
     let GateError::Tampered(tampered) = open(&store, &clock, keys()).await.err().unwrap() else {

@@ -1,8 +1,11 @@
 //! The gate over in-memory ports, with the catalogue and the policies that ship.
 
 mod approvals;
+mod binding;
 mod flows;
 mod log;
+mod retention;
+mod strangers;
 mod walk;
 
 use std::sync::Arc;

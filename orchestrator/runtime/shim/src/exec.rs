@@ -26,7 +26,7 @@ use nix::{
 };
 
 use crate::{
-    cgroup::{self, Side},
+    cgroup::{self, Exec, Side, Way},
     container::{self, Stdio, io_failure},
     launch, rootfs,
     wire::{Failure, Reply, ShimOrder},
@@ -46,23 +46,43 @@ pub struct Command {
     pub limit: usize,
 }
 
-/// Forks the helper, which owns the connection from then on.
+/// Forks the helper, which owns the connection from then on, in a group of its own below the
+/// instance's: whatever the command leaves running is found there.
 pub fn begin(
     dir: &Path,
     order: &ShimOrder,
+    way: Way,
     command: Command,
     connection: UnixStream,
-) -> io::Result<Pid> {
-    match cgroup::fork_into(&order.cgroups)? {
-        Side::Parent(pid) => Ok(pid),
+) -> io::Result<Exec> {
+    let group = cgroup::make_exec(&order.cgroups)?;
+    let mut order = order.clone();
+    order.cgroups = group.cgroups;
+    match cgroup::fork_into(&order.cgroups, way)? {
+        Side::Parent(pid) => Ok(Exec {
+            pid,
+            dir: group.dir,
+        }),
         Side::Child => launch::child([connection.as_raw_fd(), -1, -1], || {
-            answer(dir, order, command, connection)
+            answer(dir, &order, way, &group.dir, command, connection)
         }),
     }
 }
 
-fn answer(dir: &Path, order: &ShimOrder, command: Command, mut connection: UnixStream) {
-    let (reply, out, err) = match run(dir, order, command, &mut connection) {
+fn answer(
+    dir: &Path,
+    order: &ShimOrder,
+    way: Way,
+    group: &Path,
+    command: Command,
+    mut connection: UnixStream,
+) {
+    // Opened now: later the groups are out of sight.
+    let members = File::open(group.join("cgroup.procs"));
+    let ran = members
+        .map_err(|error| io_failure("opening the command's cgroup", &error))
+        .and_then(|members| run(dir, order, way, &members, command, &mut connection));
+    let (reply, out, err) = match ran {
         Ok(Some(ran)) => (
             Reply::Ran {
                 code: ran.code,
@@ -97,6 +117,8 @@ struct Ran {
 fn run(
     dir: &Path,
     order: &ShimOrder,
+    way: Way,
+    members: &File,
     command: Command,
     connection: &mut UnixStream,
 ) -> Result<Option<Ran>, Failure> {
@@ -114,7 +136,7 @@ fn run(
         .take(missing as u64)
         .read_to_end(&mut input)
         .map_err(io("reading the input"))?;
-    cgroup::join_v1(&order.cgroups).map_err(io("joining the cgroup"))?;
+    cgroup::join(&order.cgroups, way).map_err(io("joining the cgroup"))?;
     rootfs::enter().map_err(io("making a mount namespace"))?;
 
     let pipe = || container::pipe().map_err(io("making a pipe"));
@@ -142,6 +164,7 @@ fn run(
         .map_err(io("following the command"))?;
     let Some([out, err]) = ended else {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        cgroup::kill_others(members);
         return Ok(None);
     };
     let code = match waitpid(Pid::from_raw(pid), None) {

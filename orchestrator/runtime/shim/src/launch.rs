@@ -19,7 +19,7 @@ use nix::{
 };
 
 use crate::{
-    cgroup::{self, Side},
+    cgroup::{self, Side, Way},
     container::{self, Stdio, io_failure},
     cwd, rootfs,
     wire::{Failure, ShimOrder},
@@ -37,14 +37,20 @@ pub struct Launch {
 pub type Launched = Result<i32, Failure>;
 
 /// Forks the launcher. `stdout` and `stderr` become the container's.
-pub fn begin(dir: &Path, order: &ShimOrder, stdout: File, stderr: File) -> io::Result<Launch> {
+pub fn begin(
+    dir: &Path,
+    order: &ShimOrder,
+    way: Way,
+    stdout: File,
+    stderr: File,
+) -> io::Result<Launch> {
     let (result, mut tell) = container::pipe()?;
-    match cgroup::fork_into(&order.cgroups)? {
+    match cgroup::fork_into(&order.cgroups, way)? {
         Side::Parent(pid) => Ok(Launch { pid, result }),
         Side::Child => child(
             [tell.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()],
             || {
-                let launched = launch(dir, order, stdout, stderr);
+                let launched = launch(dir, order, way, stdout, stderr);
                 drop(tell.write_all(&serde_json::to_vec(&launched).unwrap_or_default()));
             },
         ),
@@ -76,8 +82,8 @@ fn close_range(first: RawFd, last: RawFd) {
     }
 }
 
-fn launch(dir: &Path, order: &ShimOrder, stdout: File, stderr: File) -> Launched {
-    cgroup::join_v1(&order.cgroups).map_err(|error| io_failure("joining the cgroup", &error))?;
+fn launch(dir: &Path, order: &ShimOrder, way: Way, stdout: File, stderr: File) -> Launched {
+    cgroup::join(&order.cgroups, way).map_err(|error| io_failure("joining the cgroup", &error))?;
     rootfs::enter().map_err(|error| io_failure("making a mount namespace", &error))?;
     rootfs::mount_layers(dir, order).map_err(|error| io_failure("mounting the image", &error))?;
     cwd::make(dir, &order.cwd)

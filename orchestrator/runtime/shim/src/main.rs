@@ -12,6 +12,7 @@ mod launch;
 mod lock;
 mod log;
 mod memory;
+mod overlay;
 mod record;
 mod rootfs;
 mod seccomp;

@@ -26,6 +26,27 @@ pub fn write(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<File>
     Ok(file)
 }
 
+/// Space for a record, so that a disk that fills up does not keep it from being written.
+const RESERVED: usize = 512;
+
+/// Takes the space for a record that will be written later.
+pub fn reserve(dir: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::write(dir.join(format!("{name}.part")), [b' '; RESERVED])
+}
+
+/// Writes a record into the space taken for it; blanks after it mean nothing.
+pub fn write_reserved(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<File> {
+    let part = dir.join(format!("{name}.part"));
+    let Ok(mut file) = File::options().write(true).open(&part) else {
+        fs::create_dir_all(dir)?;
+        return write(dir, name, value);
+    };
+    file.write_all(&serde_json::to_vec(value)?)?;
+    fs::rename(&part, dir.join(name))?;
+    Ok(file)
+}
+
 /// Reads one such file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use crate::{
-    cgroup,
+    cgroup::{self, Exec, Way},
     container::{self, io_failure},
     control::{Connection, Heard, listen, tell},
     exec::{self, no_wait},
@@ -45,6 +45,8 @@ pub struct Shim {
     running: Option<(Running, Instant)>,
     ended: Option<WaitStatus>,
     early: Vec<WaitStatus>,
+    way: Way,
+    execs: Vec<Exec>,
     stop: Option<Stopping>,
     watchers: Vec<File>,
     connections: Vec<Connection>,
@@ -68,14 +70,7 @@ impl Shim {
     ) -> Result<Self, Failure> {
         let io = |what: &'static str| move |error: io::Error| io_failure(what, &error);
         let oom_before = cgroup::oom_kills(&order.cgroups);
-        let ((out, stdout), (err, stderr)) = (
-            container::pipe().map_err(io("making a pipe"))?,
-            container::pipe().map_err(io("making a pipe"))?,
-        );
-        no_wait(&out);
-        no_wait(&err);
-        let launch =
-            launch::begin(dir, &order, stdout, stderr).map_err(io("forking the launcher"))?;
+        let (launch, streams) = begin_launch(dir, &order, Way::Born)?;
         let rest = Log::open(&dir.join(names::LOG), order.log, order.attempt)
             .map_err(io("opening the log"));
         let rest =
@@ -90,11 +85,13 @@ impl Shim {
             children,
             listener,
             log,
-            streams: [Stream::new(out, 1), Stream::new(err, 2)],
+            streams,
             launch: Some(launch),
             running: None,
             ended: None,
             early: Vec::new(),
+            way: Way::Born,
+            execs: Vec::new(),
             stop: None,
             watchers: vec![tell],
             connections: Vec::new(),
@@ -171,6 +168,13 @@ impl Shim {
         let read = launch.result.read_to_end(&mut bytes);
         self.launch = None;
         read.map_err(|error| io_failure("reading from the launcher", &error))?;
+        // Killed before it could say anything: not by its own fault where newborns are killed.
+        if bytes.is_empty() && self.way == Way::Born && self.order.cgroups.unified.is_some() {
+            self.way = Way::Moved;
+            let (launch, streams) = begin_launch(&self.dir, &self.order, self.way)?;
+            (self.launch, self.streams) = (Some(launch), streams);
+            return Ok(());
+        }
         let launched: Launched = serde_json::from_slice(&bytes)
             .map_err(|_| container::other("the launcher died before it could tell why"))?;
         self.started(launched?)
@@ -191,6 +195,11 @@ impl Shim {
             tell(watcher, &Report::Running(running.clone()));
         }
         self.running = Some((running, Instant::now()));
+        // Without it the end is written as well, while there is space.
+        drop(record::reserve(
+            &self.dir.join(names::EXITS),
+            &exit_name(self.order.attempt),
+        ));
         let early = std::mem::take(&mut self.early);
         early.into_iter().for_each(|status| self.note(status));
         memory::trim();
@@ -218,6 +227,8 @@ impl Shim {
 
     /// An end may be seen before the launcher told whose it is.
     fn note(&mut self, status: WaitStatus) {
+        self.execs
+            .retain(|exec| !exec.over(status.pid().map_or(0, Pid::as_raw)));
         match &self.running {
             Some((running, _)) if status.pid() == Some(Pid::from_raw(running.pid)) => {
                 self.ended = Some(status)
@@ -254,8 +265,7 @@ impl Shim {
             stream.finish(&mut self.log);
         }
         let exits = self.dir.join(names::EXITS);
-        let file = fs::create_dir_all(&exits)
-            .and_then(|()| record::write(&exits, &format!("{}.json", record.attempt), &record));
+        let file = record::write_reserved(&exits, &exit_name(record.attempt), &record);
         drop(fs::remove_file(self.dir.join(names::CONTROL)));
         crate::lock::release();
         self.watchers.clear();
@@ -371,11 +381,22 @@ impl Shim {
             timeout,
             limit,
         };
-        drop(exec::begin(
-            &self.dir,
-            &self.order,
-            command,
-            connection.stream,
-        ));
+        let begun = exec::begin(&self.dir, &self.order, self.way, command, connection.stream);
+        self.execs.extend(begun);
     }
+}
+
+fn exit_name(attempt: u32) -> String {
+    format!("{attempt}.json")
+}
+
+/// Forks the launcher; what the container writes arrives in the streams.
+fn begin_launch(dir: &Path, order: &ShimOrder, way: Way) -> Result<(Launch, [Stream; 2]), Failure> {
+    let pipe = || container::pipe().map_err(|error| io_failure("making a pipe", &error));
+    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    no_wait(&out);
+    no_wait(&err);
+    let launch = launch::begin(dir, order, way, stdout, stderr)
+        .map_err(|error| io_failure("forking the launcher", &error))?;
+    Ok((launch, [Stream::new(out, 1), Stream::new(err, 2)]))
 }

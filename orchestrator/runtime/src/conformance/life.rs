@@ -1,11 +1,12 @@
 //! Checks of starts and ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ostler_core::{
     observed::{Phase, ProblemKind},
     time::Span,
 };
+use tokio::time::Instant;
 
 use super::subject::{Outcome, Subject, Work, ensure, words};
 

@@ -206,7 +206,7 @@ impl Subject {
 
     pub(super) async fn stop(&self, instance: &InstanceId, grace: Span) -> Outcome {
         let stop = Stop {
-            signal: StopSignal::Term,
+            signal: Some(StopSignal::Term),
             grace,
         };
         self.backend()
@@ -220,7 +220,7 @@ impl Subject {
         let backend = self.backend();
         for seen in backend.list().await.map_err(words)? {
             let stop = Stop {
-                signal: StopSignal::Kill,
+                signal: Some(StopSignal::Kill),
                 grace: Span(0),
             };
             backend

@@ -34,13 +34,21 @@ pub(super) struct ImageRecord {
     pub(super) source: Option<String>,
 }
 
-/// One layer: what was unpacked, to notice what went missing.
+/// One layer: what was unpacked, to notice what went missing or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LayerRecord {
     pub(super) diff_id: Digest,
     pub(super) bytes: u64,
     pub(super) entries: u64,
+    /// What the kernel tells about it (see `seal`).
+    pub(super) stamp: Digest,
+    /// What is in it.
+    pub(super) content: Digest,
 }
+
+/// Between a layer's name and a number, of one that gave way to a sound one. Containers that run
+/// may still see it.
+const RETIRED: &str = ".retired-";
 
 /// The store's directories.
 pub(super) struct Disk {
@@ -102,7 +110,30 @@ impl Disk {
     }
 
     pub(super) fn find_layer(&self, diff_id: &Digest) -> Result<Option<LayerRecord>, ImageError> {
-        read_record(&self.layer_dir(diff_id).join("layer.json"))
+        read_record(&self.layer_record(diff_id))
+    }
+
+    fn layer_record(&self, diff_id: &Digest) -> PathBuf {
+        self.layer_dir(diff_id).join("layer.json")
+    }
+
+    /// Replaces what is known of a layer in place.
+    pub(super) fn describe_layer(&self, record: &LayerRecord) -> Result<(), ImageError> {
+        self.write(&self.layer_record(&record.diff_id), record)
+    }
+
+    /// Makes an unsound layer unusable: the next who needs it fetches it again.
+    pub(super) fn distrust_layer(&self, diff_id: &Digest) -> Result<(), ImageError> {
+        remove_file(&self.layer_record(diff_id))
+    }
+
+    /// The layer that a directory under `layers/` is, or was before it gave way.
+    pub(super) fn layer_of(dir: &Path) -> PathBuf {
+        let name = dir.file_name().and_then(|name| name.to_str());
+        match name.and_then(|name| name.split_once(RETIRED)) {
+            Some((layer, _)) => dir.with_file_name(layer),
+            None => dir.to_owned(),
+        }
     }
 
     pub(super) fn names(&self) -> Result<Vec<NameRecord>, ImageError> {
@@ -147,12 +178,30 @@ impl Disk {
         }
     }
 
-    /// Puts a finished, synced layer in place; an unsound one that is there gives way.
+    /// Puts a finished, synced layer in place; an unsound one that is there gives way, and stays
+    /// aside until no image needs the layer: what runs on it would lose its files.
     pub(super) fn commit_layer(&self, made: &Path, diff_id: &Digest) -> Result<(), ImageError> {
         let place = self.layer_dir(diff_id);
-        self.remove_layer(&place)?;
+        self.retire(&place)?;
         fs::rename(made, &place).map_err(disk("rename", made))?;
         sync_dir(&self.root.join("layers"))
+    }
+
+    fn retire(&self, place: &Path) -> Result<(), ImageError> {
+        for number in 0..10_000u32 {
+            let mut aside = place.as_os_str().to_owned();
+            aside.push(format!("{RETIRED}{number}"));
+            if fs::symlink_metadata(&aside).is_ok() {
+                continue;
+            }
+            return match fs::rename(place, &aside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(disk("move away", place)(error))
+                }
+                _ => Ok(()),
+            };
+        }
+        self.remove_layer(place)
     }
 
     /// Writes a record so that it is there whole, or as it was before.

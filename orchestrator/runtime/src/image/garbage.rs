@@ -64,7 +64,7 @@ fn collect_layers(store: &Disk, kept: &[ImageRecord]) -> Result<(u32, u64), Imag
         .collect();
     let (mut layers, mut bytes) = (0u32, 0u64);
     for dir in store.layers()? {
-        if used.contains(&dir) {
+        if used.contains(&Disk::layer_of(&dir)) {
             continue;
         }
         let tree = dir.join("tree");

@@ -19,6 +19,7 @@ use super::{
     error::disk,
     name::Name,
     resolve::is_sound,
+    seal::{self, Pace},
     tree, unpack,
 };
 
@@ -56,6 +57,8 @@ impl Staged {
             diff_id: found,
             bytes,
             entries,
+            stamp: seal::stamp(&target).map_err(disk("look through", &target))?,
+            content: seal::content(&target, Pace::Full).map_err(disk("read", &target))?,
         };
         store.write(&scratch.path().join("layer.json"), &record)?;
         Ok(Self { scratch, record })

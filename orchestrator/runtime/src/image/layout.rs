@@ -35,6 +35,8 @@ pub struct LayoutSpec {
     pub working_dir: Option<String>,
     /// `uid` or `uid:gid`.
     pub user: Option<String>,
+    /// The signal that asks it to end, such as `SIGTERM`.
+    pub stop_signal: Option<String>,
 }
 
 /// One file of an image.
@@ -206,6 +208,7 @@ fn config_document(image: &LayoutSpec, layer: &Digest) -> serde_json::Value {
             "Env": image.env,
             "WorkingDir": image.working_dir.as_deref().unwrap_or("/"),
             "User": image.user.as_deref().unwrap_or(""),
+            "StopSignal": image.stop_signal.as_deref().unwrap_or(""),
         },
         "rootfs": { "type": "layers", "diff_ids": [layer.as_str()] },
     })

@@ -16,12 +16,13 @@ mod name;
 mod pull;
 mod registry;
 mod resolve;
+mod seal;
 mod tree;
 mod unpack;
 
 pub use error::ImageError;
 pub use layout::{Content, LayoutFile, LayoutSpec, write_layout};
-pub use resolve::Images;
+pub use resolve::{Damage, Images};
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,7 +1,7 @@
 //! From a name to an image ready to mount: the store first, then the registry, once for all who ask.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -15,18 +15,30 @@ use tokio::sync::RwLock;
 use super::{
     ImageError, ImagesConfig, ResolvedImage,
     digest::Digest,
-    disk::{Disk, ImageRecord},
+    disk::{Disk, ImageRecord, LayerRecord},
     error::{blocking, disk},
     garbage, import,
     name::Name,
     pull,
     registry::Registries,
-    tree,
+    seal::{self, Pace},
 };
 use crate::backend::{Freed, ImageInfo};
 
 type Outcome = Result<Arc<ResolvedImage>, ImageError>;
 type Flights = HashMap<String, WeakShared<BoxFuture<'static, Outcome>>>;
+
+/// A layer whose files are not what was unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The layer's diff id.
+    pub layer: String,
+    /// Names of images that use it.
+    pub images: Vec<String>,
+}
+
+/// How fast the background check reads: slow enough not to be noticed.
+const QUIETLY: Pace = Pace::BytesPerSecond(32 << 20);
 
 /// The image store. Clones share it.
 #[derive(Clone)]
@@ -150,6 +162,18 @@ impl Images {
         .await
     }
 
+    /// Reads every layer of every image and compares it with what was unpacked. What is damaged is
+    /// not used for further containers: whoever needs it next fetches it again, or is told to import
+    /// it again. `quietly` reads slowly, for the background.
+    ///
+    /// # Errors
+    /// [`ImageError::Disk`] when the store's records cannot be read.
+    pub async fn verify(&self, quietly: bool) -> Result<Vec<Damage>, ImageError> {
+        let inner = Arc::clone(&self.inner);
+        let pace = if quietly { QUIETLY } else { Pace::Full };
+        blocking(move || inner.verify(pace)).await
+    }
+
     /// Removes names, images and layers that none of `keep` (names or digests) needs. An image that
     /// someone still holds from [`Images::resolve`] stays too.
     ///
@@ -213,7 +237,7 @@ impl Inner {
             let what = format!("layer {layer} of image `{}`", name.text);
             return Err(ImageError::corrupt(
                 what,
-                "files are missing on this disk; import the image again",
+                "its files on this disk are missing or changed; import the image again",
             ));
         };
         let source = Name::parse(&source, self.config.default_registry.as_deref())?;
@@ -249,6 +273,48 @@ impl Inner {
         ready.values().map(|image| image.digest.clone()).collect()
     }
 
+    fn verify(&self, pace: Pace) -> Result<Vec<Damage>, ImageError> {
+        let mut users: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
+        for name in self.disk.names()? {
+            let image = self.disk.find_image(&name.digest)?;
+            for layer in image.map(|image| image.layers).unwrap_or_default() {
+                users.entry(layer).or_default().push(name.name.clone());
+            }
+        }
+        let mut damaged = Vec::new();
+        for (layer, images) in users {
+            if self.is_intact(&layer, pace)? {
+                continue;
+            }
+            tracing::error!(layer = %layer, ?images, "a layer is damaged on disk");
+            let path = self.disk.layer_tree(&layer);
+            lock(&self.ready).retain(|_, image| !image.layers.contains(&path));
+            damaged.push(Damage {
+                layer: layer.to_string(),
+                images,
+            });
+        }
+        Ok(damaged)
+    }
+
+    /// Whether a layer's content is what was unpacked. One that is removed or put in place meanwhile
+    /// is nobody's damage.
+    fn is_intact(&self, layer: &Digest, pace: Pace) -> Result<bool, ImageError> {
+        let Ok(Some(record)) = self.disk.find_layer(layer) else {
+            return Ok(false);
+        };
+        let found = seal::content(&self.disk.layer_tree(layer), pace);
+        if found.is_ok_and(|content| content == record.content) {
+            return Ok(true);
+        }
+        // Only what is still the same layer as was looked at is set aside.
+        if self.disk.find_layer(layer).ok().flatten().as_ref() == Some(&record) {
+            self.disk.distrust_layer(layer)?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
     fn info(&self, name: &str, record: &ImageRecord) -> Result<ImageInfo, ImageError> {
         let mut size = 0u64;
         for layer in &record.layers {
@@ -269,7 +335,8 @@ enum Local {
     Damaged { layer: Digest, record: ImageRecord },
 }
 
-/// Whether a layer is in place with as many entries and bytes as were unpacked.
+/// Whether a layer is in place as it was unpacked. Files are read only where the kernel tells that
+/// something was touched.
 pub(super) fn is_sound(store: &Disk, diff_id: &Digest) -> Result<bool, ImageError> {
     let record = match store.find_layer(diff_id) {
         Ok(Some(record)) if record.diff_id == *diff_id => record,
@@ -277,11 +344,23 @@ pub(super) fn is_sound(store: &Disk, diff_id: &Digest) -> Result<bool, ImageErro
         Err(error) => return Err(error),
     };
     let path: PathBuf = store.layer_tree(diff_id);
-    match tree::measure(&path) {
-        Ok(found) => Ok(found == (record.entries, record.bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(disk("read", &path)(error)),
+    let readable = |error: std::io::Error| match error.raw_os_error() {
+        // What the disk cannot give back is damaged like what it gives back wrong.
+        Some(libc::ENOENT | libc::ENOTDIR | libc::EIO | libc::EUCLEAN) => Ok(None),
+        _ => Err(disk("read", &path)(error)),
+    };
+    let stamp = seal::stamp(&path).map(Some).or_else(readable)?;
+    if stamp.as_ref() == Some(&record.stamp) {
+        return Ok(true);
     }
+    let content = seal::content(&path, Pace::Full)
+        .map(Some)
+        .or_else(readable)?;
+    let sound = content.as_ref() == Some(&record.content);
+    if let (true, Some(stamp)) = (sound, stamp) {
+        store.describe_layer(&LayerRecord { stamp, ..record })?;
+    }
+    Ok(sound)
 }
 
 /// A lock whose holder cannot leave it half-changed: every use is one map operation.

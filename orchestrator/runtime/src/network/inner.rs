@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Attachment, NetworkConfig, NetworkError,
     addresses::{Kind, Leases, Subnet},
-    bridge,
+    bridge, conntrack,
     error::{disk, link},
     lock, names,
     netlink::Netlink,
@@ -88,7 +88,15 @@ impl Inner {
     }
 
     pub(super) fn detach(&self, instance: &str) -> Result<(), NetworkError> {
+        let lease = lock(&self.instances).get(instance);
         self.disconnect(instance, &self.veth(instance))?;
+        if let Some(lease) = lease {
+            match conntrack::forget(lease.address) {
+                Ok(true) => {}
+                Ok(false) => tracing::debug!("this kernel forgets connections only by time"),
+                Err(error) => tracing::warn!(%error, "connections could not be forgotten"),
+            }
+        }
         lock(&self.instances).release(instance)
     }
 

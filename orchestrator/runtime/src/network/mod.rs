@@ -7,6 +7,7 @@
 
 mod addresses;
 mod bridge;
+mod conntrack;
 mod error;
 mod inner;
 mod names;
@@ -19,7 +20,7 @@ mod rules;
 pub use error::NetworkError;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -122,6 +123,22 @@ impl Network {
         in_own_thread(move || inner.detach(name.as_str())).await?;
         drop(held);
         lock(&self.inner.turns).remove(instance);
+        Ok(())
+    }
+
+    /// Takes away the places of all instances but these.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when something cannot be removed; calling again continues.
+    pub async fn keep_only(&self, known: &BTreeSet<InstanceId>) -> Result<(), NetworkError> {
+        let leased = lock(&self.inner.instances).names();
+        for name in leased {
+            if known.iter().all(|instance| instance.as_str() != name) {
+                tracing::warn!(name, "a place on the network belonged to no instance");
+                let inner = Arc::clone(&self.inner);
+                in_own_thread(move || inner.detach(&name)).await?;
+            }
+        }
         Ok(())
     }
 

@@ -307,8 +307,8 @@ fn spawn_problem(error: &io::Error, spec: &ServiceSpec) -> Problem {
     problem(kind, format!("cannot run {:?}: {error}", spec.command))
 }
 
-fn signal(signal: StopSignal) -> Signal {
-    match signal {
+fn signal(signal: Option<StopSignal>) -> Signal {
+    match signal.unwrap_or_default() {
         StopSignal::Term => Signal::SIGTERM,
         StopSignal::Int => Signal::SIGINT,
         StopSignal::Quit => Signal::SIGQUIT,

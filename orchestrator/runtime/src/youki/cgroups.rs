@@ -311,27 +311,18 @@ impl Tree {
             .map_err(refused(&allow))
     }
 
-    /// Kills everything inside and waits until it is gone, two seconds at most. Blocks.
+    /// Kills everything inside and waits until it is gone, two seconds at most. Blocks. Not by
+    /// `cgroup.kill`: the kernel may kill the next attempt's processes too (see the shim's `cgroup.rs`).
     pub(super) fn kill(&self, instance: &str) -> Result<(), CgroupError> {
         let groups = self.of(instance);
         let dirs: Vec<&String> = groups.unified.iter().chain(&groups.v1).collect();
         for _ in 0..400 {
             let mut alive = Vec::new();
             for dir in &dirs {
-                let procs =
-                    fs::read_to_string(Path::new(dir).join("cgroup.procs")).unwrap_or_default();
-                alive.extend(
-                    procs
-                        .lines()
-                        .filter_map(|line| line.parse::<i32>().ok())
-                        .filter(|pid| *pid > 0),
-                );
+                members(Path::new(dir), &mut alive);
             }
             if alive.is_empty() {
                 return Ok(());
-            }
-            if let Some(dir) = &groups.unified {
-                drop(fs::write(Path::new(dir).join("cgroup.kill"), "1"));
             }
             for pid in alive {
                 let _ = nix::sys::signal::kill(
@@ -374,7 +365,28 @@ impl Tree {
     }
 }
 
+/// Processes of this pid namespace in a group and below it.
+fn members(dir: &Path, into: &mut Vec<i32>) {
+    let procs = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    let pids = procs.lines().filter_map(|line| line.parse::<i32>().ok());
+    into.extend(pids.filter(|pid| *pid > 0));
+    for below in groups_below(dir) {
+        members(&below, into);
+    }
+}
+
+fn groups_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
 fn remove_group(dir: &Path) -> Result<(), CgroupError> {
+    for below in groups_below(dir) {
+        remove_group(&below)?;
+    }
     let mut tries = 0;
     loop {
         match fs::remove_dir(dir) {

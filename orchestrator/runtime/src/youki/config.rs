@@ -1,6 +1,6 @@
 //! Where and how instances run, and why they may not.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use super::cgroups::CgroupError;
 use crate::{
@@ -24,6 +24,10 @@ pub struct YoukiConfig {
     pub log_file_bytes: u64,
     /// Log files kept for each instance.
     pub log_files: usize,
+    /// How long a shim may take to say what it runs, when it is born or adopted.
+    pub birth: Duration,
+    /// How long an end may take to be seen after the last signal, and a shim to answer.
+    pub settle: Duration,
 }
 
 impl YoukiConfig {
@@ -37,6 +41,8 @@ impl YoukiConfig {
             cgroup_parent: None,
             log_file_bytes: 4 << 20,
             log_files: 2,
+            birth: Duration::from_secs(60),
+            settle: Duration::from_secs(10),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Ending: seeing it, asking for it, taking away what is left.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use ostler_core::{
     id::InstanceId,
@@ -9,7 +9,7 @@ use ostler_core::{
 
 use super::{
     Inner, blocking,
-    instance::Instance,
+    instance::{Instance, Record},
     now,
     problem::failed,
     shim::{self, Reports},
@@ -17,9 +17,6 @@ use super::{
     wire::{Request, Running},
 };
 use crate::backend::{BackendError, StopCause};
-
-/// How long after the last signal an end may take to be seen.
-const SETTLE: Duration = Duration::from_secs(10);
 
 /// Follows a running attempt to its end. `after` runs once it is over.
 pub(super) fn watch(
@@ -76,37 +73,76 @@ pub(super) async fn stop(
     instance.stopping();
     inner.changed.notify_one();
     let request = Request::Stop {
-        signal: signal_number(stop.signal),
-        grace_ms: if stop.signal == StopSignal::Kill {
+        signal: polite(stop.signal, &instance.record),
+        grace_ms: if stop.signal == Some(StopSignal::Kill) {
             0
         } else {
             stop.grace.0
         },
         liveness: why == StopCause::NotLive,
     };
-    let asked = shim::ask(&instance.dir, &request, &[], SETTLE).await;
+    let asked = shim::ask(&instance.dir, &request, &[], inner.config.settle).await;
     if let Err(error) = asked {
         // A shim that is gone is seen by its watcher, which ends the container.
         tracing::warn!(instance = %instance.record.instance, %error, "the shim does not answer");
     }
-    let patience = stop.grace.to_std() + SETTLE;
-    if tokio::time::timeout(patience, instance.wait_for_end())
-        .await
-        .is_ok()
-    {
+    let patience = stop.grace.to_std() + inner.config.settle;
+    if ended_within(instance, patience).await {
         return Ok(());
     }
+    by_force(inner, instance, patience).await
+}
+
+/// Kills the container, and its shim where that does not see it.
+async fn by_force(
+    inner: &Arc<Inner>,
+    instance: &Arc<Instance>,
+    waited: Duration,
+) -> Result<(), BackendError> {
     let (shared, id) = (inner.clone(), instance.record.instance.clone());
     let killed = blocking(move || shared.tree.kill(id.as_str())).await;
     killed
         .and_then(|result| result.map_err(io::Error::other))
         .map_err(failed("kill the container"))?;
-    let limit_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-    let ended = tokio::time::timeout(SETTLE, instance.wait_for_end()).await;
-    ended.map_err(|_| BackendError::Timeout {
+    let settle = inner.config.settle;
+    if ended_within(instance, settle).await {
+        return Ok(());
+    }
+    kill_shim(&instance.dir).map_err(failed("kill the shim"))?;
+    if ended_within(instance, settle).await {
+        return Ok(());
+    }
+    Err(BackendError::Timeout {
         operation: "stop",
-        limit_ms,
+        limit_ms: u64::try_from((waited + settle * 2).as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+async fn ended_within(instance: &Instance, patience: Duration) -> bool {
+    tokio::time::timeout(patience, instance.wait_for_end())
+        .await
+        .is_ok()
+}
+
+/// Kills the shim that holds an instance, if there is one.
+pub(super) fn kill_shim(dir: &Path) -> io::Result<()> {
+    use nix::{
+        errno::Errno,
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    match shim::holder(dir)?.map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL)) {
+        Some(Err(errno)) if errno != Errno::ESRCH => Err(errno.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The signal that the service asks for, or its image, or everyone.
+fn polite(asked: Option<StopSignal>, record: &Record) -> i32 {
+    asked
+        .map(signal_number)
+        .or(record.stop_signal)
+        .unwrap_or(libc::SIGTERM)
 }
 
 fn signal_number(signal: StopSignal) -> i32 {
@@ -149,7 +185,7 @@ pub(super) async fn clear(inner: &Arc<Inner>, instance: &Arc<Instance>) -> io::R
 }
 
 /// Blocks: unmounts, removes groups and files; what is gone already is as good.
-pub(super) fn sweep(inner: &Inner, dir: &std::path::Path, id: &str) -> io::Result<()> {
+pub(super) fn sweep(inner: &Inner, dir: &Path, id: &str) -> io::Result<()> {
     storage::unmount(dir)?;
     inner.tree.kill(id).map_err(io::Error::other)?;
     inner.tree.remove(id).map_err(io::Error::other)?;

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use ostler_core::{
@@ -56,6 +56,9 @@ pub(super) struct Record {
     pub(super) groups: Vec<u32>,
     /// Where its processes start.
     pub(super) cwd: String,
+    /// The signal by which its image wants to be stopped.
+    #[serde(default)]
+    pub(super) stop_signal: Option<i32>,
     /// Its volumes.
     pub(super) volumes: Vec<Volume>,
 }
@@ -80,6 +83,8 @@ pub(super) struct Instance {
     pub(super) record: Record,
     /// Held by whoever starts, stops or removes it.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Whether what does not survive a boot is still to be made again before the next attempt.
+    pub(super) stale: AtomicBool,
     state: Mutex<State>,
     /// Whether an attempt runs; for those who wait for its end.
     alive: watch::Sender<bool>,
@@ -116,6 +121,7 @@ impl Instance {
             dir,
             record,
             turn: tokio::sync::Mutex::default(),
+            stale: AtomicBool::new(false),
             state: Mutex::new(state),
             alive: watch::Sender::new(false),
         }
@@ -207,12 +213,10 @@ impl Instance {
     }
 }
 
-/// What an earlier shim said runs, if it belongs to this boot.
+/// What an earlier shim said runs, perhaps before the machine's last boot: its pid means nothing
+/// any more, but that it ran does.
 pub(super) fn read_running(dir: &Path) -> Option<Running> {
-    let running: Running =
-        serde_json::from_slice(&fs::read(dir.join(names::RUNNING)).ok()?).ok()?;
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    (running.boot == boot.trim()).then_some(running)
+    serde_json::from_slice(&fs::read(dir.join(names::RUNNING)).ok()?).ok()
 }
 
 /// The last ends, oldest first; older files are removed.

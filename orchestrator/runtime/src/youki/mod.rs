@@ -25,8 +25,8 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -47,12 +47,17 @@ use self::{
 };
 use crate::{
     backend::{
-        Backend, BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
-        Machine, Order, RouteTable, Seen, Started, StopCause, Usage,
+        Backend, BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
+        Machine, Notice, Order, RouteTable, Seen, Started, StopCause, Usage,
     },
     image::{ImageError, Images},
     network::Network,
 };
+
+/// After the daemon's start, before images are read through.
+const SETTLED: Duration = Duration::from_secs(120);
+/// Between two readings of all images.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs instances as containers on this machine.
 pub struct YoukiBackend {
@@ -68,6 +73,7 @@ struct Inner {
     program: Program,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
     changed: Notify,
+    notices: Mutex<Vec<Notice>>,
 }
 
 impl YoukiBackend {
@@ -112,12 +118,14 @@ impl YoukiBackend {
             program: Program::load().map_err(disk("load", Path::new("ostler-shim")))?,
             instances: Mutex::default(),
             changed: Notify::new(),
+            notices: Mutex::default(),
             config,
         });
         let dir = inner.instances_dir();
         adopt::all(&inner)
             .await
             .map_err(disk("adopt what is in", &dir))?;
+        tokio::spawn(verify_in_background(Arc::downgrade(&inner)));
         Ok(Self { inner })
     }
 
@@ -187,6 +195,10 @@ impl Inner {
             .ok_or_else(|| BackendError::NoInstance(instance.clone()))
     }
 
+    fn noticed(&self) -> MutexGuard<'_, Vec<Notice>> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn log_limits(&self) -> LogLimits {
         LogLimits {
             file_bytes: self.config.log_file_bytes,
@@ -233,6 +245,10 @@ impl Backend for YoukiBackend {
 
     async fn changed(&self) {
         self.inner.changed.notified().await;
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.inner.noticed())
     }
 
     async fn logs(&self, instance: &InstanceId, query: &LogQuery) -> Result<LogPage, BackendError> {
@@ -316,6 +332,14 @@ impl Backend for YoukiBackend {
             .map_err(image_failed("list images"))
     }
 
+    async fn verify_images(&self) -> Result<Vec<Damage>, BackendError> {
+        self.inner
+            .images
+            .verify(false)
+            .await
+            .map_err(image_failed("verify images"))
+    }
+
     async fn collect_garbage(&self, keep: &[String]) -> Result<Freed, BackendError> {
         let mut keep = keep.to_vec();
         keep.extend(
@@ -340,6 +364,19 @@ impl Backend for YoukiBackend {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// Reads all images once a day, slowly, for as long as the backend is there. Findings are logged and
+/// set aside by the store.
+async fn verify_in_background(inner: Weak<Inner>) {
+    tokio::time::sleep(SETTLED).await;
+    while let Some(images) = inner.upgrade().map(|inner| inner.images.clone()) {
+        if let Err(error) = images.verify(true).await {
+            tracing::warn!(%error, "images could not be verified");
+        }
+        drop(images);
+        tokio::time::sleep(DAY).await;
     }
 }
 

@@ -1,7 +1,11 @@
 //! Starting: everything an instance needs is made once; another attempt only starts a shim, so that
 //! after a crash nothing stands between the decision and the process.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ostler_core::{
     observed::{Problem, ProblemKind},
@@ -22,8 +26,6 @@ use crate::{
     network::{Attachment, Network},
 };
 
-/// Longest time from a shim's start to its first report.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Containers are killed for the machine's memory before what watches them.
 const OOM_SCORE_ADJ: i32 = 100;
 
@@ -113,13 +115,18 @@ async fn attempt(
     instance: &Arc<Instance>,
     order: &Order,
 ) -> Result<Started, Problem> {
+    if instance.stale.load(Ordering::Relaxed) {
+        remake(inner, instance)
+            .await
+            .map_err(disk("make again what a boot took away"))?;
+    }
     let (shared, found, wanted) = (inner.clone(), instance.clone(), order.clone());
     let child = blocking(move || launch(&shared, &found, &wanted))
         .await
         .map_err(disk("start the shim"))??;
     let (pipe, child) = child;
     let mut reports = Reports::from_pipe(pipe).map_err(disk("hear the shim"))?;
-    let first = tokio::time::timeout(PATIENCE, reports.next()).await;
+    let first = tokio::time::timeout(inner.config.birth, reports.next()).await;
     // The shim's own end is of no interest; it only must not stay a zombie.
     let reap =
         |mut child: std::process::Child| drop(tokio::task::spawn_blocking(move || child.wait()));
@@ -148,7 +155,10 @@ async fn attempt(
             kill(child);
             Err(problem(
                 ProblemKind::Backend,
-                format!("the container did not run within {} s", PATIENCE.as_secs()),
+                format!(
+                    "the container did not run within {} s",
+                    inner.config.birth.as_secs()
+                ),
             ))
         }
     }
@@ -306,12 +316,28 @@ fn make(
         user: ids,
         groups,
         cwd: bundle::working_dir(spec, &image.config),
+        stop_signal: image.config.stop_signal.as_deref().and_then(signal),
         volumes: spec.volumes.clone(),
     };
     record
         .write(dir)
         .map_err(disk("write the instance's record"))?;
     Ok(record)
+}
+
+/// A signal by number or name, with `SIG` or without; what an image says wrongly counts as not said.
+fn signal(text: &str) -> Option<i32> {
+    use nix::sys::signal::Signal;
+    let named = |name: &str| name.parse::<Signal>().ok();
+    let number = text
+        .parse()
+        .ok()
+        .and_then(|number: i32| Signal::try_from(number).ok());
+    let upper = text.to_uppercase();
+    let signal = number
+        .or_else(|| named(&upper))
+        .or_else(|| named(&format!("SIG{upper}")));
+    signal.map(|signal| signal as i32)
 }
 
 /// The highest limit of open files that this process may hand on.
@@ -323,15 +349,24 @@ fn files_hard() -> u64 {
 }
 
 /// Makes again what does not survive a boot, for an instance that was read back from disk.
-pub(super) async fn remake(inner: &Arc<Inner>, record: &Record) -> io::Result<()> {
-    let (shared, instance, resources) = (inner.clone(), record.instance.clone(), record.resources);
-    let prepared = blocking(move || shared.tree.prepare(instance.as_str(), &resources)).await?;
-    prepared.map_err(io::Error::other)?;
+pub(super) async fn remake(inner: &Arc<Inner>, instance: &Arc<Instance>) -> io::Result<()> {
+    let (shared, found) = (inner.clone(), instance.clone());
+    let prepared = blocking(move || {
+        let record = &found.record;
+        storage::remake(&found.dir, &record.volumes)?;
+        shared
+            .tree
+            .prepare(record.instance.as_str(), &record.resources)
+            .map_err(io::Error::other)
+    });
+    prepared.await??;
+    let record = &instance.record;
     if let Some(network) = &inner.network {
         network
             .attach(&record.instance)
             .await
             .map_err(io::Error::other)?;
     }
+    instance.stale.store(false, Ordering::Relaxed);
     Ok(())
 }

@@ -14,6 +14,7 @@ use ostler_core::{
     id::SecretName,
     observed::{Problem, ProblemKind},
     spec::{ConfigFile, SecretMount, Volume, VolumeSource},
+    units::Bytes,
 };
 
 use super::{
@@ -158,12 +159,25 @@ fn volume_dir(
             Err(problem(ProblemKind::VolumeMissing, detail))
         }
         VolumeSource::Memory { size } => {
-            let path = dir.join(MEMORY).join(index.to_string());
-            let options = format!("size={},mode=1777", size.0.max(4096));
-            memory_dir(&path, &options).map_err(disk("mount a memory volume"))?;
-            Ok(path)
+            memory_volume(dir, index, *size).map_err(disk("mount a memory volume"))
         }
     }
+}
+
+fn memory_volume(dir: &Path, index: usize, size: Bytes) -> io::Result<PathBuf> {
+    let path = dir.join(MEMORY).join(index.to_string());
+    memory_dir(&path, &format!("size={},mode=1777", size.0.max(4096)))?;
+    Ok(path)
+}
+
+/// Mounts the memory volumes again, empty, after a boot.
+pub(super) fn remake(dir: &Path, volumes: &[Volume]) -> io::Result<()> {
+    for (index, volume) in volumes.iter().enumerate() {
+        if let VolumeSource::Memory { size } = &volume.source {
+            memory_volume(dir, index, *size)?;
+        }
+    }
+    Ok(())
 }
 
 /// Mounts a tmpfs unless there is one already: it lives as long as the instance.

@@ -66,6 +66,7 @@ async fn a_written_layout_comes_back_as_it_was() {
         env: vec!["A=1".to_owned()],
         working_dir: Some("/tmp".to_owned()),
         user: Some("1000:1000".to_owned()),
+        stop_signal: Some("SIGQUIT".to_owned()),
     };
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
     write_layout(&one, "tool:1", &spec).unwrap();
@@ -89,6 +90,7 @@ async fn a_written_layout_comes_back_as_it_was() {
     assert_eq!(image.config.cmd, ["serve"]);
     assert_eq!(image.config.working_dir.as_deref(), Some("/tmp"));
     assert_eq!(image.config.user.as_deref(), Some("1000:1000"));
+    assert_eq!(image.config.stop_signal.as_deref(), Some("SIGQUIT"));
     let tree = &image.layers[0];
     assert_eq!(fs::read(tree.join("etc/a.json")).unwrap(), b"{}");
     assert_eq!(
@@ -513,6 +515,53 @@ async fn a_damaged_layer_is_named_and_an_import_mends_it() {
     images.import(&source, None).await.unwrap();
     let image = images.resolve("x:1").await.unwrap();
     assert_eq!(fs::read(image.layers[0].join("b")).unwrap(), b"2");
+}
+
+/// Changes one byte of a file and sets its time back.
+fn flip(path: &Path) {
+    let time = path.metadata().unwrap().modified().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    bytes[0] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_found_by_the_next_use_and_by_verifying() {
+    if !is_root("a_flipped_byte_is_found_by_the_next_use_and_by_verifying") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("layout");
+    let layer = Layer::new().file("a", b"12345", 0o644).bytes();
+    layout::write(&source, "x:1", &[(layer, Packing::Plain)]);
+    let images = open(dir.path());
+    images.import(&source, None).await.unwrap();
+    let image = images.resolve("x:1").await.unwrap();
+    assert_eq!(images.verify(false).await.unwrap(), []);
+    flip(&image.layers[0].join("a"));
+    let damage = images.verify(false).await.unwrap();
+    assert_eq!(damage.len(), 1);
+    assert_eq!(damage[0].images, ["x:1"], "{damage:?}");
+    let error = images.resolve("x:1").await.unwrap_err();
+    assert_eq!(error.problem().kind, ProblemKind::ImageCorrupt, "{error}");
+    // What runs on it keeps its files until nobody needs the layer.
+    images.import(&source, None).await.unwrap();
+    assert_eq!(fs::read(image.layers[0].join("a")).unwrap(), b"12345");
+    assert_eq!(count(dir.path(), "layers"), 2);
+    images.collect_garbage(&["x:1".to_owned()]).await.unwrap();
+    assert_eq!(count(dir.path(), "layers"), 2);
+    assert_eq!(images.verify(false).await.unwrap(), []);
+    // Another process finds it at first use, without reading what nobody touched.
+    drop(images);
+    flip(&image.layers[0].join("a"));
+    let error = open(dir.path()).resolve("x:1").await.unwrap_err();
+    assert_eq!(error.problem().kind, ProblemKind::ImageCorrupt, "{error}");
+    let images = open(dir.path());
+    drop(image);
+    images.collect_garbage(&[]).await.unwrap();
+    assert_eq!(count(dir.path(), "layers"), 0);
 }
 
 #[tokio::test]

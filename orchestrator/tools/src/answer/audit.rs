@@ -55,8 +55,14 @@ pub struct AuditEntry {
 pub struct AuditVerification {
     /// Whether every entry is as it was written.
     pub ok: bool,
-    /// How many entries were checked.
+    /// How many entries the log holds.
     pub leaves: u64,
+    /// The first entry that is kept; those before went by retention, on record.
+    #[serde(default)]
+    pub kept_from: u64,
+    /// How many entries after it lost their record by retention, on record; their hashes are kept.
+    #[serde(default)]
+    pub dropped: u64,
     /// The root of the Merkle tree, hexadecimal.
     pub root: String,
     /// The signed checkpoint (a C2SP signed note).
@@ -74,7 +80,10 @@ pub struct AuditVerification {
 pub struct AuditExport {
     /// The index of the first leaf of this page.
     pub from: u64,
-    /// The leaves' canonical text, in order.
+    /// Where the kept log begins, on the page that begins there, if entries before it are gone.
+    #[serde(default)]
+    pub cut: Option<ExportCut>,
+    /// The leaves' canonical text, in order; empty where retention dropped it.
     pub leaves: Vec<String>,
     /// The leaves' RFC 6962 hashes as stored, hexadecimal: they name a leaf that was changed.
     #[serde(default)]
@@ -87,6 +96,15 @@ pub struct AuditExport {
     pub checkpoint: String,
     /// The public key that verifies it.
     pub public_key: String,
+}
+
+/// Where a log begins whose first entries are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExportCut {
+    /// How many entries are gone.
+    pub size: u64,
+    /// The edge of their tree: hashes of the full subtrees, largest first, hexadecimal.
+    pub peaks: Vec<String>,
 }
 
 /// How policy would decide a call.

@@ -169,6 +169,22 @@ pub struct Freed {
     pub bytes: u64,
 }
 
+/// Layers whose files are not what was unpacked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Damages {
+    /// By layer; none when all is well.
+    pub damaged: Vec<DamagedLayer>,
+}
+
+/// One damaged layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedLayer {
+    /// The layer's digest.
+    pub layer: String,
+    /// Names of images that use it.
+    pub images: Vec<String>,
+}
+
 /// Names of secrets; values are never shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Secrets {

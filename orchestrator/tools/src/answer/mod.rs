@@ -13,13 +13,13 @@ mod service;
 mod signal;
 
 pub use audit::{
-    AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, PolicyWord, TokenInfo,
-    TokenMade, Tokens, Verdict,
+    AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, ExportCut, PolicyWord,
+    TokenInfo, TokenMade, Tokens, Verdict,
 };
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use fleet::{
-    AgentInfo, Agents, Counts, Events, Freed, Graph, GraphEdge, GraphNode, Image, Images, NodeInfo,
-    Nodes, SecretInfo, Secrets, Status,
+    AgentInfo, Agents, Counts, DamagedLayer, Damages, Events, Freed, Graph, GraphEdge, GraphNode,
+    Image, Images, NodeInfo, Nodes, SecretInfo, Secrets, Status,
 };
 pub use instance::{ExecAnswer, InstanceInfo, Instances, LogAnswer, LogLine, LogStream};
 pub use paper::{

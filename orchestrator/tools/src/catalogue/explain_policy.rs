@@ -25,9 +25,9 @@ pub struct Args {
     /// Its arguments.
     #[serde(default)]
     pub arguments: serde_json::Map<String, serde_json::Value>,
-    /// As whom: `user:NAME` or `agent:NAME`; the caller when absent.
+    /// As whom: `user:NAME`, `assistant:NAME` or `agent:NAME`; the caller when absent.
     pub principal: Option<String>,
-    /// With `user:NAME` that has no token: the roles to assume.
+    /// With `assistant:NAME`, or `user:NAME` that has no token: the roles to assume.
     #[serde(default)]
     pub roles: Vec<Role>,
 }
@@ -40,7 +40,7 @@ impl Describe for ExplainPolicy {
     const DESCRIPTION: &'static str = "Tells how policy would decide a call now, without making it: allow, needs_approval (and \
         whose), or deny, with the policies that speak and the facts they were given.";
     const CLASS: Class = Class::Read;
-    const SECRET_ARGS: &'static [&'static str] = &["/arguments/value"];
+    const CARRIES_CALLS: bool = true;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
         if catalogue::find(&args.tool).is_none() {
@@ -72,6 +72,10 @@ fn principal(view: &View<'_>, text: &str, roles: &[Role]) -> Result<Principal, R
                 .map_err(|error: InvalidName| Refusal::new(error.to_string()))?;
             Ok(Principal::Agent { name })
         }
+        Some(("assistant", name)) => Ok(Principal::Assistant {
+            of: name.to_owned(),
+            roles: roles.to_vec(),
+        }),
         Some(("user", name)) => {
             let token = view.records.tokens.get(name);
             let roles = token.map_or_else(|| roles.to_vec(), |token| token.roles.clone());
@@ -81,7 +85,7 @@ fn principal(view: &View<'_>, text: &str, roles: &[Role]) -> Result<Principal, R
             })
         }
         _ => Err(Refusal::new(format!(
-            "`{text}` is not a principal; write `user:NAME` or `agent:NAME`"
+            "`{text}` is not a principal; write `user:NAME`, `assistant:NAME` or `agent:NAME`"
         ))),
     }
 }

@@ -19,6 +19,8 @@ pub struct ListApprovals;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Args {
+    /// Only this one: the approval's id `apr_…`, or the id `prp_…` of its proposal.
+    pub id: Option<String>,
     /// Only approvals in this state; `waiting` are those that a person should look at.
     pub state: Option<ApprovalState>,
     /// At most so many, 1 to 200; 50 when absent.
@@ -30,14 +32,22 @@ impl Describe for ListApprovals {
     type Answer = Approvals;
     const NAME: &'static str = "list_approvals";
     const TITLE: &'static str = "Requests for approval";
-    const DESCRIPTION: &'static str = "Lists requests for a person's yes, newest first: the exact calls with what each would do in \
-        words, who asked, why policy asks, which roles may say yes, until when. Answer them with \
+    const DESCRIPTION: &'static str = "Lists requests for a person's yes, newest first: the exact calls with their arguments, what each \
+        would do in words and field by field, who asked, why policy asks, which roles may say yes, until when. Secrets \
+        are not shown. Answer them with \
         `approve` and `reject`.";
     const CLASS: Class = Class::Read;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
         let limit = lookup::limited("limit", args.limit, 50, 200)?;
-        let wanted = |approval: &Approval| args.state.is_none_or(|state| approval.state == state);
+        let is_it = |approval: &Approval, id: &str| {
+            let proposal = approval.proposal.as_ref().map(|proposal| proposal.as_str());
+            approval.id.as_str() == id || proposal == Some(id)
+        };
+        let wanted = |approval: &Approval| {
+            args.state.is_none_or(|state| approval.state == state)
+                && args.id.as_deref().is_none_or(|id| is_it(approval, id))
+        };
         let all = view
             .records
             .approvals

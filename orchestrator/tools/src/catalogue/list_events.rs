@@ -95,6 +95,8 @@ pub enum EventKind {
     Stopping,
     /// An instance was taken away.
     Removed,
+    /// What an earlier daemon left of an instance could not be taken over as it was.
+    NotAdopted,
     /// A probe changed its answer.
     Probed,
     /// A service's state changed.
@@ -116,6 +118,7 @@ const fn kind_of(what: &Happening) -> EventKind {
         Happening::Restarting { .. } => EventKind::Restarting,
         Happening::Stopping { .. } => EventKind::Stopping,
         Happening::Removed => EventKind::Removed,
+        Happening::NotAdopted { .. } => EventKind::NotAdopted,
         Happening::Probed { .. } => EventKind::Probed,
         Happening::StateChanged { .. } => EventKind::StateChanged,
         Happening::Changed { .. } => EventKind::Changed,

@@ -59,6 +59,7 @@ pub mod submit_proposal;
 pub mod uncordon_node;
 pub mod undo_change;
 pub mod verify_audit;
+pub mod verify_images;
 
 use crate::contract::{Tool, tool};
 
@@ -106,6 +107,7 @@ pub const ALL: &[Tool] = &[
     tool::<exec_instance::ExecInstance>(),
     tool::<import_image::ImportImage>(),
     tool::<collect_images::CollectImages>(),
+    tool::<verify_images::VerifyImages>(),
     tool::<open_incident::OpenIncident>(),
     tool::<note_incident::NoteIncident>(),
     tool::<submit_proposal::SubmitProposal>(),
@@ -122,4 +124,18 @@ pub const ALL: &[Tool] = &[
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Tool> {
     ALL.iter().find(|tool| tool.name == name)
+}
+
+/// Which tools a proposal may call, in words for who proposed another.
+#[must_use]
+pub fn proposable() -> String {
+    let names: Vec<&str> = ALL
+        .iter()
+        .filter(|tool| tool.may_be_proposed())
+        .map(|tool| tool.name)
+        .collect();
+    format!(
+        "it cannot be proposed; proposals may call: {}",
+        names.join(", ")
+    )
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::lookup::{names, proposal as find_proposal, service, text};
 use crate::{
     catalogue,
-    contract::{About, Class, Refusal},
+    contract::{About, Refusal},
     principal::Principal,
     record::{Approval, ApprovalState},
     view::View,
@@ -20,6 +20,8 @@ use crate::{
 const EVIDENCE_LIMIT: usize = 50;
 /// Most calls of one proposal.
 const CALLS_LIMIT: usize = 10;
+/// Most bytes of the arguments of a proposal's calls: proposals are kept, and shown whole.
+const ARGUMENTS_LIMIT: usize = 128 << 10;
 
 /// Checks a cause: confidence inside 0 to 1, texts and evidence bounded.
 pub fn cause(cause: &Cause) -> Result<(), Refusal> {
@@ -67,28 +69,37 @@ pub fn proposal(view: &View<'_>, body: &ProposalBody) -> Result<(), Refusal> {
             "there are {found} calls; propose 1 to {CALLS_LIMIT}"
         )));
     }
+    let size: usize = (body.calls.iter())
+        .filter_map(|call| serde_json::to_string(&call.arguments).ok())
+        .map(|text| text.len())
+        .sum();
+    if size > ARGUMENTS_LIMIT {
+        return Err(Refusal::new(format!(
+            "the calls' arguments have {size} bytes; at most {ARGUMENTS_LIMIT} are accepted"
+        )));
+    }
     body.calls.iter().enumerate().try_for_each(|(index, call)| {
-        proposed(view, call)
-            .map_err(|refusal| Refusal::new(format!("call {}: {}", index + 1, refusal.problem)))
+        let at = |refusal: Refusal| {
+            let number = index + 1;
+            Refusal::new(format!(
+                "call {number} (`{}`): {}",
+                call.tool, refusal.problem
+            ))
+        };
+        proposed(view, call, index == 0).map_err(at)
     })
 }
 
-fn proposed(view: &View<'_>, call: &ProposedCall) -> Result<(), Refusal> {
+/// The first call must be possible as things stand. Those after it rest on those before: the gate
+/// tries all of them in order.
+fn proposed(view: &View<'_>, call: &ProposedCall, first: bool) -> Result<(), Refusal> {
     text("reason", &call.reason, 500)?;
-    let can = |class| matches!(class, Class::Change | Class::Act);
-    let tool =
-        catalogue::find(&call.tool).filter(|tool| can(tool.class) && tool.secret_args.is_empty());
-    let Some(tool) = tool else {
-        let known = catalogue::ALL
-            .iter()
-            .filter(|tool| can(tool.class) && tool.secret_args.is_empty());
-        let known = known.map(|tool| tool.name).collect::<Vec<_>>().join(", ");
-        return Err(Refusal::new(format!(
-            "`{}` cannot be proposed; proposals may call: {known}",
-            call.tool
-        )));
-    };
-    (tool.decide)(view, Value::Object(call.arguments.clone())).map(drop)
+    let tool = catalogue::find(&call.tool).filter(|tool| tool.may_be_proposed());
+    let tool = tool.ok_or_else(|| Refusal::new(catalogue::proposable()))?;
+    if first {
+        (tool.decide)(view, Value::Object(call.arguments.clone()))?;
+    }
+    Ok(())
 }
 
 /// Checks that a proposal may move on to a state.

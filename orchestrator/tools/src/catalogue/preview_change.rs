@@ -41,7 +41,7 @@ impl Describe for PreviewChange {
         instances are replaced, and each field that would differ. Policy is not asked: see \
         `explain_policy`.";
     const CLASS: Class = Class::Read;
-    const SECRET_ARGS: &'static [&'static str] = &["/arguments/value"];
+    const CARRIES_CALLS: bool = true;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
         let change = planned(view, &args.tool, args.arguments)?;

@@ -40,6 +40,7 @@ impl Describe for SubmitProposal {
         for and the proposal waits. After approval the proposer makes exactly these calls.";
     const CLASS: Class = Class::Record;
     const IDEMPOTENT: bool = false;
+    const CARRIES_CALLS: bool = true;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
         let incident = lookup::incident(view, &args.incident)?;

@@ -1,0 +1,150 @@
+//! The HTTP door of the built binary: what a stranger gets, and what a token's owner may do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod common;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use common::{Daemon, can_run_containers, hello, import_busybox};
+use serde_json::Value;
+
+/// The daemon's HTTP address, as `status` tells it.
+fn address(daemon: &Daemon) -> String {
+    let status = daemon.json(&["status"]);
+    let url = status["http"].as_str().unwrap();
+    let bare = url.trim_start_matches("http://");
+    bare.split('/').next().unwrap().to_owned()
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A client command through the HTTP door.
+fn remote(address: &str, token: &str, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ostler"))
+        .args(args)
+        .args(["--server", &format!("http://{address}")])
+        .env("OSTLER_TOKEN", token)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn token(daemon: &Daemon, name: &str, role: &str) -> String {
+    let made = daemon.json(&["token", "create", name, "--role", role]);
+    made["token"].as_str().unwrap().to_owned()
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_stranger_without_a_token_is_refused() {
+    if !can_run_containers() {
+        return;
+    }
+    let daemon = Daemon::start(false);
+    let address = address(&daemon);
+    let answer = get(&address, "/mcp");
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get(&address, "/metrics").contains("ostler_reconcile_seconds"));
+}
+
+#[test]
+fn a_token_may_do_what_its_role_may() {
+    if !can_run_containers() {
+        return;
+    }
+    let daemon = Daemon::start(false);
+    import_busybox(&daemon);
+    let address = address(&daemon);
+    let manifest = daemon.file("hello.yaml", &hello("hello", 1, 3, ""));
+    let apply = ["apply", "--yes", "-f", manifest.to_str().unwrap()];
+    let (viewer, operator) = (
+        token(&daemon, "vera", "viewer"),
+        token(&daemon, "otto", "operator"),
+    );
+
+    let denied = remote(&address, &viewer, &apply);
+    assert_eq!(denied.status.code(), Some(3), "{}", words(&denied));
+    let done = remote(&address, &operator, &apply);
+    assert!(done.status.success(), "{}", words(&done));
+    let looked = remote(&address, &viewer, &["get", "services", "--output", "json"]);
+    let services: Value = serde_json::from_slice(&looked.stdout).unwrap();
+    assert_eq!(services["services"][0]["name"], "hello", "{services}");
+
+    let unknown = remote(&address, "ostler_wrong", &["status"]);
+    assert_eq!(unknown.status.code(), Some(5));
+    assert!(words(&unknown).contains("token"), "{}", words(&unknown));
+    let audited = daemon.cli(&["audit", "list", "--output", "json"]);
+    assert!(audited.contains("vera") && audited.contains("otto"));
+    assert!(!audited.contains(&viewer) && !audited.contains(&operator));
+}
+
+/// Where Node is missing this cannot be shown; it says so and passes.
+fn has_npx() -> bool {
+    let found = Command::new("npx").arg("--version").output().is_ok();
+    if !found {
+        eprintln!("\n!!! SKIPPED: the official MCP inspector needs npx, which is not here !!!\n");
+    }
+    found
+}
+
+#[test]
+fn the_official_inspector_lists_the_tools_and_calls_one() {
+    if !can_run_containers() || !has_npx() {
+        return;
+    }
+    let daemon = Daemon::start(false);
+    let url = format!("http://{}/mcp", address(&daemon));
+    let bearer = format!("Authorization: Bearer {}", token(&daemon, "vera", "viewer"));
+    let inspect = |more: &[&str]| {
+        let output = Command::new("npx")
+            .args(["-y", "@modelcontextprotocol/inspector@2.12.0", "--cli"])
+            .args([url.as_str(), "--transport", "http", "--header", &bearer])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{more:?}: {}", words(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let tools: Value =
+        serde_json::from_str(&inspect(&["--method", "tools/list", "--strict"])).unwrap();
+    assert!(
+        tools["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|tool| tool["name"] == "list_services"),
+        "{tools}"
+    );
+    let answer = inspect(&["--method", "tools/call", "--tool-name", "list_services"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert!(
+        answer["structuredContent"]["services"].is_array(),
+        "{answer}"
+    );
+}
