@@ -106,6 +106,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}
+    broker::clear(&brokers);
     gate.close().await;
     leave_nothing_unused(&fleet).await;
     drop(state);

@@ -220,6 +220,8 @@ fn an_openai_server_heals_a_bad_change_and_learns_no_secret() {
     let log = stage.daemon.log();
     assert!(!log.contains(KEY) && !log.contains(SECRET));
     stage.daemon.cli(&["audit", "verify"]);
+    drop(stage);
+    assert!(!Path::new(&socket).exists(), "nothing is left behind");
 }
 
 #[test]

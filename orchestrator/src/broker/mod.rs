@@ -79,3 +79,12 @@ pub async fn open(
     }
     Ok(at)
 }
+
+/// Removes the sockets and their folder at the end; a daemon that was killed leaves them to the next.
+pub fn clear(sockets: &BTreeMap<AgentName, PathBuf>) {
+    for socket in sockets.values() {
+        let removed = std::fs::remove_file(socket);
+        let folder = socket.parent().map(std::fs::remove_dir);
+        tracing::debug!(socket = %socket.display(), ?removed, ?folder, "an agent's socket was removed");
+    }
+}
