@@ -64,16 +64,14 @@ pub fn check(answer: &Answer, against: Against<'_>) -> Result<Verdict, Vec<Strin
             cause: cause.map(Box::new),
             person: answer.call_person,
         }),
-        (Kind::Proposal, Some(cause), Some(proposal)) => {
-            checked_proposal(proposal, cause, answer, against, &mut wrong)
-        }
-        (Kind::Proposal, _, proposal) => {
+        (Kind::Proposal, cause, Some(proposal)) => {
             if answer.cause.is_none() {
                 wrong.push("a proposal needs `cause`".to_owned());
             }
-            if proposal.is_none() {
-                wrong.push("a proposal needs `proposal`".to_owned());
-            }
+            checked_proposal(proposal, cause, answer, against, &mut wrong)
+        }
+        (Kind::Proposal, _, None) => {
+            wrong.push("a proposal needs `proposal`".to_owned());
             None
         }
     };
@@ -136,7 +134,7 @@ fn checked_cause(
 
 fn checked_proposal(
     proposal: &AnsweredProposal,
-    cause: Cause,
+    cause: Option<Cause>,
     answer: &Answer,
     against: Against<'_>,
     wrong: &mut Vec<String>,
@@ -164,6 +162,7 @@ fn checked_proposal(
     in_bounds("proposal.verify_hold_seconds", hold, &HOLD, wrong);
     in_bounds("proposal.verify_within_seconds", within, &WITHIN, wrong);
     let service = watched.filter(|_| wrong.len() == before)?;
+    let cause = cause?;
     let said = |words: &str| text::clean(words, text::CLAIM_LIMIT - 1);
     Some(Verdict::Proposal(Box::new(ProposalBody {
         title: text::clean(&proposal.title, 190),
