@@ -10,6 +10,13 @@ use std::sync::Arc;
 use ostler_agents_kit::{
     agent::{Agent, Clock, Parts, SystemClock},
     client::{CallError, ConnectError, McpClient},
+    planner::Planner,
+};
+use ostler_agents_llm::{
+    chain::{self, Chain},
+    line::Line,
+    prompt::Prompt,
+    settings::Settings,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -22,6 +29,10 @@ pub struct AgentSpec {
     pub about: &'static str,
     /// What makes it differ from the others.
     pub parts: fn(Arc<dyn Clock>) -> Parts,
+    /// What a model that thinks for it is told: the text of its `prompt.md`.
+    pub prompt: &'static str,
+    /// Names of the tools that its proposals may consist of; policy says when.
+    pub proposable: &'static [&'static str],
 }
 
 impl std::fmt::Debug for AgentSpec {
@@ -39,6 +50,8 @@ pub fn registry() -> &'static [AgentSpec] {
         name: "healer",
         about: "finds out why a service is unwell and proposes a fix",
         parts: healer::parts,
+        prompt: healer::PROMPT,
+        proposable: healer::PROPOSABLE,
     }];
     AGENTS
 }
@@ -74,50 +87,87 @@ pub enum AgentError {
     },
 }
 
+/// What an agent runs with beside its pipe.
+pub struct Setup {
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// The way to language models; rules alone think without.
+    pub models: Option<Models>,
+    /// Put around its planner; for those who watch or hold time.
+    pub around: fn(Box<dyn Planner>) -> Box<dyn Planner>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            models: None,
+            around: |planner| planner,
+        }
+    }
+}
+
+/// The way to language models.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// The broker.
+    pub line: Line,
+    /// What marks are made of: fresh and secret where workloads could know it.
+    pub seed: u64,
+    /// What to plan with; asked of the broker before each turn when absent.
+    pub settings: Option<Settings>,
+}
+
 /// Runs one agent over a pipe until the pipe closes. Logs go through `tracing`; use a
 /// single-threaded runtime.
 ///
 /// # Errors
 /// [`AgentError`] when there is no such agent, no daemon behind the pipe, or nothing works for a while.
-pub async fn run<R, W>(name: &str, read: R, write: W) -> Result<(), AgentError>
+pub async fn run<R, W>(name: &str, read: R, write: W, setup: Setup) -> Result<(), AgentError>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    run_with_clock(name, read, write, Arc::new(SystemClock)).await
-}
-
-/// As [`run`], with a clock of the caller's.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_with_clock<R, W>(
-    name: &str,
-    read: R,
-    write: W,
-    clock: Arc<dyn Clock>,
-) -> Result<(), AgentError>
-where
-    R: AsyncRead + Send + Unpin + 'static,
-    W: AsyncWrite + Send + Unpin + 'static,
-{
-    let Some(spec) = registry().iter().find(|spec| spec.name == name) else {
-        let known = registry()
-            .iter()
-            .map(|spec| spec.name)
-            .collect::<Vec<_>>()
-            .join(", ");
-        return Err(AgentError::Unknown {
-            name: name.chars().take(80).collect(),
-            known,
-        });
-    };
+    let spec = find(name)?;
     let name = spec.name;
     let connected = McpClient::connect(name, read, write).await;
     let client = connected.map_err(|source| AgentError::Connect { name, source })?;
-    let agent = Agent::new(Arc::new(client), (spec.parts)(clock));
+    let agent = Agent::new(Arc::new(client), parts(spec, setup));
     agent
         .run()
         .await
         .map_err(|source| AgentError::Turn { name, source })
+}
+
+fn find(name: &str) -> Result<&'static AgentSpec, AgentError> {
+    registry()
+        .iter()
+        .find(|spec| spec.name == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = registry().iter().map(|spec| spec.name).collect();
+            AgentError::Unknown {
+                name: name.chars().take(80).collect(),
+                known: known.join(", "),
+            }
+        })
+}
+
+/// The agent's parts, with models before its rules where there are any.
+fn parts(spec: &AgentSpec, setup: Setup) -> Parts {
+    let mut parts = (spec.parts)(setup.clock);
+    if let Some(models) = setup.models {
+        let of_agent = chain::Parts {
+            rules: parts.planner,
+            prompt: Prompt::new(spec.prompt),
+            proposable: spec.proposable,
+        };
+        parts.planner = Box::new(Chain::new(
+            models.line,
+            models.settings,
+            of_agent,
+            models.seed,
+        ));
+    }
+    parts.planner = (setup.around)(parts.planner);
+    parts
 }

@@ -22,6 +22,7 @@ pub mod world;
 use std::path::{Path, PathBuf};
 
 pub use judge::{Report, Verdict};
+pub use ostler_agents::Models;
 
 /// Why bundles could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +59,17 @@ pub enum EvalError {
 /// # Errors
 /// When a bundle cannot be read or replayed; a wrong answer of an agent is no error but in the report.
 pub async fn run(folder: &Path) -> Result<Report, EvalError> {
+    run_with(folder, None).await
+}
+
+/// As [`run`], with models that the agents ask before their rules.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(folder: &Path, models: Option<&Models>) -> Result<Report, EvalError> {
     let mut report = Report::default();
     for bundle in bundle::read_all(folder)? {
-        let seen = replay::replay(&bundle).await?;
+        let seen = replay::replay(&bundle, models.cloned()).await?;
         report.verdicts.push(judge::judge(&bundle, &seen));
     }
     Ok(report)

@@ -5,6 +5,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
+use ostler_agents::{Models, Setup};
+use ostler_agents_kit::{
+    planner::{Planner, PlannerError, Thought},
+    reader::Reader,
+    situation::Situation,
+};
 use ostler_core::{incident::Incident, proposal::Proposal};
 use rmcp::ServiceExt;
 use tokio::task::JoinHandle;
@@ -35,6 +42,7 @@ pub struct Replay {
     world: Arc<Mutex<World>>,
     clock: ReplayClock,
     agent: String,
+    models: Option<Models>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -53,8 +61,16 @@ impl Replay {
             world,
             clock: ReplayClock::start(),
             agent: bundle.agent.clone(),
+            models: None,
             tasks: Vec::new(),
         })
+    }
+
+    /// Lets the agent ask models before its rules. While one thinks, virtual time stands still.
+    #[must_use]
+    pub fn with_models(mut self, models: Option<Models>) -> Self {
+        self.models = models;
+        self
     }
 
     /// Starts the agent, as its supervisor would.
@@ -68,9 +84,14 @@ impl Replay {
             }
         }));
         let (read, write) = tokio::io::split(theirs);
-        let (name, clock) = (self.agent.clone(), Arc::new(self.clock));
+        let name = self.agent.clone();
+        let setup = Setup {
+            clock: Arc::new(self.clock),
+            models: self.models.clone(),
+            around: |planner| Box::new(Held(planner)),
+        };
         self.tasks.push(tokio::spawn(async move {
-            if let Err(error) = ostler_agents::run_with_clock(&name, read, write, clock).await {
+            if let Err(error) = ostler_agents::run(&name, read, write, setup).await {
                 tracing::warn!(%error, "the agent ended");
             }
         }));
@@ -110,8 +131,8 @@ impl Drop for Replay {
 ///
 /// # Errors
 /// When the bundle's world cannot be built, or the agent never looked.
-pub async fn replay(bundle: &Bundle) -> Result<Seen, EvalError> {
-    let mut replay = Replay::new(bundle)?;
+pub async fn replay(bundle: &Bundle, models: Option<Models>) -> Result<Seen, EvalError> {
+    let mut replay = Replay::new(bundle)?.with_models(models);
     replay.start();
     tokio::time::sleep(PATIENCE).await;
     let seen = replay.seen();
@@ -129,4 +150,26 @@ pub async fn replay(bundle: &Bundle) -> Result<Seen, EvalError> {
         });
     }
     Ok(seen)
+}
+
+/// A planner that holds virtual time while it thinks: a model's answer comes over a real socket, and
+/// a paused clock would run on to the next timer meanwhile.
+struct Held(Box<dyn Planner>);
+
+#[async_trait]
+impl Planner for Held {
+    async fn think(
+        &self,
+        situation: &Situation,
+        reader: &Reader<'_>,
+    ) -> Result<Thought, PlannerError> {
+        let (over, thinking) = std::sync::mpsc::channel::<()>();
+        // A blocking task keeps a paused clock where it is until it ends.
+        let hold = tokio::task::spawn_blocking(move || thinking.recv().is_ok());
+        let thought = self.0.think(situation, reader).await;
+        drop(over);
+        // It ends with the channel.
+        let _held = hold.await;
+        thought
+    }
 }

@@ -7,14 +7,19 @@ use std::sync::{
 
 use ostler_agents_kit::{
     agent::Clock,
-    client::{CALL_META, REVISION_META},
+    client::{CALL_META, CLASS_META, REVISION_META},
 };
 use ostler_core::time::Time;
+use ostler_tools::{
+    catalogue,
+    contract::{Class, Tool},
+};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, JsonObject,
-        MetaObject, ServerCapabilities, ServerConfig,
+        ListToolsResult, MetaObject, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+        Tool as McpTool,
     },
     service::RequestContext,
 };
@@ -95,6 +100,17 @@ impl ServerHandler for Server {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
     }
 
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let tools = catalogue::ALL.iter().filter(|tool| offered(tool));
+        Ok(ListToolsResult::with_all_items(
+            tools.map(mcp_tool).collect(),
+        ))
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
@@ -103,4 +119,26 @@ impl ServerHandler for Server {
         let args = Value::Object(request.arguments.unwrap_or_default());
         Ok(self.answer(&request.name, args).into())
     }
+}
+
+/// What policy could permit an agent: nothing that approves, rules or acts inside instances, and
+/// nothing that removes.
+fn offered(tool: &Tool) -> bool {
+    matches!(
+        tool.class,
+        Class::Read | Class::ReadData | Class::Record | Class::Change
+    ) && !tool.name.starts_with("delete_")
+}
+
+fn mcp_tool(tool: &Tool) -> McpTool {
+    let schema = match (tool.input_schema)() {
+        Value::Object(fields) => fields,
+        _ => JsonObject::new(),
+    };
+    let mut made = McpTool::new(tool.name, tool.description, Arc::new(schema));
+    made.meta = Some(MetaObject(JsonObject::from_iter([(
+        CLASS_META.to_owned(),
+        tool.class.group().into(),
+    )])));
+    made
 }

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    broker,
     cli::{AgentsArg, BackendArg},
     clock::{self, SystemClock},
     drive,
@@ -55,6 +56,8 @@ pub struct Config {
     pub subnet: (std::net::Ipv4Addr, u8),
     /// Where agents live, if there are any.
     pub agents: AgentsArg,
+    /// Language models that agents may plan with.
+    pub models: ostler_broker::config::Config,
     /// How long the audit log is kept.
     pub retention: Retention,
 }
@@ -76,12 +79,14 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let fleet = Fleet::new(backend, node_name()?);
     let gate = open_gate(&state, &fleet).await?;
     describe(&fleet);
+    supervise::Plan::announce(&fleet, config.agents);
     fleet.publish(gate.intent());
     machine::look(&fleet).await;
 
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
     let mut parts = JoinSet::new();
+    let models = broker::open(&config.models, &state, &fleet, &gate, &stop, &mut parts).await?;
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
         .await
         .context("cannot open the socket")?;
@@ -98,13 +103,15 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let supervision = supervise::Plan {
         fleet: &fleet,
         gate: &gate,
-        dir: state.agents(),
+        state: &state,
+        models,
         stop: &stop,
     };
     supervision.start(config.agents, &mut parts).await;
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}
+    supervise::sockets::clear(&state.agent_sockets());
     gate.close().await;
     leave_nothing_unused(&fleet).await;
     drop(state);

@@ -16,6 +16,7 @@ use ostler_gate::Retention;
 
 use crate::{
     app::{self, Config},
+    broker,
     cli::{Cli, Global, UpArgs, run_client, socket_path},
 };
 
@@ -41,15 +42,19 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
 /// When there is no such agent, or its daemon goes away.
 pub fn agent(name: &str, line: Option<&Path>) -> anyhow::Result<()> {
     nix::sys::prctl::set_no_new_privs()?;
+    let setup = ostler_agents::Setup {
+        models: broker::models(),
+        ..ostler_agents::Setup::default()
+    };
     one_thread()?.block_on(async {
         let Some(line) = line else {
             let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-            return Ok(ostler_agents::run(name, input, output).await?);
+            return Ok(ostler_agents::run(name, input, output, setup).await?);
         };
         let stream = tokio::net::UnixStream::connect(line).await;
         let stream = stream.with_context(|| format!("cannot connect to `{}`", line.display()))?;
         let (read, write) = stream.into_split();
-        Ok(ostler_agents::run(name, read, write).await?)
+        Ok(ostler_agents::run(name, read, write, setup).await?)
     })
 }
 
@@ -90,12 +95,26 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         bridge: args.bridge.clone(),
         subnet: subnet(&args.subnet)?,
         agents: args.agents,
+        models: models(args.config.as_deref())?,
         retention: Retention {
             reads: args.audit_keep_reads.0,
             all: args.audit_keep.0,
             bytes: args.audit_max.map(|size| size.0),
         },
     })
+}
+
+/// What the configuration file says of language models; nothing without one.
+fn models(file: Option<&Path>) -> anyhow::Result<ostler_broker::config::Config> {
+    let Some(file) = file else {
+        return Ok(ostler_broker::config::Config::default());
+    };
+    let name = file.display();
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{name}`"))?;
+    let config: ostler_broker::config::Config = serde_saphyr::from_str(&text)
+        .with_context(|| format!("`{name}` is not a configuration"))?;
+    config.check().with_context(|| format!("in `{name}`"))?;
+    Ok(config)
 }
 
 fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {

@@ -3,6 +3,7 @@
 //! Wiring and loops, no decisions: those are in `ostler-core`, `ostler-policies` and the agents.
 
 pub mod app;
+pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod demo;

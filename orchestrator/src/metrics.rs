@@ -19,6 +19,20 @@ struct Kind {
     kind: &'static str,
 }
 
+/// Agents and endpoints: as many as an operator configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Model {
+    agent: String,
+    endpoint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    agent: String,
+    endpoint: String,
+    outcome: &'static str,
+}
+
 /// Everything the daemon counts about itself.
 pub struct Metrics {
     registry: Registry,
@@ -32,6 +46,9 @@ pub struct Metrics {
     agent_restarts: Counter,
     signal_series: Gauge,
     http_turned_away: Gauge<u64, AtomicU64>,
+    model_requests: Family<Asked, Counter>,
+    model_tokens: Family<Model, Counter>,
+    model_money: Family<Model, Counter<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -48,6 +65,9 @@ impl Default for Metrics {
             agent_restarts: Counter::default(),
             signal_series: Gauge::default(),
             http_turned_away: Gauge::default(),
+            model_requests: Family::default(),
+            model_tokens: Family::default(),
+            model_money: Family::default(),
         };
         metrics.register();
         metrics
@@ -55,7 +75,7 @@ impl Default for Metrics {
 }
 
 /// Names and help texts of all metrics, for the reference page.
-pub const REFERENCE: [(&str, &str); 10] = [
+pub const REFERENCE: [(&str, &str); 13] = [
     (
         "ostler_happenings_total",
         "Happenings in the fleet, by kind",
@@ -86,6 +106,18 @@ pub const REFERENCE: [(&str, &str); 10] = [
     (
         "ostler_http_turned_away",
         "Requests turned away for want of a good token since the start",
+    ),
+    (
+        "ostler_model_requests_total",
+        "Requests of agents to language models, by agent, endpoint and outcome",
+    ),
+    (
+        "ostler_model_tokens_total",
+        "Tokens that agents spent, in and out, by agent and endpoint",
+    ),
+    (
+        "ostler_model_money_total",
+        "Money that agents spent at configured prices, by agent and endpoint",
     ),
 ];
 
@@ -139,6 +171,40 @@ impl Metrics {
             help("http_turned_away"),
             self.http_turned_away.clone(),
         );
+        registry.register(
+            "model_requests",
+            help("model_requests"),
+            self.model_requests.clone(),
+        );
+        registry.register(
+            "model_tokens",
+            help("model_tokens"),
+            self.model_tokens.clone(),
+        );
+        registry.register("model_money", help("model_money"), self.model_money.clone());
+    }
+
+    /// Counts a request to a language model; money in billionths.
+    pub fn model_asked(
+        &self,
+        agent: &str,
+        endpoint: &str,
+        outcome: &'static str,
+        tokens: u64,
+        nano: u64,
+    ) {
+        let (agent, endpoint) = (agent.to_owned(), endpoint.to_owned());
+        let asked = Asked {
+            agent: agent.clone(),
+            endpoint: endpoint.clone(),
+            outcome,
+        };
+        self.model_requests.get_or_create(&asked).inc();
+        let model = Model { agent, endpoint };
+        self.model_tokens.get_or_create(&model).inc_by(tokens);
+        // A counter of money is for people: the last digits may go.
+        let money = nano as f64 / 1e9;
+        self.model_money.get_or_create(&model).inc_by(money);
     }
 
     /// Counts a happening.

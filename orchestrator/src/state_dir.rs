@@ -2,11 +2,15 @@
 
 use std::{
     fs::{self, File, Permissions},
+    hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    unistd::Uid,
+};
 
 /// Where everything durable lives, locked for one daemon.
 #[derive(Debug)]
@@ -68,6 +72,18 @@ impl StateDir {
     #[must_use]
     pub fn agents(&self) -> PathBuf {
         self.root.join("agents")
+    }
+
+    /// Where agents' sockets are. The state directory is closed to the user that agents run as, so a
+    /// daemon of root's keeps them under `/run`, one folder for each state directory.
+    #[must_use]
+    pub fn agent_sockets(&self) -> PathBuf {
+        if !Uid::effective().is_root() {
+            return self.root.join("agents/sockets");
+        }
+        let mut hasher = DefaultHasher::new();
+        self.root.hash(&mut hasher);
+        PathBuf::from(format!("/run/ostler-agents-{:016x}", hasher.finish()))
     }
 
     /// Where the database is.

@@ -1,5 +1,9 @@
 //! What the README and the docs tell people to type exists, and their manifests are accepted.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::{
     fs,
@@ -83,6 +87,20 @@ fn every_manifest_is_accepted() {
         }
     }
     assert!(checked >= 1, "manifests are where this test looks");
+}
+
+#[test]
+fn every_configuration_of_models_is_accepted() {
+    let mut checked = 0;
+    for (path, page) in pages() {
+        for block in blocks(&page, "yaml config") {
+            let read: Result<ostler_broker::config::Config, _> = serde_saphyr::from_str(block);
+            let config = read.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert_eq!(config.check(), Ok(()), "{}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 1, "configurations are where this test looks");
 }
 
 #[test]

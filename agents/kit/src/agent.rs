@@ -16,7 +16,7 @@ use ostler_core::{
 use crate::{
     budget::{Budget, Ledger},
     case::{Case, Move, Phase, Seen, is_good},
-    client::{CallError, Caller},
+    client::{CallError, Caller, ToolInfo},
     look::Look,
     paper,
     planner::Planner,
@@ -71,6 +71,8 @@ pub struct Agent {
     pub(crate) quiet: BTreeMap<ServiceKey, (u32, Time)>,
     /// How the audit log names this agent.
     pub(crate) me: String,
+    /// The tools that the daemon lists for this agent; listed when first needed.
+    pub(crate) tools: Option<Vec<ToolInfo>>,
 }
 
 impl Agent {
@@ -85,6 +87,7 @@ impl Agent {
             cases: Vec::new(),
             quiet: BTreeMap::new(),
             me: String::new(),
+            tools: None,
         }
     }
 

@@ -22,6 +22,22 @@ pub const REVISION_META: &str = "ostler.dev/revision";
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Where a listed tool's metadata carries its class.
+pub const CLASS_META: &str = "ostler.dev/class";
+
+/// A tool that the daemon lists for this agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolInfo {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// What sort of thing it does: `read`, `read_data`, `change`, …; empty when not said.
+    pub class: String,
+    /// JSON Schema of its arguments.
+    pub input_schema: Map<String, Value>,
+}
+
 /// What a call gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
@@ -83,6 +99,12 @@ pub trait Caller: Send + Sync {
     /// # Errors
     /// [`CallError`] says what the gate answered instead of doing it.
     async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<Reply, CallError>;
+
+    /// The tools that policy could permit this agent.
+    ///
+    /// # Errors
+    /// [`CallError`] when they cannot be listed.
+    async fn tools(&self) -> Result<Vec<ToolInfo>, CallError>;
 }
 
 /// A caller over two byte streams.
@@ -124,23 +146,55 @@ impl Caller for McpClient {
         let answered =
             tokio::time::timeout(CALL_TIMEOUT, self.service.peer().call_tool(params)).await;
         match answered {
-            Err(_) => Err(CallError::Failed {
-                words: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
-            }),
-            Ok(Err(ServiceError::McpError(error))) => Err(CallError::Refused {
-                words: error.message.into_owned(),
-            }),
-            Ok(Err(
-                ServiceError::TransportClosed
-                | ServiceError::TransportSend(_)
-                | ServiceError::Cancelled { .. },
-            )) => Err(CallError::Closed),
-            Ok(Err(error)) => Err(CallError::Malformed {
-                tool: tool.to_owned(),
-                problem: error.to_string(),
-            }),
+            Err(_) => Err(too_late()),
+            Ok(Err(error)) => Err(failed(tool, error)),
             Ok(Ok(result)) => read_result(tool, result),
         }
+    }
+
+    async fn tools(&self) -> Result<Vec<ToolInfo>, CallError> {
+        let listed = tokio::time::timeout(CALL_TIMEOUT, self.service.peer().list_all_tools()).await;
+        let tools = listed
+            .map_err(|_| too_late())?
+            .map_err(|error| failed("tools/list", error))?;
+        Ok(tools.into_iter().map(read_tool).collect())
+    }
+}
+
+fn too_late() -> CallError {
+    CallError::Failed {
+        words: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
+    }
+}
+
+fn failed(tool: &str, error: ServiceError) -> CallError {
+    match error {
+        ServiceError::McpError(error) => CallError::Refused {
+            words: error.message.into_owned(),
+        },
+        ServiceError::TransportClosed
+        | ServiceError::TransportSend(_)
+        | ServiceError::Cancelled { .. } => CallError::Closed,
+        error => CallError::Malformed {
+            tool: tool.to_owned(),
+            problem: error.to_string(),
+        },
+    }
+}
+
+fn read_tool(tool: rmcp::model::Tool) -> ToolInfo {
+    let meta = tool.meta.as_ref();
+    let class = meta
+        .and_then(|meta| meta.0.get(CLASS_META))
+        .and_then(Value::as_str);
+    ToolInfo {
+        name: tool.name.into_owned(),
+        description: tool
+            .description
+            .map(std::borrow::Cow::into_owned)
+            .unwrap_or_default(),
+        class: class.unwrap_or_default().to_owned(),
+        input_schema: (*tool.input_schema).clone(),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod gather;
 pub mod look;
 mod paper;
 pub mod planner;
+pub mod reader;
 mod resume;
 pub mod situation;
 pub mod symptom;

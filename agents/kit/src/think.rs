@@ -1,4 +1,8 @@
 //! Thinking: new symptoms find their case or get one; a verdict is written down and moves the case on.
+//!
+//! Who thought is written down too, whenever a model was asked.
+
+use std::time::Duration;
 
 use ostler_core::{
     id::ServiceKey,
@@ -9,13 +13,17 @@ use ostler_core::{
 use crate::{
     agent::Agent,
     case::{Case, Phase},
-    client::CallError,
+    client::{CallError, Caller},
     gather::Gather,
     paper,
-    planner::Verdict,
-    situation::Web,
+    planner::{Planner, PlannerError, Thought, Verdict},
+    reader::Reader,
+    situation::{Situation, Web},
     symptom::Symptom,
 };
+
+/// How often an agent that thinks says that it lives: less than what its supervisor calls silence.
+const HEARTBEAT: Duration = Duration::from_secs(20);
 
 impl Agent {
     /// Symptoms that belong to no case yet: attach them to the case of their culprit, or look into
@@ -91,10 +99,10 @@ impl Agent {
             tracing::warn!(%subject, "too many open incidents to open another");
             return Ok(());
         }
-        let Some(verdict) = self.think(subject, symptoms, now).await? else {
+        let Some(thought) = self.think(subject, symptoms, now).await? else {
             return Ok(());
         };
-        let culprit = match &verdict {
+        let culprit = match &thought.verdict {
             Verdict::Healthy => return Ok(()),
             Verdict::Unresolved {
                 cause: None,
@@ -119,7 +127,7 @@ impl Agent {
             }
             opened => opened?,
         };
-        let settled = self.settle(&mut case, verdict, now).await;
+        let settled = self.settle(&mut case, thought, now).await;
         self.cases.push(case);
         settled
     }
@@ -171,7 +179,7 @@ impl Agent {
     ) -> Result<(), CallError> {
         let subject = case.culprit.clone();
         match self.think(&subject, symptoms, now).await? {
-            Some(verdict) => self.settle(case, verdict, now).await,
+            Some(thought) => self.settle(case, thought, now).await,
             None => Ok(()),
         }
     }
@@ -182,7 +190,7 @@ impl Agent {
         subject: &ServiceKey,
         symptoms: &[Symptom],
         now: Time,
-    ) -> Result<Option<Verdict>, CallError> {
+    ) -> Result<Option<Thought>, CallError> {
         if !self.ledger.take_turn(&self.parts.budget, now) {
             tracing::warn!(%subject, "the hour's turns are used up");
             return Ok(None);
@@ -192,8 +200,18 @@ impl Agent {
         };
         let gather = Gather::new(&*self.caller, &self.parts.budget, now);
         let situation = gather.situation(glance, subject, symptoms).await?;
-        match self.parts.planner.think(&situation).await {
-            Ok(verdict) => Ok(Some(verdict)),
+        let tools = match self.tools.take() {
+            Some(tools) => tools,
+            None => self.caller.tools().await?,
+        };
+        let reader = Reader::new(&*self.caller, &tools, self.parts.budget.calls_per_turn);
+        let thought = think_aloud(&*self.parts.planner, &situation, &reader, &*self.caller).await;
+        self.tools = Some(tools);
+        match thought {
+            Ok(thought) => {
+                tracing::info!(%subject, "{}", thought.mind);
+                Ok(Some(thought))
+            }
             Err(error) => {
                 tracing::warn!(%error, "no verdict");
                 Ok(None)
@@ -205,9 +223,12 @@ impl Agent {
     async fn settle(
         &mut self,
         case: &mut Case,
-        verdict: Verdict,
+        thought: Thought,
         now: Time,
     ) -> Result<(), CallError> {
+        if !thought.mind.is_rules_alone() {
+            paper::note(&*self.caller, case, &thought.mind.to_string(), None, None).await?;
+        }
         let looks = if let Phase::Looking { looks, .. } = case.phase {
             looks.saturating_add(1)
         } else {
@@ -217,7 +238,7 @@ impl Agent {
             looks,
             again_at: now + pause_after(looks),
         };
-        match verdict {
+        match thought.verdict {
             Verdict::Healthy => Ok(()),
             Verdict::Unresolved { why, cause, person } => {
                 let call_person = person || looks >= self.parts.budget.unresolved_looks;
@@ -275,7 +296,100 @@ impl Agent {
     }
 }
 
+/// Thinks, and says now and then that it lives: a model may take its time.
+async fn think_aloud(
+    planner: &dyn Planner,
+    situation: &Situation,
+    reader: &Reader<'_>,
+    caller: &dyn Caller,
+) -> Result<Thought, PlannerError> {
+    let thinking = planner.think(situation, reader);
+    tokio::pin!(thinking);
+    loop {
+        tokio::select! {
+            thought = &mut thinking => return thought,
+            () = tokio::time::sleep(HEARTBEAT) => {
+                if let Err(error) = crate::world::status(caller).await {
+                    tracing::warn!(%error, "the daemon does not answer while a planner thinks");
+                }
+            }
+        }
+    }
+}
+
 /// How long to wait before looking again: soon at first, then ever more patiently.
 fn pause_after(looks: u32) -> Span {
     Span::seconds(4_u64.saturating_mul(1 << looks.min(5)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Mutex};
+
+    use async_trait::async_trait;
+    use ostler_core::id::CallId;
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::{
+        client::{Reply, ToolInfo},
+        situation::Cited,
+    };
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl Caller for Heard {
+        async fn call(&self, tool: &str, _: Map<String, Value>) -> Result<Reply, CallError> {
+            self.0.lock().unwrap().push(tool.to_owned());
+            Err(CallError::Failed {
+                words: "nobody answers".into(),
+            })
+        }
+
+        async fn tools(&self) -> Result<Vec<ToolInfo>, CallError> {
+            Ok(Vec::new())
+        }
+    }
+
+    struct Slow;
+
+    #[async_trait]
+    impl Planner for Slow {
+        async fn think(&self, _: &Situation, _: &Reader<'_>) -> Result<Thought, PlannerError> {
+            tokio::time::sleep(HEARTBEAT * 3 + Duration::from_secs(1)).await;
+            Ok(Thought::by_rules(Verdict::Healthy))
+        }
+    }
+
+    fn situation() -> Situation {
+        fn cited<T: Default>() -> Cited<T> {
+            Cited {
+                call: CallId::new("call_1").unwrap(),
+                value: T::default(),
+            }
+        }
+        Situation {
+            now: Time(0),
+            subject: "cart".parse().unwrap(),
+            symptoms: Vec::new(),
+            services: cited(),
+            instances: cited(),
+            graph: cited(),
+            facts: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_thinks_for_long_is_heard_of_meanwhile() {
+        let (heard, situation) = (Heard::default(), situation());
+        let reader = Reader::new(&heard, &[], 0);
+        let thought = think_aloud(&Slow, &situation, &reader, &heard)
+            .await
+            .unwrap();
+        assert_eq!(thought.verdict, Verdict::Healthy);
+        assert_eq!(*heard.0.lock().unwrap(), ["get_status"; 3]);
+    }
 }

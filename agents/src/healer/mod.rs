@@ -19,6 +19,11 @@ use ostler_agents_kit::{
 pub use notice::Noticing;
 pub use plan::RulesPlanner;
 
+/// What a model that thinks for the healer is told.
+pub const PROMPT: &str = include_str!("prompt.md");
+/// What the healer's proposals may consist of; policy says when.
+pub const PROPOSABLE: &[&str] = &["restart_instances", "rollback_service", "set_limits"];
+
 /// The healer's parts.
 #[must_use]
 pub fn parts(clock: Arc<dyn Clock>) -> Parts {

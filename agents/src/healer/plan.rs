@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use ostler_agents_kit::{
-    planner::{Planner, PlannerError, Verdict},
+    planner::{ACT_FROM, Planner, PlannerError, Thought, Verdict},
+    reader::Reader,
     situation::{ServiceFacts, Situation},
     text,
 };
@@ -17,8 +18,6 @@ use serde_json::{Map, Value, json};
 
 use super::rules::{Diagnosis, Judged, RULES, Remedy, node_pressure, patient::Patient};
 
-/// Below this, a cause is named but nothing is proposed.
-const ACT_FROM: f64 = 0.6;
 /// A process that ended once and runs again this recently is recovering.
 const RECOVERY: Span = Span::minutes(1);
 /// What the gate accepts.
@@ -31,12 +30,16 @@ pub struct RulesPlanner;
 
 #[async_trait]
 impl Planner for RulesPlanner {
-    async fn think(&self, situation: &Situation) -> Result<Verdict, PlannerError> {
+    async fn think(
+        &self,
+        situation: &Situation,
+        _reader: &Reader<'_>,
+    ) -> Result<Thought, PlannerError> {
         let culprit = situation.web().culprit_of(&situation.subject).clone();
         let Some(facts) = situation.facts.get(&culprit) else {
             return Err(PlannerError(format!("nothing is known of `{culprit}`")));
         };
-        Ok(conclude(situation, facts))
+        Ok(Thought::by_rules(conclude(situation, facts)))
     }
 }
 

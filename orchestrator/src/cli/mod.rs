@@ -217,6 +217,9 @@ pub struct UpArgs {
     /// Where agents live; `bare` gives them no sandbox and is for development only
     #[arg(long, value_enum, default_value_t = AgentsArg::Sandbox)]
     pub agents: AgentsArg,
+    /// File that says which language models agents plan with; without one they plan with rules
+    #[arg(long, env = "OSTLER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How long the audit log is kept, or `forever`; what is dropped is on record
     #[arg(long, default_value = "forever", value_name = "SPAN", value_parser = keep)]
     pub audit_keep: Keep,

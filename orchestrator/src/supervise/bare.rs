@@ -8,6 +8,7 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::process::ExitStatusExt,
     },
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -27,14 +28,16 @@ use super::{
     NOBODY,
     lodging::{Cause, End, Lodging, Started},
 };
+use crate::broker::SOCKET_VARIABLE;
 
 /// Most lines that wait to be passed on.
 const LINES_LIMIT: usize = 1_000;
 
 /// Plain processes, each given its line as standard input and output.
-#[derive(Default)]
 pub struct Bare {
     runs: Mutex<BTreeMap<AgentName, Run>>,
+    /// The sockets to language models of those who may plan with them.
+    models: BTreeMap<AgentName, PathBuf>,
 }
 
 #[derive(Clone)]
@@ -47,6 +50,14 @@ struct Run {
 type Lines = Arc<Mutex<VecDeque<String>>>;
 
 impl Bare {
+    /// No run yet.
+    pub const fn new(models: BTreeMap<AgentName, PathBuf>) -> Self {
+        Self {
+            runs: Mutex::new(BTreeMap::new()),
+            models,
+        }
+    }
+
     fn runs(&self) -> MutexGuard<'_, BTreeMap<AgentName, Run>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +77,7 @@ impl Lodging for Bare {
         let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
         let theirs = theirs.into_std().map_err(|error| error.to_string())?;
         let blocking = theirs.set_nonblocking(false).map(|()| theirs.into());
-        let spawned = blocking.and_then(|line| spawn(agent, line));
+        let spawned = blocking.and_then(|line| spawn(agent, line, self.models.get(agent)));
         let mut child = spawned.map_err(|error| format!("cannot be started: {error}"))?;
         let pid = child.id();
         let (tell, ended) = watch::channel(None);
@@ -128,7 +139,7 @@ impl Lodging for Bare {
 }
 
 /// The running program itself, even if its file was replaced meanwhile.
-fn spawn(agent: &AgentName, line: OwnedFd) -> std::io::Result<Child> {
+fn spawn(agent: &AgentName, line: OwnedFd, models: Option<&PathBuf>) -> std::io::Result<Child> {
     let program = File::open("/proc/self/exe")?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     if Uid::effective().is_root() {
@@ -140,6 +151,7 @@ fn spawn(agent: &AgentName, line: OwnedFd) -> std::io::Result<Child> {
         .current_dir("/")
         .env_clear()
         .env("RUST_LOG", "info")
+        .envs(models.map(|socket| (SOCKET_VARIABLE, socket)))
         .stdin(line.try_clone()?)
         .stdout(line)
         .stderr(Stdio::piped())

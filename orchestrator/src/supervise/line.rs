@@ -2,9 +2,7 @@
 //! connection at a time, paced, and asked now and then whether somebody is still there.
 
 use std::{
-    fs::{self, Permissions},
-    io,
-    os::unix::fs::{PermissionsExt, chown},
+    fs, io,
     path::Path,
     sync::{
         Arc,
@@ -19,7 +17,7 @@ use ostler_gate::{Gate, mcp};
 use ostler_tools::principal::Principal;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{NOBODY, paced::Paced};
+use super::{NOBODY, paced::Paced, sockets};
 use crate::clock;
 
 /// The socket's name in the agent's directory.
@@ -34,13 +32,11 @@ pub struct Line {
 }
 
 impl Line {
-    /// Makes the socket in a directory that the agent will be shown.
+    /// Makes the socket in the folder that the agent will be shown.
     ///
     /// # Errors
-    /// When the directory or socket cannot be made.
+    /// When the socket cannot be made.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        fs::set_permissions(dir, Permissions::from_mode(0o755))?;
         let path = dir.join(SOCKET);
         // One that an earlier daemon left; nobody else writes here.
         match fs::remove_file(&path) {
@@ -48,10 +44,7 @@ impl Line {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        if Uid::effective().is_root() {
-            chown(&path, Some(NOBODY), Some(NOBODY))?;
-        }
+        sockets::give(&path)?;
         Ok(Self {
             listener,
             heard: Arc::default(),

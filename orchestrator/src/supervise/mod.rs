@@ -10,6 +10,7 @@ mod patience;
 mod plan;
 mod program;
 mod sandbox;
+pub mod sockets;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -31,7 +32,7 @@ use self::{
 use crate::{clock, fleet::Fleet};
 
 /// The user and group that own nothing.
-const NOBODY: u32 = 65_534;
+pub const NOBODY: u32 = 65_534;
 /// An agent that did not answer for this long hangs.
 const SILENCE: Span = Span::seconds(15);
 /// Time between two looks at a run: its heartbeat, its use, its log.
@@ -48,14 +49,15 @@ struct Supervisor {
     gate: Arc<Gate>,
     /// Where they live.
     lodging: Arc<dyn Lodging>,
-    /// Where each has its directory.
-    dir: PathBuf,
+    /// Where each has the folder of its sockets.
+    sockets: PathBuf,
 }
 
 impl Supervisor {
     /// Keeps one agent running until told to stop.
     async fn keep(self, name: AgentName, stop: CancellationToken) {
-        let line = match Line::open(&self.dir.join(name.as_str())) {
+        let folder = sockets::folder(&self.sockets, &name);
+        let line = match folder.and_then(|folder| Line::open(&folder)) {
             Ok(line) => line,
             Err(error) => {
                 self.note(&name, |status| "stopped".clone_into(&mut status.state));

@@ -1,6 +1,6 @@
 //! Who is supervised, and where they live.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use nix::unistd::Uid;
 use ostler_core::id::AgentName;
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Supervisor, bare::Bare, lodging::Lodging, sandbox::Sandbox};
-use crate::{cli::AgentsArg, fleet::Fleet};
+use crate::{cli::AgentsArg, fleet::Fleet, state_dir::StateDir};
 
 /// What supervision needs of the daemon.
 pub struct Plan<'a> {
@@ -18,15 +18,27 @@ pub struct Plan<'a> {
     /// What judges the agents.
     pub gate: &'a Arc<Gate>,
     /// Where everything of theirs is.
-    pub dir: PathBuf,
+    pub state: &'a StateDir,
+    /// The sockets to language models of those agents that have one.
+    pub models: BTreeMap<AgentName, PathBuf>,
     /// When to end.
     pub stop: &'a CancellationToken,
+}
+
+/// Every agent there is.
+fn registered() -> impl Iterator<Item = AgentName> {
+    let name = |agent: &ostler_agents::AgentSpec| {
+        AgentName::new(agent.name)
+            .inspect_err(|error| tracing::error!(%error, "an agent's name is not valid"))
+            .ok()
+    };
+    ostler_agents::registry().iter().filter_map(name)
 }
 
 impl Plan<'_> {
     /// Starts every registered agent. Where they cannot be housed the fleet does without them;
     /// that is told, not fatal.
-    pub async fn start(self, wanted: AgentsArg, parts: &mut JoinSet<()>) {
+    pub async fn start(mut self, wanted: AgentsArg, parts: &mut JoinSet<()>) {
         let Some(lodging) = self.lodging(wanted).await else {
             return;
         };
@@ -34,17 +46,28 @@ impl Plan<'_> {
             fleet: self.fleet.clone(),
             gate: self.gate.clone(),
             lodging,
-            dir: self.dir,
+            sockets: self.state.agent_sockets(),
         };
-        for agent in ostler_agents::registry() {
-            match AgentName::new(agent.name) {
-                Ok(name) => drop(parts.spawn(supervisor.clone().keep(name, self.stop.clone()))),
-                Err(error) => tracing::error!(%error, "an agent's name is not valid"),
-            }
+        for name in registered() {
+            parts.spawn(supervisor.clone().keep(name, self.stop.clone()));
         }
     }
 
-    async fn lodging(&self, wanted: AgentsArg) -> Option<Arc<dyn Lodging>> {
+    /// Shows every agent before the first of them lives.
+    pub fn announce(fleet: &Fleet, wanted: AgentsArg) {
+        if wanted == AgentsArg::None {
+            return;
+        }
+        fleet.write(|table| {
+            for name in registered() {
+                let status = table.agents.entry(name).or_default();
+                "starting".clone_into(&mut status.state);
+            }
+        });
+    }
+
+    async fn lodging(&mut self, wanted: AgentsArg) -> Option<Arc<dyn Lodging>> {
+        let models = std::mem::take(&mut self.models);
         match wanted {
             AgentsArg::None => None,
             AgentsArg::Bare => {
@@ -52,17 +75,21 @@ impl Plan<'_> {
                 if !Uid::effective().is_root() {
                     tracing::warn!("agents run as the daemon's own user, who may do everything");
                 }
-                Some(Arc::new(Bare::default()))
+                Some(Arc::new(Bare::new(models)))
             }
-            AgentsArg::Sandbox => match Sandbox::open(&self.dir).await {
+            AgentsArg::Sandbox => match Sandbox::open(self.state, models).await {
                 Ok(sandbox) => Some(Arc::new(sandbox)),
                 Err(error) => {
                     let problem = format!(
                         "no agent runs, for want of a sandbox: {error:#}; `--agents bare` runs them without one"
                     );
                     tracing::error!(problem);
-                    self.fleet
-                        .write(|table| table.daemon.problems.push(problem));
+                    self.fleet.write(|table| {
+                        table.daemon.problems.push(problem);
+                        for status in table.agents.values_mut() {
+                            "stopped".clone_into(&mut status.state);
+                        }
+                    });
                     None
                 }
             },

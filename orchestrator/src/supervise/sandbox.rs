@@ -29,7 +29,7 @@ use super::{
     lodging::{Cause, End, Lodging, Started},
     program,
 };
-use crate::clock;
+use crate::{broker, clock, state_dir::StateDir};
 
 /// The image of a sandbox: nothing but places for mounts.
 const IMAGE: &str = "ostler-agent:empty";
@@ -49,8 +49,10 @@ const LINES_LIMIT: u32 = 500;
 /// Containers for agents, apart from everybody else's.
 pub struct Sandbox {
     backend: YoukiBackend,
-    /// Where each agent's directory is.
-    agents: PathBuf,
+    /// Where each agent has the folder of its sockets.
+    sockets: PathBuf,
+    /// Who may plan with language models.
+    models: BTreeMap<AgentName, PathBuf>,
     /// The program's parts, as the sandbox sees them.
     command: Vec<String>,
     program: PathBuf,
@@ -58,19 +60,24 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Prepares everything in a directory; ends what an earlier daemon left there.
+    /// Prepares everything in the state directory; ends what an earlier daemon left there.
     ///
     /// # Errors
     /// When this machine cannot run containers, or the program cannot be laid out.
-    pub async fn open(dir: &Path) -> anyhow::Result<Self> {
+    pub async fn open(
+        state: &StateDir,
+        models: BTreeMap<AgentName, PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let dir = state.agents();
         let backend = YoukiBackend::open(YoukiConfig::new(dir.join("runtime"))).await?;
         clear(&backend).await?;
-        import_empty(&backend, dir).await?;
+        import_empty(&backend, &dir).await?;
         let program = dir.join("program");
         let parts = program::lay_out(&program).context("cannot lay out the agents' program")?;
         Ok(Self {
             backend,
-            agents: dir.to_owned(),
+            sockets: state.agent_sockets(),
+            models,
             command: parts.command(PROGRAM),
             program,
             read: Mutex::default(),
@@ -79,17 +86,24 @@ impl Sandbox {
 
     fn spec(&self, agent: &AgentName) -> Result<ServiceSpec, String> {
         let line = format!("{LINES}/{}", super::line::SOCKET);
+        let mut env = BTreeMap::from([("RUST_LOG", "info".to_owned())]);
+        if self.models.contains_key(agent) {
+            env.insert(
+                broker::SOCKET_VARIABLE,
+                format!("{LINES}/{}", broker::SOCKET),
+            );
+        }
         let mut command = self.command.clone();
         command.extend(["agent", agent.as_str(), "--line", &line].map(str::to_owned));
         let host = |path: &Path, mount: &str| json!({"mount": mount, "readOnly": true, "source": {"host": {"path": path}}});
         let spec = json!({
             "image": IMAGE,
             "command": command,
-            "env": {"RUST_LOG": "info"},
+            "env": env,
             "user": format!("{NOBODY}:{NOBODY}"),
             "volumes": [
                 host(&self.program, PROGRAM),
-                host(&self.agents.join(agent.as_str()), LINES),
+                host(&self.sockets.join(agent.as_str()), LINES),
             ],
             "resources": {"limits": {"memory": MEMORY, "cpu": CPU, "pids": PIDS}},
             "security": {"readOnlyRoot": true, "capabilities": "none"},

@@ -36,6 +36,7 @@ pub struct Daemon {
     bridge: String,
     subnet: String,
     agents: bool,
+    configured: bool,
 }
 
 static NEXT: AtomicU8 = AtomicU8::new(0);
@@ -48,19 +49,38 @@ impl Daemon {
 
     /// Starts one whose state directory is prepared first.
     pub fn start_on(agents: bool, prepare: impl FnOnce(&Path)) -> Self {
+        let mut daemon = Self::new(agents);
+        prepare(&daemon.state());
+        daemon.run();
+        daemon
+    }
+
+    /// Starts one with agents and this configuration of language models; `KEYFILE` in it is replaced
+    /// by a file that holds the key.
+    pub fn start_configured(config: &str, key: &str) -> Self {
+        let mut daemon = Self::new(true);
+        let key = daemon.file("key", key);
+        daemon.file(
+            "models.yaml",
+            &config.replace("KEYFILE", key.to_str().unwrap()),
+        );
+        daemon.configured = true;
+        daemon.run();
+        daemon
+    }
+
+    fn new(agents: bool) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
         let octet = (pid % 100) as u8 + 100;
-        let mut daemon = Self {
+        Self {
             dir: tempfile::tempdir().unwrap(),
             child: None,
             bridge: format!("ot{pid:x}{number}"),
             subnet: format!("10.{octet}.{}.0/22", number.wrapping_mul(4)),
             agents,
-        };
-        prepare(&daemon.state());
-        daemon.run();
-        daemon
+            configured: false,
+        }
     }
 
     /// Starts the daemon's process (again) and waits until it answers.
@@ -88,6 +108,9 @@ impl Daemon {
             .stderr(log);
         if !self.agents {
             command.args(["--agents", "none"]);
+        }
+        if self.configured {
+            command.arg("--config").arg(self.path("models.yaml"));
         }
         self.child = Some(command.spawn().unwrap());
         self.until("the daemon answers", Duration::from_secs(20), || {

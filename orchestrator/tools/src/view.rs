@@ -60,7 +60,7 @@ pub struct WorldView {
 /// An agent's process as the supervisor sees it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentStatus {
-    /// `running`, `paused`, `backing_off`, `given_up` (ended too often: a person must look), `stopped`.
+    /// `starting`, `running`, `paused`, `backing_off`, `given_up` (ended too often: a person must look), `stopped`.
     pub state: String,
     /// Where it lives: `sandbox` or `bare`.
     #[serde(default)]
