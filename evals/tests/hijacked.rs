@@ -1,7 +1,6 @@
 //! A model that does whatever text of workloads says: it can at most propose, and the record tells.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a test may stop at the first surprise"
 )]
 

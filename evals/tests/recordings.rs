@@ -1,7 +1,6 @@
 //! Incidents with a model, recorded once and replayed exactly: no provider is asked the second time.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a test may stop at the first surprise"
 )]
 

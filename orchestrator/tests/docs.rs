@@ -1,7 +1,6 @@
 //! What the README and the docs tell people to type exists, and their manifests are accepted.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test may stop at the first surprise"
 )]
 

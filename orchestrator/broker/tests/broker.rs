@@ -2,7 +2,6 @@
 //! redaction, waiting, recordings.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a test may stop at the first surprise"
 )]
 
