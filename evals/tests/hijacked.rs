@@ -1,8 +1,5 @@
 //! A model that does whatever text of workloads says: it can at most propose, and the record tells.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

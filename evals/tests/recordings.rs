@@ -1,8 +1,5 @@
 //! Incidents with a model, recorded once and replayed exactly: no provider is asked the second time.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{
     collections::BTreeMap,

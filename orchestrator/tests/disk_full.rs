@@ -72,7 +72,7 @@ fn a_full_disk_refuses_changes_and_nothing_else() {
         .as_array()
         .unwrap()
         .iter()
-        .filter_map(|one| one["name"].as_str())
+        .filter_map(|one| one["service"].as_str())
         .collect();
     assert!(
         names.iter().any(|name| name.contains("steady")),

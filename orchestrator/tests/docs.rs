@@ -1,8 +1,5 @@
 //! What the README and the docs tell people to type exists, and their manifests are accepted.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{
     fs,

@@ -95,7 +95,10 @@ fn a_token_may_do_what_its_role_may() {
     assert!(done.status.success(), "{}", words(&done));
     let looked = remote(&address, &viewer, &["get", "services", "--output", "json"]);
     let services: Value = serde_json::from_slice(&looked.stdout).unwrap();
-    assert_eq!(services["services"][0]["name"], "hello", "{services}");
+    assert_eq!(
+        services["services"][0]["service"], "default/hello",
+        "{services}"
+    );
 
     let unknown = remote(&address, "ostler_wrong", &["status"]);
     assert_eq!(unknown.status.code(), Some(5));

@@ -79,7 +79,8 @@ fn stage(protocol: &str, brain: Brain) -> Stage {
     }
 }
 
-/// Looks once, then proposes to go back to the first generation.
+/// Looks once, then proposes to go back to the first generation: it is called after the revision
+/// that made it, the second, as the first stored a secret.
 fn good_model(asked: &Asked) -> Reply {
     let messages = asked.messages();
     let Some((_, result)) = messages.iter().rfind(|(role, _)| role == "tool") else {
@@ -101,7 +102,7 @@ fn good_model(asked: &Asked) -> Reply {
 
 /// The right answer, citing this call.
 fn answer(call: &str) -> String {
-    let arguments = json!({ "service": "default/hello", "generation": 1 });
+    let arguments = json!({ "service": "default/hello", "generation": 2 });
     let answer = json!({
         "verdict": "proposal", "explanation": "the new generation cannot start; the one before it was good",
         "cause": { "kind": "bad_change", "culprit": "default/hello", "confidence": 0.9,
@@ -154,14 +155,14 @@ fn agent_pid(daemon: &Daemon) -> u64 {
     agents["agents"][0]["status"]["pid"].as_u64().unwrap()
 }
 
-/// The broker's socket of the running agent, from its environment.
+/// The broker's socket of the running agent, from its environment, as seen from outside its sandbox.
 fn broker_socket(pid: u64) -> String {
     let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
     let environ = String::from_utf8(environ).unwrap();
     assert!(!environ.contains(KEY), "the agent is given no key");
     let mut variables = environ.split('\0');
     let socket = variables.find_map(|pair| pair.strip_prefix("OSTLER_BROKER="));
-    socket.unwrap().to_owned()
+    format!("/proc/{pid}/root{}", socket.unwrap())
 }
 
 #[test]

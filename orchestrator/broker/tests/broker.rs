@@ -1,9 +1,6 @@
 //! The broker between an agent's socket and a scripted provider: keys, allow-list, budgets,
 //! redaction, waiting, recordings.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{
     collections::BTreeMap,
