@@ -8,7 +8,8 @@ use std::{
 };
 
 use nix::{
-    fcntl::{Flock, FlockArg},
+    fcntl::{FcntlArg, fcntl},
+    libc,
     unistd::Uid,
 };
 
@@ -16,7 +17,8 @@ use nix::{
 #[derive(Debug)]
 pub struct StateDir {
     root: PathBuf,
-    _lock: Flock<File>,
+    /// Kept open: the lock ends when it is closed.
+    _lock: File,
 }
 
 /// Why the directory cannot be used.
@@ -55,9 +57,8 @@ impl StateDir {
         fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(unusable)?;
         let root = root.canonicalize().map_err(unusable)?;
         let file = File::create(root.join("lock")).map_err(unusable)?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| StateDirError::Taken { path: root.clone() })?;
-        let dir = Self { root, _lock: lock };
+        lock(&file).map_err(|_| StateDirError::Taken { path: root.clone() })?;
+        let dir = Self { root, _lock: file };
         fs::write(dir.pid_file(), std::process::id().to_string()).map_err(unusable)?;
         Ok(dir)
     }
@@ -113,6 +114,20 @@ impl StateDir {
     fn pid_file(&self) -> PathBuf {
         self.root.join("daemon.pid")
     }
+}
+
+/// Takes the lock of this process, which ends with it. A lock of the file (`flock`) would be shared
+/// with children, and one that was forked but had not yet executed its program would hold it after
+/// the daemon was killed.
+fn lock(file: &File) -> nix::Result<()> {
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_SETLK(&whole)).map(|_| ())
 }
 
 impl Drop for StateDir {

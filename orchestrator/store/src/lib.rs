@@ -2,6 +2,7 @@
 //! commit on disk before it is acknowledged. Only the gate writes; it decides nothing here.
 
 mod error;
+mod migrations;
 mod read;
 mod write;
 
@@ -54,7 +55,7 @@ impl SqliteStore {
             pool,
             writer: Mutex::new(()),
         };
-        sqlx::migrate!("../../migrations/sqlite")
+        migrations::migrator()
             .run(&store.pool)
             .await
             .map_err(|error| StoreError::Failed {

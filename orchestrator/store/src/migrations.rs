@@ -1,0 +1,50 @@
+//! The schema's steps, embedded. A step that has landed never changes: its text is its identity.
+
+use sqlx::{
+    SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// Number, name and text of each step, as in `migrations/sqlite`.
+const STEPS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "initial",
+        include_str!("../../../migrations/sqlite/0001_initial.sql"),
+    ),
+    (
+        2,
+        "audit retention",
+        include_str!("../../../migrations/sqlite/0002_audit_retention.sql"),
+    ),
+];
+
+/// Brings a database up to this version.
+pub fn migrator() -> Migrator {
+    let step = |(number, name, text): (i64, &'static str, &'static str)| {
+        let text = text.into_sql_str();
+        Migration::new(number, name.into(), MigrationType::Simple, text, false)
+    };
+    Migrator::with_migrations(STEPS.into_iter().map(step).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::STEPS;
+
+    #[test]
+    fn every_file_of_the_folder_is_a_step() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let name = |(number, name, _): (i64, &str, &str)| {
+            format!("{number:04}_{}.sql", name.replace(' ', "_"))
+        };
+        assert_eq!(files, STEPS.map(name));
+    }
+}
