@@ -30,8 +30,6 @@ pub fn migrator() -> Migrator {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
     use super::STEPS;
 
     #[test]
