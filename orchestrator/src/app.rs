@@ -34,6 +34,7 @@ use crate::{
     observe::{machine, scrape, usage},
     retain,
     serve::{self, http::Http, peers::Peers},
+    settings::Settings,
     shutdown,
     state_dir::StateDir,
     supervise,
@@ -56,8 +57,8 @@ pub struct Config {
     pub subnet: (std::net::Ipv4Addr, u8),
     /// Where agents live, if there are any.
     pub agents: AgentsArg,
-    /// Language models that agents may plan with.
-    pub models: ostler_broker::config::Config,
+    /// Language models that agents may plan with, and agents of the operator's own.
+    pub settings: Settings,
     /// How long the audit log is kept.
     pub retention: Retention,
 }
@@ -79,14 +80,15 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let fleet = Fleet::new(backend, node_name()?);
     let gate = open_gate(&state, &fleet).await?;
     describe(&fleet);
-    supervise::Plan::announce(&fleet, config.agents);
+    supervise::Plan::announce(&fleet, config.agents, &config.settings.guests);
     fleet.publish(gate.intent());
     machine::look(&fleet).await;
 
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
     let mut parts = JoinSet::new();
-    let models = broker::open(&config.models, &state, &fleet, &gate, &stop, &mut parts).await?;
+    let models = &config.settings.models;
+    let models = broker::open(models, &state, &fleet, &gate, &stop, &mut parts).await?;
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
         .await
         .context("cannot open the socket")?;
@@ -105,6 +107,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         gate: &gate,
         state: &state,
         models,
+        guests: config.settings.guests.clone(),
         stop: &stop,
     };
     supervision.start(config.agents, &mut parts).await;

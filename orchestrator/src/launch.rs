@@ -18,6 +18,7 @@ use crate::{
     app::{self, Config},
     broker,
     cli::{Cli, Global, UpArgs, run_client, socket_path},
+    settings::Settings,
 };
 
 /// Starts the daemon here, or leaves it running in the background.
@@ -95,26 +96,13 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         bridge: args.bridge.clone(),
         subnet: subnet(&args.subnet)?,
         agents: args.agents,
-        models: models(args.config.as_deref())?,
+        settings: Settings::read(args.config.as_deref())?,
         retention: Retention {
             reads: args.audit_keep_reads.0,
             all: args.audit_keep.0,
             bytes: args.audit_max.map(|size| size.0),
         },
     })
-}
-
-/// What the configuration file says of language models; nothing without one.
-fn models(file: Option<&Path>) -> anyhow::Result<ostler_broker::config::Config> {
-    let Some(file) = file else {
-        return Ok(ostler_broker::config::Config::default());
-    };
-    let name = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{name}`"))?;
-    let config: ostler_broker::config::Config = serde_saphyr::from_str(&text)
-        .with_context(|| format!("`{name}` is not a configuration"))?;
-    config.check().with_context(|| format!("in `{name}`"))?;
-    Ok(config)
 }
 
 fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {

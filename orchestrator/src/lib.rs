@@ -17,6 +17,7 @@ pub mod observe;
 pub mod retain;
 pub mod routes;
 pub mod serve;
+pub mod settings;
 pub mod shutdown;
 pub mod state_dir;
 pub mod supervise;

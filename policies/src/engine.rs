@@ -64,7 +64,7 @@ impl Engine {
             .map_err(|error| BundleError::Schema(error.to_string()))?;
         let Parsed { set, reasons } = bundle.parse(&schema)?;
         let refuse = |error: &dyn std::fmt::Display| BundleError::Schema(error.to_string());
-        let types = Types::new().map_err(|error| refuse(&error))?;
+        let types = Types::new(&set).map_err(|error| refuse(&error))?;
         let entities = schema.action_entities().map_err(|error| refuse(&error))?;
         let actions: BTreeMap<_, _> = actions
             .iter()

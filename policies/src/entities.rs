@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy::{
+    Context, Entity, EntityId, EntityTypeName, EntityUid, Policy, PolicySet, PrincipalConstraint,
+    RestrictedExpression,
+};
 
 use crate::request::{Facts, Request, Who};
 
@@ -18,10 +21,15 @@ pub(crate) struct Types {
     fleet: EntityTypeName,
     namespace: EntityTypeName,
     service: EntityTypeName,
+    /// Agents that some policy names.
+    named: HashSet<EntityUid>,
 }
 
+/// The role of agents that no policy names.
+const GUEST: &str = "guest";
+
 impl Types {
-    pub(crate) fn new() -> Result<Self, Box<cedar_policy::ParseErrors>> {
+    pub(crate) fn new(policies: &PolicySet) -> Result<Self, Box<cedar_policy::ParseErrors>> {
         Ok(Self {
             action: "Action".parse().map_err(Box::new)?,
             role: "Role".parse().map_err(Box::new)?,
@@ -32,6 +40,7 @@ impl Types {
             fleet: "Fleet".parse().map_err(Box::new)?,
             namespace: "Namespace".parse().map_err(Box::new)?,
             service: "Service".parse().map_err(Box::new)?,
+            named: policies.policies().filter_map(named).collect(),
         })
     }
 
@@ -43,6 +52,9 @@ impl Types {
                 .iter()
                 .map(|role| uid(&self.role, &format!("assistant {role}")))
                 .collect(),
+            Who::Agent(name) if !self.named.contains(&uid(&self.agent, name.as_str())) => {
+                vec![uid(&self.role, GUEST)]
+            }
             Who::Agent(_) | Who::System => Vec::new(),
         }
     }
@@ -87,6 +99,14 @@ impl Types {
             resource.clone(),
             namespace.into_iter().collect(),
         ))
+    }
+}
+
+/// The one caller that a policy is about.
+fn named(policy: &Policy) -> Option<EntityUid> {
+    match policy.principal_constraint() {
+        PrincipalConstraint::Eq(caller) => Some(caller),
+        _ => None,
     }
 }
 

@@ -17,7 +17,7 @@ const TYPES: &str = r#"// Who asks.
 entity Role;
 entity User in [Role];
 entity Assistant in [Role];
-entity Agent;
+entity Agent in [Role];
 entity System;
 
 // About what.

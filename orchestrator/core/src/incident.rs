@@ -95,6 +95,8 @@ pub enum CauseKind {
     BadProbe,
     /// The machine is short of CPU, memory or I/O.
     NodePressure,
+    /// It gets more work than its instances can do.
+    Saturated,
     /// It fails by itself, without a change that explains it.
     Crash,
     /// Evidence does not settle it.

@@ -7,7 +7,7 @@ mod sockets;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ostler_agents::Models;
 use ostler_agents_llm::line::Line;
 use ostler_broker::{Broker, Parts, config::Config};
@@ -58,19 +58,6 @@ pub async fn open(
     .context("the configuration of language models is not acceptable")?;
     let folder = state.agent_sockets();
     for agent in config.agents.keys() {
-        if !ostler_agents::registry()
-            .iter()
-            .any(|known| known.name == agent)
-        {
-            let known: Vec<&str> = ostler_agents::registry()
-                .iter()
-                .map(|known| known.name)
-                .collect();
-            bail!(
-                "`agents.{agent}`: there is no such agent; agents are: {}",
-                known.join(", ")
-            );
-        }
         let name = AgentName::new(agent)?;
         let (path, socket) = sockets::bind(&folder, &name).await?;
         let admit = sockets::only_the_agent(fleet.clone(), name.clone());

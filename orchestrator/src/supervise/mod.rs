@@ -3,6 +3,7 @@
 //! else's. With every agent dead the fleet still runs: nothing here is on the path of a restart.
 
 mod bare;
+pub mod guest;
 mod line;
 mod lodging;
 mod paced;

@@ -8,7 +8,7 @@ use ostler_gate::Gate;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Supervisor, bare::Bare, lodging::Lodging, sandbox::Sandbox};
+use super::{Supervisor, bare::Bare, guest::Guest, lodging::Lodging, sandbox::Sandbox};
 use crate::{cli::AgentsArg, fleet::Fleet, state_dir::StateDir};
 
 /// What supervision needs of the daemon.
@@ -21,11 +21,13 @@ pub struct Plan<'a> {
     pub state: &'a StateDir,
     /// The sockets to language models of those agents that have one.
     pub models: BTreeMap<AgentName, PathBuf>,
+    /// Agents of the operator's own.
+    pub guests: BTreeMap<AgentName, Guest>,
     /// When to end.
     pub stop: &'a CancellationToken,
 }
 
-/// Every agent there is.
+/// Every agent of Ostler's own.
 fn registered() -> impl Iterator<Item = AgentName> {
     let name = |agent: &ostler_agents::AgentSpec| {
         AgentName::new(agent.name)
@@ -35,10 +37,19 @@ fn registered() -> impl Iterator<Item = AgentName> {
     ostler_agents::registry().iter().filter_map(name)
 }
 
+/// The operator's own agents that will run: what Ostler did not build is never run bare.
+fn guests_of(
+    wanted: AgentsArg,
+    guests: &BTreeMap<AgentName, Guest>,
+) -> impl Iterator<Item = &AgentName> {
+    guests.keys().filter(move |_| wanted == AgentsArg::Sandbox)
+}
+
 impl Plan<'_> {
-    /// Starts every registered agent. Where they cannot be housed the fleet does without them;
+    /// Starts every agent. Where they cannot be housed the fleet does without them;
     /// that is told, not fatal.
     pub async fn start(mut self, wanted: AgentsArg, parts: &mut JoinSet<()>) {
+        let guests: Vec<AgentName> = guests_of(wanted, &self.guests).cloned().collect();
         let Some(lodging) = self.lodging(wanted).await else {
             return;
         };
@@ -48,18 +59,22 @@ impl Plan<'_> {
             lodging,
             sockets: self.state.agent_sockets(),
         };
-        for name in registered() {
+        for name in registered().chain(guests) {
             parts.spawn(supervisor.clone().keep(name, self.stop.clone()));
         }
     }
 
     /// Shows every agent before the first of them lives.
-    pub fn announce(fleet: &Fleet, wanted: AgentsArg) {
+    pub fn announce(
+        fleet: &Fleet,
+        wanted: AgentsArg,
+        guests: &BTreeMap<AgentName, Guest>,
+    ) {
         if wanted == AgentsArg::None {
             return;
         }
         fleet.write(|table| {
-            for name in registered() {
+            for name in registered().chain(guests_of(wanted, guests).cloned()) {
                 let status = table.agents.entry(name).or_default();
                 "starting".clone_into(&mut status.state);
             }
@@ -68,6 +83,7 @@ impl Plan<'_> {
 
     async fn lodging(&mut self, wanted: AgentsArg) -> Option<Arc<dyn Lodging>> {
         let models = std::mem::take(&mut self.models);
+        let guests = std::mem::take(&mut self.guests);
         match wanted {
             AgentsArg::None => None,
             AgentsArg::Bare => {
@@ -75,9 +91,18 @@ impl Plan<'_> {
                 if !Uid::effective().is_root() {
                     tracing::warn!("agents run as the daemon's own user, who may do everything");
                 }
+                if !guests.is_empty() {
+                    let names: Vec<&str> = guests.keys().map(AgentName::as_str).collect();
+                    let problem = format!(
+                        "agents of your own run only in a sandbox; left out: {}",
+                        names.join(", ")
+                    );
+                    tracing::error!(problem);
+                    self.fleet.write(|table| table.daemon.problems.push(problem));
+                }
                 Some(Arc::new(Bare::new(models)))
             }
-            AgentsArg::Sandbox => match Sandbox::open(self.state, models).await {
+            AgentsArg::Sandbox => match Sandbox::open(self.state, models, guests).await {
                 Ok(sandbox) => Some(Arc::new(sandbox)),
                 Err(error) => {
                     let problem = format!(

@@ -26,6 +26,7 @@ use serde_json::json;
 
 use super::{
     NOBODY,
+    guest::{Guest, LINE_VARIABLE},
     lodging::{Cause, End, Lodging, Started},
     program,
 };
@@ -34,9 +35,9 @@ use crate::{broker, clock, state_dir::StateDir};
 /// The image of a sandbox: nothing but places for mounts.
 const IMAGE: &str = "ostler-agent:empty";
 /// Where an agent finds its sockets.
-const LINES: &str = "/run/ostler";
+pub(super) const LINES: &str = "/run/ostler";
 /// Where it finds the program.
-const PROGRAM: &str = "/program";
+pub(super) const PROGRAM: &str = "/program";
 /// What an agent may use.
 const MEMORY: &str = "256Mi";
 const CPU: &str = "500m";
@@ -53,6 +54,8 @@ pub struct Sandbox {
     sockets: PathBuf,
     /// Who may plan with language models.
     models: BTreeMap<AgentName, PathBuf>,
+    /// Agents of the operator's own.
+    guests: BTreeMap<AgentName, Guest>,
     /// The program's parts, as the sandbox sees them.
     command: Vec<String>,
     program: PathBuf,
@@ -67,6 +70,7 @@ impl Sandbox {
     pub async fn open(
         state: &StateDir,
         models: BTreeMap<AgentName, PathBuf>,
+        guests: BTreeMap<AgentName, Guest>,
     ) -> anyhow::Result<Self> {
         let dir = state.agents();
         let backend = YoukiBackend::open(YoukiConfig::new(dir.join("runtime"))).await?;
@@ -78,6 +82,7 @@ impl Sandbox {
             backend,
             sockets: state.agent_sockets(),
             models,
+            guests,
             command: parts.command(PROGRAM),
             program,
             read: Mutex::default(),
@@ -85,30 +90,39 @@ impl Sandbox {
     }
 
     fn spec(&self, agent: &AgentName) -> Result<ServiceSpec, String> {
-        let line = format!("{LINES}/{}", super::line::SOCKET);
-        let mut env = BTreeMap::from([("RUST_LOG", "info".to_owned())]);
+        let Run {
+            command,
+            mut env,
+            mut volumes,
+        } = match self.guests.get(agent) {
+            Some(guest) => Run::of_guest(guest),
+            None => self.run_of_ours(agent),
+        };
         if self.models.contains_key(agent) {
-            env.insert(
-                broker::SOCKET_VARIABLE,
-                format!("{LINES}/{}", broker::SOCKET),
-            );
+            let socket = format!("{LINES}/{}", broker::SOCKET);
+            env.insert(broker::SOCKET_VARIABLE.to_owned(), socket);
         }
-        let mut command = self.command.clone();
-        command.extend(["agent", agent.as_str(), "--line", &line].map(str::to_owned));
-        let host = |path: &Path, mount: &str| json!({"mount": mount, "readOnly": true, "source": {"host": {"path": path}}});
+        volumes.push(mount(&self.sockets.join(agent.as_str()), Path::new(LINES)));
         let spec = json!({
             "image": IMAGE,
             "command": command,
             "env": env,
             "user": format!("{NOBODY}:{NOBODY}"),
-            "volumes": [
-                host(&self.program, PROGRAM),
-                host(&self.sockets.join(agent.as_str()), LINES),
-            ],
+            "volumes": volumes,
             "resources": {"limits": {"memory": MEMORY, "cpu": CPU, "pids": PIDS}},
             "security": {"readOnlyRoot": true, "capabilities": "none"},
         });
         serde_json::from_value(spec).map_err(|error| format!("its sandbox is not valid: {error}"))
+    }
+
+    fn run_of_ours(&self, agent: &AgentName) -> Run {
+        let mut command = self.command.clone();
+        command.extend(["agent", agent.as_str(), "--line", &line()].map(str::to_owned));
+        Run {
+            command,
+            env: BTreeMap::from([("RUST_LOG".to_owned(), "info".to_owned())]),
+            volumes: vec![mount(&self.program, Path::new(PROGRAM))],
+        }
     }
 
     async fn seen(&self, agent: &AgentName) -> Option<Seen> {
@@ -116,6 +130,35 @@ impl Sandbox {
         all.into_iter()
             .find(|seen| seen.instance.as_str() == agent.as_str())
     }
+}
+
+/// What runs in a sandbox, beside what every sandbox has.
+struct Run {
+    command: Vec<String>,
+    env: BTreeMap<String, String>,
+    volumes: Vec<serde_json::Value>,
+}
+
+impl Run {
+    fn of_guest(guest: &Guest) -> Self {
+        let mut env = guest.env.clone();
+        env.insert(LINE_VARIABLE.to_owned(), line());
+        let mounts = guest.mounts.iter();
+        Self {
+            command: guest.command.clone(),
+            env,
+            volumes: mounts.map(|(place, source)| mount(source, place)).collect(),
+        }
+    }
+}
+
+/// The agent's line, as the sandbox sees it.
+fn line() -> String {
+    format!("{LINES}/{}", super::line::SOCKET)
+}
+
+fn mount(source: &Path, place: &Path) -> serde_json::Value {
+    json!({"mount": place, "readOnly": true, "source": {"host": {"path": source}}})
 }
 
 #[async_trait]

@@ -55,13 +55,13 @@ impl Daemon {
         daemon
     }
 
-    /// Starts one with agents and this configuration of language models; `KEYFILE` in it is replaced
-    /// by a file that holds the key.
+    /// Starts one with agents and this configuration; `KEYFILE` in it is replaced by a file that holds
+    /// the key.
     pub fn start_configured(config: &str, key: &str) -> Self {
         let mut daemon = Self::new(true);
         let key = daemon.file("key", key);
         daemon.file(
-            "models.yaml",
+            "config.yaml",
             &config.replace("KEYFILE", key.to_str().unwrap()),
         );
         daemon.configured = true;
@@ -110,7 +110,7 @@ impl Daemon {
             command.args(["--agents", "none"]);
         }
         if self.configured {
-            command.arg("--config").arg(self.path("models.yaml"));
+            command.arg("--config").arg(self.path("config.yaml"));
         }
         self.child = Some(command.spawn().unwrap());
         self.until("the daemon answers", Duration::from_secs(20), || {

@@ -1,0 +1,186 @@
+//! What an operator writes in the file of `--config`: language models, agents that plan with them,
+//! and agents of the operator's own.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, bail};
+use ostler_broker::config::{
+    AgentConfig, BudgetConfig, Config as Models, EndpointConfig, Recording, TurnConfig,
+};
+use ostler_core::id::AgentName;
+use serde::Deserialize;
+
+use crate::supervise::guest::Guest;
+
+/// Most agents of the operator's own.
+const GUESTS_LIMIT: usize = 20;
+
+/// The file's content, checked.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Language models, and who plans with them.
+    pub models: Models,
+    /// Agents of the operator's own.
+    pub guests: BTreeMap<AgentName, Guest>,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    endpoints: BTreeMap<String, EndpointConfig>,
+    #[serde(default)]
+    agents: BTreeMap<AgentName, Entry>,
+    #[serde(default)]
+    recording: Recording,
+}
+
+/// What is said of one agent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(default)]
+    program: Option<Guest>,
+    #[serde(default)]
+    planner: Option<Vec<String>>,
+    #[serde(default)]
+    turn: TurnConfig,
+    #[serde(default)]
+    budget: BudgetConfig,
+}
+
+impl Settings {
+    /// Reads the file; nothing is set without one.
+    ///
+    /// # Errors
+    /// When it cannot be read or says something that is not acceptable; names the field.
+    pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else {
+            return Ok(Self::default());
+        };
+        let name = file.display();
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read `{name}`"))?;
+        Self::parse(&text).with_context(|| format!("`{name}` is not a configuration"))
+    }
+
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let File {
+            endpoints,
+            agents,
+            recording,
+        } = serde_saphyr::from_str(text)?;
+        let mut settings = Self {
+            models: Models {
+                endpoints,
+                agents: BTreeMap::new(),
+                recording,
+            },
+            guests: BTreeMap::new(),
+        };
+        for (name, entry) in agents {
+            settings.add(name, entry)?;
+        }
+        if settings.guests.len() > GUESTS_LIMIT {
+            bail!("`agents` brings {} programs: {GUESTS_LIMIT} at most", settings.guests.len());
+        }
+        settings.models.check()?;
+        Ok(settings)
+    }
+
+    fn add(&mut self, name: AgentName, entry: Entry) -> anyhow::Result<()> {
+        let ours = ostler_agents::registry().iter().map(|agent| agent.name);
+        match (entry.program, ours.clone().any(|ours| ours == name.as_str())) {
+            (Some(_), true) => {
+                bail!("`agents.{name}.program`: `{name}` is an agent of Ostler's; take another name")
+            }
+            (None, false) => bail!(
+                "`agents.{name}`: there is no such agent; agents are: {}. To bring one of your own, give its `program`",
+                ours.collect::<Vec<_>>().join(", ")
+            ),
+            (Some(guest), false) => {
+                let checked = guest.check();
+                checked.with_context(|| format!("`agents.{name}.program` is not acceptable"))?;
+                self.guests.insert(name.clone(), guest);
+            }
+            (None, true) if entry.planner.is_none() => {
+                bail!("`agents.{name}.planner` is missing: such as [ rules ]")
+            }
+            (None, true) => {}
+        }
+        if let Some(planner) = entry.planner {
+            let agent = AgentConfig {
+                planner,
+                turn: entry.turn,
+                budget: entry.budget,
+            };
+            self.models.agents.insert(name.to_string(), agent);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+
+    fn refused(text: &str) -> String {
+        format!("{:#}", Settings::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn agents_of_ones_own_stand_beside_models() {
+        let text = "
+endpoints:
+  local: { protocol: ollama, url: 'http://127.0.0.1:11434', models: { m: {} } }
+agents:
+  healer: { planner: [ 'local:m', rules ] }
+  watcher:
+    program: { command: [ /usr/bin/python3, /agent/watcher.py ], mounts: { /usr: /usr } }
+";
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(
+            settings.models.agents.keys().collect::<Vec<_>>(),
+            ["healer"]
+        );
+        let guests: Vec<&str> = settings.guests.keys().map(|name| name.as_str()).collect();
+        assert_eq!(guests, ["watcher"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_accepted() {
+        let cases = [
+            ("agents: { haeler: { planner: [ rules ] } }", "agents are: healer"),
+            ("agents: { healer: {} }", "`agents.healer.planner` is missing"),
+            (
+                "agents: { healer: { program: { command: [ /x ] } } }",
+                "take another name",
+            ),
+            (
+                "agents: { mine: { program: { command: [] } } }",
+                "`command` is empty",
+            ),
+            (
+                "agents: { mine: { program: { command: [ x ] } } }",
+                "not an absolute path",
+            ),
+            (
+                "agents: { mine: { program: { command: [ /x ], mounts: { /: /srv } } } }",
+                "`/` cannot be mounted over",
+            ),
+            (
+                "agents: { mine: { program: { command: [ /x ], mounts: { /run/ostler: /srv } } } }",
+                "holds the agent's sockets",
+            ),
+            ("agents: { mine: { programme: {} } }", "programme"),
+        ];
+        for (text, words) in cases {
+            let said = refused(text);
+            assert!(said.contains(words), "{text}: {said}");
+        }
+    }
+}
