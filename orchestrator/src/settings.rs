@@ -86,7 +86,10 @@ impl Settings {
             settings.add(name, entry)?;
         }
         if settings.guests.len() > GUESTS_LIMIT {
-            bail!("`agents` brings {} programs: {GUESTS_LIMIT} at most", settings.guests.len());
+            bail!(
+                "`agents` brings {} programs: {GUESTS_LIMIT} at most",
+                settings.guests.len()
+            );
         }
         settings.models.check()?;
         Ok(settings)
@@ -94,9 +97,14 @@ impl Settings {
 
     fn add(&mut self, name: AgentName, entry: Entry) -> anyhow::Result<()> {
         let ours = ostler_agents::registry().iter().map(|agent| agent.name);
-        match (entry.program, ours.clone().any(|ours| ours == name.as_str())) {
+        match (
+            entry.program,
+            ours.clone().any(|ours| ours == name.as_str()),
+        ) {
             (Some(_), true) => {
-                bail!("`agents.{name}.program`: `{name}` is an agent of Ostler's; take another name")
+                bail!(
+                    "`agents.{name}.program`: `{name}` is an agent of Ostler's; take another name"
+                )
             }
             (None, false) => bail!(
                 "`agents.{name}`: there is no such agent; agents are: {}. To bring one of your own, give its `program`",
@@ -154,8 +162,14 @@ agents:
     #[test]
     fn what_is_wrong_is_named_with_what_is_accepted() {
         let cases = [
-            ("agents: { haeler: { planner: [ rules ] } }", "agents are: healer"),
-            ("agents: { healer: {} }", "`agents.healer.planner` is missing"),
+            (
+                "agents: { haeler: { planner: [ rules ] } }",
+                "agents are: healer",
+            ),
+            (
+                "agents: { healer: {} }",
+                "`agents.healer.planner` is missing",
+            ),
             (
                 "agents: { healer: { program: { command: [ /x ] } } }",
                 "take another name",

@@ -32,7 +32,10 @@ fn python() -> Option<PathBuf> {
         probe.is_ok_and(|output| output.status.success())
     };
     if !works(&python) {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status();
+        let made = Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(&venv)
+            .status();
         let _ = made.map(|_| {
             Command::new(&python)
                 .args(["-m", "pip", "install", "--quiet", SDK])
@@ -109,7 +112,12 @@ fn an_agent_in_python_looks_proposes_and_acts_once_an_admin_said_yes() {
     let proposal = daemon.until("it proposes", SOON, || {
         let proposals = daemon.json(&["proposals"]);
         let first = only(&proposals["proposals"])?;
-        Some(first["id"].as_str().or(first["proposal"].as_str())?.to_owned())
+        Some(
+            first["id"]
+                .as_str()
+                .or(first["proposal"].as_str())?
+                .to_owned(),
+        )
     });
     let wanted = || daemon.json(&["get", "services"])["services"][0]["wanted"].clone();
     assert_eq!(wanted(), 1, "nothing changes before the yes");
@@ -119,7 +127,9 @@ fn an_agent_in_python_looks_proposes_and_acts_once_an_admin_said_yes() {
         let incidents = daemon.json(&["incidents"]);
         (only(&incidents["incidents"])?["state"] == "resolved").then_some(())
     });
-    let audit = daemon.json(&["audit", "list", "--limit", "500"]).to_string();
+    let audit = daemon
+        .json(&["audit", "list", "--limit", "500"])
+        .to_string();
     assert!(audit.contains("agent:elbow-room"), "{audit}");
     daemon.cli(&["audit", "verify"]);
 }

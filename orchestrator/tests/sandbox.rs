@@ -2,6 +2,7 @@
 //! file's own program is brought along as an agent and does what [`inside`] says.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -13,6 +14,7 @@ mod inside;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -24,8 +26,18 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// A daemon with this program as the agent `prober`, told what to do by `doing`.
 fn daemon_with_prober(doing: &str) -> Daemon {
-    let own = std::env::current_exe().unwrap();
-    let mut mounts = json!({"/prober": own});
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prober");
+    fs::create_dir_all(&folder).unwrap();
+    // Under another name first: the program of another test's prober may be running.
+    let fresh = tempfile::NamedTempFile::new_in(&folder).unwrap();
+    fs::copy(std::env::current_exe().unwrap(), fresh.path()).unwrap();
+    fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(
+        fresh.into_temp_path().keep().unwrap(),
+        folder.join("prober"),
+    )
+    .unwrap();
+    let mut mounts = json!({"/prober": folder});
     // What it is linked with.
     for dir in ["/usr/lib", "/lib", "/lib64"] {
         if let Ok(source) = fs::canonicalize(dir) {
@@ -34,7 +46,7 @@ fn daemon_with_prober(doing: &str) -> Daemon {
     }
     let pid = std::process::id().to_string();
     let program = json!({
-        "command": ["/prober", "--ignored", "--exact", "what_the_prober_does", "--nocapture", "--test-threads", "1"],
+        "command": ["/prober/prober", "--ignored", "--exact", "what_the_prober_does", "--nocapture", "--test-threads", "1"],
         "mounts": mounts,
         "env": {"PROBER_DOES": doing, "PROBER_HOST_PID": pid},
     });
@@ -83,7 +95,10 @@ fn nothing_leads_out_of_the_sandbox() {
     assert!(got_out.is_empty(), "{got_out:#?}\n{refused:#?}");
     let tried: usize = said(&daemon, "THROUGH").first().unwrap().parse().unwrap();
     assert_eq!(refused.len(), tried, "{refused:#?}");
-    eprintln!("{tried} ways out tried, all refused:\n{}", refused.join("\n"));
+    eprintln!(
+        "{tried} ways out tried, all refused:\n{}",
+        refused.join("\n")
+    );
     assert!(tried >= 40, "{tried}");
     assert!(alive(std::process::id().cast_signed()));
 }

@@ -71,7 +71,7 @@ pub struct Global {
     /// The daemon's socket [default: /run/ostler/ostler.sock, or ostler.sock in the state directory]
     #[arg(long, global = true, env = "OSTLER_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// A daemon to reach over HTTP with a token, such as https://ostler.example:7070
+    /// A daemon to reach over HTTP with a token, such as `https://ostler.example:7070`
     #[arg(long, global = true, env = "OSTLER_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// File with the token for --server [default: the token in the variable OSTLER_TOKEN]

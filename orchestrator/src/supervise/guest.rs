@@ -19,7 +19,7 @@ pub const LINE_VARIABLE: &str = "OSTLER_MCP";
 pub struct Guest {
     /// Program and arguments, by their paths in the sandbox.
     pub command: Vec<String>,
-    /// Files and directories of the host, by where the sandbox sees them; read-only.
+    /// Directories of the host, by where the sandbox sees them; read-only.
     #[serde(default)]
     pub mounts: BTreeMap<PathBuf, PathBuf>,
     /// Variables of its environment. No place for secrets: the agent may write them to its log.
@@ -50,7 +50,10 @@ impl Guest {
 fn check_mount(place: &Path, source: &Path) -> anyhow::Result<()> {
     let shown = place.display();
     if !place.is_absolute() || !source.is_absolute() {
-        bail!("`mounts`: `{shown}: {}` are not absolute paths", source.display());
+        bail!(
+            "`mounts`: `{shown}: {}` are not absolute paths",
+            source.display()
+        );
     }
     if place == Path::new("/") {
         bail!("`mounts`: `/` cannot be mounted over: mount what the program needs");

@@ -65,11 +65,7 @@ impl Plan<'_> {
     }
 
     /// Shows every agent before the first of them lives.
-    pub fn announce(
-        fleet: &Fleet,
-        wanted: AgentsArg,
-        guests: &BTreeMap<AgentName, Guest>,
-    ) {
+    pub fn announce(fleet: &Fleet, wanted: AgentsArg, guests: &BTreeMap<AgentName, Guest>) {
         if wanted == AgentsArg::None {
             return;
         }
@@ -98,7 +94,8 @@ impl Plan<'_> {
                         names.join(", ")
                     );
                     tracing::error!(problem);
-                    self.fleet.write(|table| table.daemon.problems.push(problem));
+                    self.fleet
+                        .write(|table| table.daemon.problems.push(problem));
                 }
                 Some(Arc::new(Bare::new(models)))
             }

@@ -6,6 +6,8 @@ use std::{io::Write, os::unix::net::UnixStream, time::Duration};
 
 /// Does what it was told; never returns, as an agent should not.
 pub fn run() {
+    // The harness has begun a line of its own.
+    println!();
     match std::env::var("PROBER_DOES").as_deref() {
         Ok("escape") => escape(),
         Ok("memory") => memory(),

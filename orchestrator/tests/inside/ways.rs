@@ -47,24 +47,34 @@ fn files() -> Vec<Way> {
         way("write to /tmp", write("/tmp/file")),
         way("write to /etc", write("/etc/passwd")),
         way("make a directory in the root", || fs::create_dir("/dir")),
-        way("write to what is mounted", write("/usr/lib/file")),
-        way("replace the program", || fs::remove_file("/prober")),
+        way("write to what is mounted", write("/prober/file")),
+        way("replace the program", || fs::remove_file("/prober/prober")),
         way("write beside its sockets", write("/run/ostler/file")),
-        way("remove its socket", || fs::remove_file("/run/ostler/mcp.sock")),
-        way("listen beside its socket", || UnixListener::bind("/run/ostler/other.sock")),
+        way("remove its socket", || {
+            fs::remove_file("/run/ostler/mcp.sock")
+        }),
+        way("listen beside its socket", || {
+            UnixListener::bind("/run/ostler/other.sock")
+        }),
         way("read the host's shadow file", read("/etc/shadow")),
         way("read the daemon's state", read("/var/lib/ostler/ostler.db")),
         way("read the kernel's memory", read("/proc/kcore")),
         way("read the kernel's keys", || nonempty("/proc/keys")),
         way("write to sysctl", write("/proc/sys/kernel/core_pattern")),
         way("write to sysrq", write("/proc/sysrq-trigger")),
-        way("write to its cgroup", write("/sys/fs/cgroup/memory/memory.limit_in_bytes")),
+        way(
+            "write to its cgroup",
+            write("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        ),
         way("write to sysfs", write("/sys/kernel/uevent_helper")),
         way("open a disk", read("/dev/vda")),
         way("open kernel messages", read("/dev/kmsg")),
-        way("read another process's root", || fs::read_dir("/proc/2/root")),
-        way("climb out by a handle of its root", || climb("/proc/1/root/..")),
-        way("find other sockets of the host", || other_sockets(Path::new("/run"))),
+        way("climb out by a handle of its root", || {
+            climb("/proc/1/root/..")
+        }),
+        way("find other sockets of the host", || {
+            other_sockets(Path::new("/run"))
+        }),
     ]
 }
 
@@ -78,8 +88,14 @@ fn nonempty(path: &str) -> io::Result<()> {
 
 /// The host's root would have a home for users.
 fn climb(path: &str) -> io::Result<()> {
-    let names: Vec<_> = fs::read_dir(path)?.flatten().map(|entry| entry.file_name()).collect();
-    if names.iter().any(|name| name == "home" || name == "boot" || name == "root") {
+    let names: Vec<_> = fs::read_dir(path)?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    if names
+        .iter()
+        .any(|name| name == "home" || name == "boot" || name == "root")
+    {
         return Ok(());
     }
     Err(refuse("only its own root is there"))
@@ -102,14 +118,23 @@ fn other_sockets(dir: &Path) -> io::Result<()> {
 fn network() -> Vec<Way> {
     let connect = |to: &'static str| {
         move || {
-            let to = to.to_socket_addrs()?.next().ok_or_else(|| refuse("no address"))?;
+            let to = to
+                .to_socket_addrs()?
+                .next()
+                .ok_or_else(|| refuse("no address"))?;
             TcpStream::connect_timeout(&to, Duration::from_secs(2))
         }
     };
     vec![
-        way("connect to the daemon's HTTP door", connect("127.0.0.1:7070")),
+        way(
+            "connect to the daemon's HTTP door",
+            connect("127.0.0.1:7070"),
+        ),
         way("connect to a service's address", connect("10.88.0.1:8080")),
-        way("connect to a cloud's metadata", connect("169.254.169.254:80")),
+        way(
+            "connect to a cloud's metadata",
+            connect("169.254.169.254:80"),
+        ),
         way("send a datagram away", || {
             let socket = UdpSocket::bind("0.0.0.0:0")?;
             socket.send_to(b"x", "198.51.100.1:53")
@@ -119,8 +144,12 @@ fn network() -> Vec<Way> {
             let listener = TcpListener::bind("10.88.0.1:80");
             listener.map(drop)
         }),
-        way("open a raw socket", || socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)),
-        way("open a packet socket", || socket(libc::AF_PACKET, libc::SOCK_RAW, 0x0300)),
+        way("open a raw socket", || {
+            socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)
+        }),
+        way("open a packet socket", || {
+            socket(libc::AF_PACKET, libc::SOCK_RAW, 0x0300)
+        }),
         way("connect to an abstract socket of the host", || {
             use std::os::linux::net::SocketAddrExt;
             let name = std::os::unix::net::SocketAddr::from_abstract_name("/run/ostler")?;
@@ -135,21 +164,40 @@ fn processes() -> Vec<Way> {
         way("signal a process of the host", move || kill(host)),
         way("signal the machine's first process", || {
             // In here, the first process is the agent itself: nobody else is there to be signalled.
-            if std::process::id() == 1 { Err(refuse("that is itself")) } else { kill(1) }
+            if std::process::id() == 1 {
+                Err(refuse("that is itself"))
+            } else {
+                kill(1)
+            }
         }),
         way("signal everybody", || kill(-1)),
         way("see processes of others", see_others),
         way("trace a process of the host", move || {
-            call(libc::SYS_ptrace, [i64::from(libc::PTRACE_ATTACH.cast_signed()), host.into(), 0, 0])
+            call(
+                libc::SYS_ptrace,
+                [
+                    i64::from(libc::PTRACE_ATTACH.cast_signed()),
+                    host.into(),
+                    0,
+                    0,
+                ],
+            )
         }),
         way("become root", || call(libc::SYS_setuid, [0; 4])),
         way("become root's group", || call(libc::SYS_setgid, [0; 4])),
-        way("run more urgently", || call(libc::SYS_setpriority, [0, 0, -10, 0])),
+        way("run more urgently", || {
+            call(libc::SYS_setpriority, [0, 0, -10, 0])
+        }),
         way("run in real time", || {
             let parameter = libc::sched_param { sched_priority: 1 };
-            call(libc::SYS_sched_setscheduler, [0, libc::SCHED_FIFO.into(), (&raw const parameter) as i64, 0])
+            call(
+                libc::SYS_sched_setscheduler,
+                [0, libc::SCHED_FIFO.into(), (&raw const parameter) as i64, 0],
+            )
         }),
-        way("run a program of the host", || Command::new("/bin/sh").spawn()),
+        way("run a program of the host", || {
+            Command::new("/bin/sh").spawn()
+        }),
     ]
 }
 
@@ -160,13 +208,19 @@ fn see_others() -> io::Result<()> {
         let name = name.to_string_lossy();
         name.chars().all(|c| c.is_ascii_digit()) && *name != *own
     });
-    if others.count() == 0 { Err(refuse("there are none")) } else { Ok(()) }
+    if others.count() == 0 {
+        Err(refuse("there are none"))
+    } else {
+        Ok(())
+    }
 }
 
 fn mounts() -> Vec<Way> {
     let unshare = |flags: i32| move || call(libc::SYS_unshare, [flags.into(), 0, 0, 0]);
     vec![
-        way("mount a file system", || mount(Some("tmpfs"), "/tmp", Some("tmpfs"), 0)),
+        way("mount a file system", || {
+            mount(Some("tmpfs"), "/tmp", Some("tmpfs"), 0)
+        }),
         way("make its root writable", || {
             mount(None, "/", None, libc::MS_REMOUNT | libc::MS_BIND)
         }),
@@ -183,12 +237,23 @@ fn mounts() -> Vec<Way> {
         way("have its own network", unshare(libc::CLONE_NEWNET)),
         way("have its own cgroups", unshare(libc::CLONE_NEWCGROUP)),
         way("open by a file handle", || {
-            call(libc::SYS_open_by_handle_at, [libc::AT_FDCWD.into(), 0, 0, 0])
+            call(
+                libc::SYS_open_by_handle_at,
+                [libc::AT_FDCWD.into(), 0, 0, 0],
+            )
         }),
         way("make a device", || {
             let path = CString::new("/dev/disk")?;
             let device = libc::makedev(254, 0).cast_signed();
-            call(libc::SYS_mknod, [path.as_ptr() as i64, (libc::S_IFBLK | 0o600).into(), device, 0])
+            call(
+                libc::SYS_mknod,
+                [
+                    path.as_ptr() as i64,
+                    (libc::S_IFBLK | 0o600).into(),
+                    device,
+                    0,
+                ],
+            )
         }),
     ]
 }
@@ -209,7 +274,10 @@ fn kernel() -> Vec<Way> {
             call(libc::SYS_sethostname, [name.as_ptr() as i64, 4, 0, 0])
         }),
         way("set the clock", || {
-            let time = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+            let time = libc::timespec {
+                tv_sec: 1,
+                tv_nsec: 0,
+            };
             call(libc::SYS_clock_settime, [0, (&raw const time) as i64, 0, 0])
         }),
     ]
@@ -220,7 +288,10 @@ fn kill(pid: i32) -> io::Result<()> {
 }
 
 fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<()> {
-    call(libc::SYS_socket, [family.into(), kind.into(), protocol.into(), 0])
+    call(
+        libc::SYS_socket,
+        [family.into(), kind.into(), protocol.into(), 0],
+    )
 }
 
 fn mount(source: Option<&str>, target: &str, kind: Option<&str>, flags: u64) -> io::Result<()> {
@@ -228,15 +299,27 @@ fn mount(source: Option<&str>, target: &str, kind: Option<&str>, flags: u64) -> 
     let (source, target, kind) = (text(source)?, CString::new(target)?, text(kind)?);
     call(
         libc::SYS_mount,
-        [source.as_ptr() as i64, target.as_ptr() as i64, kind.as_ptr() as i64, flags.cast_signed()],
+        [
+            source.as_ptr() as i64,
+            target.as_ptr() as i64,
+            kind.as_ptr() as i64,
+            flags.cast_signed(),
+        ],
     )
 }
 
-#[expect(unsafe_code, reason = "calls that no safe wrapper offers are what is tried here")]
+#[expect(
+    unsafe_code,
+    reason = "calls that no safe wrapper offers are what is tried here"
+)]
 fn call(number: libc::c_long, arguments: [i64; 4]) -> io::Result<()> {
     let [a, b, c, d] = arguments;
     // SAFETY: pointers among the arguments live until the call returns; every call is one that the
     // sandbox must refuse.
     let answer = unsafe { libc::syscall(number, a, b, c, d) };
-    if answer < 0 { Err(Error::last_os_error()) } else { Ok(()) }
+    if answer < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }

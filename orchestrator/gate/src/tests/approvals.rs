@@ -63,7 +63,8 @@ async fn a_yes_covers_nothing_else_and_nobody_else() {
     let stranger = ostler_tools::principal::Principal::Agent {
         name: "stranger".parse().unwrap(),
     };
-    denied(house.call(&stranger, "set_limits", limits("96Mi")).await);
+    let (theirs, _) = held(house.call(&stranger, "set_limits", limits("96Mi")).await);
+    assert_ne!(theirs, id, "another agent has to ask for itself");
     // The service moves: the yes was to a change of what stood there before.
     done(house.call(&operator(), "scale_service", scale(2)).await);
     let (anew, words) = held(house.call(&healer(), "set_limits", limits("96Mi")).await);
