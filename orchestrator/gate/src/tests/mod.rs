@@ -3,6 +3,7 @@
 mod approvals;
 mod binding;
 mod flows;
+mod hijacked;
 mod log;
 mod retention;
 mod strangers;
