@@ -6,7 +6,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use ostler_agents_llm::{
     line::Line,
@@ -182,6 +182,66 @@ async fn an_openai_server_that_answers_whole_heals_a_bad_change() {
 async fn an_ollama_server_heals_a_bad_change() {
     let arguments = json!({ "service": "shop/cart", "generation": 3 });
     heals(Protocol::Ollama, false, "bad-change-crash-loop", arguments).await;
+}
+
+/// Looks at the culprit, then names the truth and asks for what the rules asked for.
+fn truthful(bundle: &bundle::Bundle, rules: &replay::Seen) -> Brain {
+    let bundle::Truth::Faulty { cause, culprit, .. } = bundle.truth.clone() else {
+        panic!("`{}` has no fault", bundle.name);
+    };
+    let proposed = rules.proposals.first().map(|proposal| {
+        let body = &proposal.body;
+        let calls = body.calls.iter().map(|call| {
+            let arguments = Value::Object(call.arguments.clone()).to_string();
+            json!({ "tool": call.tool, "arguments_json": arguments, "reason": "it mends it" })
+        });
+        json!({
+            "title": "Mend it", "expected": "it is well again", "verify_service": body.verify.service,
+            "verify_hold_seconds": 15, "verify_within_seconds": 180, "calls": calls.collect::<Vec<_>>(),
+        })
+    });
+    Arc::new(move |asked: &Asked| {
+        let messages = asked.messages();
+        let Some((_, result)) = messages.iter().find(|(role, _)| role == "tool") else {
+            return Reply::Use(vec![(
+                "get_service".to_owned(),
+                json!({ "service": culprit }),
+            )]);
+        };
+        let cite = json!({ "claim": "as the service shows", "call": calls_in(result)[0] });
+        let answer = json!({
+            "verdict": if proposed.is_some() { "proposal" } else { "unresolved" },
+            "explanation": "as the situation shows",
+            "cause": { "kind": cause, "culprit": culprit, "confidence": 0.9, "evidence": [cite] },
+            "proposal": proposed, "alternatives": [], "call_person": proposed.is_none(),
+        });
+        Reply::Say(answer.to_string())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_cause_is_found_over_both_protocols() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("incidents");
+    let mut causes = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bundle = bundle::read(&entry.unwrap().path()).unwrap();
+        let bundle::Truth::Faulty { cause, .. } = bundle.truth else {
+            continue;
+        };
+        let rules = replay::replay(&bundle, None).await.unwrap();
+        for (protocol, stream) in [(Protocol::Openai, true), (Protocol::Ollama, false)] {
+            let choices = vec![choice(protocol, stream)];
+            let stage = stage(choices, truthful(&bundle, &rules));
+            let models = Some(stage.models.clone());
+            let seen = replay::replay(&bundle, models).await.unwrap();
+            let (wrong, said) = (judge::judge(&bundle, &seen).wrong, said(&seen));
+            assert_eq!(wrong, Vec::<String>::new(), "{}: {said:#?}", bundle.name);
+            let planned = planned(&seen);
+            assert!(planned.contains(":scripted with prompt "), "{planned}");
+        }
+        causes.insert(cause);
+    }
+    assert!(causes.len() >= 10, "{causes:?}");
 }
 
 /// Every trouble that a server can make, in the middle of a turn: the rules take the turn over.
