@@ -29,6 +29,9 @@ pub(crate) enum Refused {
     /// The provider cannot be reached or broke off.
     #[error("{0}")]
     Unreachable(String),
+    /// It did not answer in the time that the agent has.
+    #[error("no answer within {0} s")]
+    Late(u64),
     /// The provider answered with an error.
     #[error("{words}")]
     Provider {
@@ -48,6 +51,7 @@ impl Refused {
             Self::NotRecorded(_) => 404,
             Self::Resting(_) => 503,
             Self::Unreachable(_) => 502,
+            Self::Late(_) => 504,
             Self::Provider { status, .. } => *status,
         }
     }
@@ -60,6 +64,7 @@ impl Refused {
             Self::NotRecorded(_) => "ostler_not_recorded",
             Self::Resting(_) => "ostler_resting",
             Self::Unreachable(_) => "ostler_unreachable",
+            Self::Late(_) => "ostler_late",
             Self::Provider { .. } => "provider_error",
         }
     }

@@ -2,8 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use axum::response::Response;
@@ -13,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     answer::{Refused, json_answer},
-    budget::{Account, Accounts, Cost},
+    budget::{Account, Accounts, Budget, Cost},
     cassette::{Cassette, identity},
     config::{Config, ConfigError, Price, Protocol, RULES, Recording},
     passing::{Keep, Open, metered, replayed, streamed},
@@ -48,8 +51,28 @@ pub struct Broker {
 struct Agent {
     /// `(endpoint, model)` pairs that it may ask.
     may: BTreeSet<(String, String)>,
+    planner: Vec<String>,
+    /// Longest time for which one request is waited for.
+    patience: Duration,
     settings: Value,
     accounts: Mutex<Accounts>,
+    /// Requests refused for want of budget.
+    refused: AtomicU64,
+}
+
+/// How an agent stands with its budgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose.
+    pub agent: String,
+    /// What it plans with, in order.
+    pub planner: Vec<String>,
+    /// What it may spend.
+    pub budget: Budget,
+    /// What the last hour cost, promises included.
+    pub hour: Cost,
+    /// Requests refused for want of budget.
+    pub refused: u64,
 }
 
 impl Broker {
@@ -86,8 +109,11 @@ impl Broker {
             };
             let agent = Agent {
                 may: models.filter_map(pair).collect(),
+                planner: agent.planner.clone(),
+                patience: Duration::from_secs(agent.turn.seconds),
                 settings: settings.remove(name).unwrap_or(Value::Null),
                 accounts: Mutex::new(Accounts::new(agent.budget.limits(name)?)),
+                refused: AtomicU64::new(0),
             };
             agents.insert(name.clone(), agent);
         }
@@ -110,6 +136,26 @@ impl Broker {
     /// The agents that may ask at all.
     pub fn agents(&self) -> impl Iterator<Item = &str> {
         self.agents.keys().map(String::as_str)
+    }
+
+    /// How each agent stands with its budgets.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        let now = self.now_ms();
+        let standing = |(name, agent): (&String, &Agent)| {
+            let mut accounts = agent
+                .accounts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Standing {
+                agent: name.clone(),
+                planner: agent.planner.clone(),
+                budget: accounts.budget(),
+                hour: accounts.in_hour(now),
+                refused: agent.refused.load(Ordering::Relaxed),
+            }
+        };
+        self.agents.iter().map(standing).collect()
     }
 
     /// What an agent is told to plan with.
@@ -138,6 +184,9 @@ impl Broker {
                     Refused::Budget(_) => Outcome::OverBudget,
                     _ => Outcome::Failed,
                 };
+                if let (Outcome::OverBudget, Some(agent)) = (outcome, self.agents.get(agent)) {
+                    agent.refused.fetch_add(1, Ordering::Relaxed);
+                }
                 tracing::warn!(agent, endpoint, outcome = outcome.name(), "{refused}");
                 // A name that no operator wrote is no label.
                 let endpoint = if self.endpoints.contains_key(endpoint) {
@@ -186,9 +235,12 @@ impl Broker {
         if let Some(cassette) = &self.replay {
             return replayed(cassette, &identity, open, protocol);
         }
-        let answer = match upstream.ask(body, &redactor).await {
-            Ok(answer) => answer,
-            Err(failed) => {
+        let asked = tokio::time::timeout_at(open.deadline, upstream.ask(body, &redactor)).await;
+        let answer = match asked {
+            Ok(Ok(answer)) => answer,
+            // Nobody knows what it would have cost: dropped, it costs its worst case.
+            Err(_) => return Err(Refused::Late(open.worst.ms / 1_000)),
+            Ok(Err(failed)) => {
                 open.close(
                     if failed.may_cost {
                         open.worst
@@ -265,6 +317,7 @@ impl Broker {
         let worst = Cost {
             tokens: request.most_in.saturating_add(request.most_out),
             nano: price.of(request.most_in, request.most_out),
+            ms: self.patience(agent),
         };
         let now = self.now_ms();
         let reserved = self.accounts(agent, |accounts| accounts.reserve(account, worst, now));
@@ -283,8 +336,16 @@ impl Broker {
             endpoint: endpoint.to_owned(),
             price,
             worst,
+            began_ms: now,
+            deadline: tokio::time::Instant::now() + Duration::from_millis(worst.ms),
             reservation: Some(reservation),
         })
+    }
+
+    /// Milliseconds for which a request of an agent is waited for at most.
+    fn patience(&self, agent: &str) -> u64 {
+        let patience = self.agents.get(agent).map(|agent| agent.patience);
+        u64::try_from(patience.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Tells the meter.

@@ -31,6 +31,8 @@ pub struct Limit {
     pub tokens: u64,
     /// Money in billionths; no limit of its own when absent.
     pub nano: Option<u64>,
+    /// Milliseconds of waiting for answers; no limit of its own when absent.
+    pub ms: Option<u64>,
 }
 
 /// What something costs.
@@ -40,6 +42,8 @@ pub struct Cost {
     pub tokens: u64,
     /// Money in billionths.
     pub nano: u64,
+    /// Milliseconds of waiting for answers.
+    pub ms: u64,
 }
 
 /// On which accounts a request goes.
@@ -67,7 +71,7 @@ pub struct Reservation {
 pub struct Exhausted {
     /// `this turn`, `this hour` or `this incident`.
     pub what: &'static str,
-    /// Tokens, or money in billionths.
+    /// Tokens, money in billionths, or milliseconds.
     pub unit: &'static str,
     /// What is spent or promised.
     pub spent: u64,
@@ -98,6 +102,7 @@ impl Cost {
         Self {
             tokens: self.tokens.saturating_add(other.tokens),
             nano: self.nano.saturating_add(other.nano),
+            ms: self.ms.saturating_add(other.ms),
         }
     }
 
@@ -105,6 +110,7 @@ impl Cost {
         Self {
             tokens: self.tokens.saturating_sub(other.tokens),
             nano: self.nano.saturating_sub(other.nano),
+            ms: self.ms.saturating_sub(other.ms),
         }
     }
 }
@@ -124,8 +130,11 @@ impl Limit {
             })
         };
         check("tokens", spent.tokens, wanted.tokens, self.tokens)?;
-        self.nano.map_or(Ok(()), |limit| {
-            check("billionths of money", spent.nano, wanted.nano, limit)
+        if let Some(limit) = self.nano {
+            check("billionths of money", spent.nano, wanted.nano, limit)?;
+        }
+        self.ms.map_or(Ok(()), |limit| {
+            check("milliseconds", spent.ms, wanted.ms, limit)
         })
     }
 }
@@ -226,6 +235,12 @@ impl Accounts {
         );
     }
 
+    /// The budgets that are held.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        self.budget
+    }
+
     /// What the last hour cost, promises included.
     #[must_use]
     pub fn in_hour(&mut self, now_ms: u64) -> Cost {
@@ -261,13 +276,18 @@ mod tests {
     use super::*;
 
     const fn tokens(tokens: u64) -> Limit {
-        Limit { tokens, nano: None }
+        Limit {
+            tokens,
+            nano: None,
+            ms: None,
+        }
     }
 
     const fn cost(tokens: u64) -> Cost {
         Cost {
             tokens,
             nano: tokens * 10,
+            ms: tokens * 100,
         }
     }
 
@@ -320,6 +340,7 @@ mod tests {
         let hour = Limit {
             tokens: 1_000,
             nano: Some(55),
+            ms: None,
         };
         let mut accounts = Accounts::new(Budget {
             turn: tokens(1_000),
@@ -329,6 +350,28 @@ mod tests {
         let _ = accounts.reserve(on("t", "s"), cost(5), 0).unwrap();
         let refused = accounts.reserve(on("t", "s"), cost(1), 0).unwrap_err();
         assert_eq!((refused.unit, refused.limit), ("billionths of money", 55));
+    }
+
+    #[test]
+    fn time_is_a_budget_of_its_own() {
+        let incident = Limit {
+            tokens: 1_000,
+            nano: None,
+            ms: Some(1_000),
+        };
+        let mut accounts = Accounts::new(Budget {
+            turn: tokens(1_000),
+            incident,
+            hour: tokens(1_000),
+        });
+        let slow = accounts.reserve(on("t1", "cart"), cost(10), 0).unwrap();
+        let refused = accounts.reserve(on("t2", "cart"), cost(1), 0).unwrap_err();
+        assert_eq!(
+            (refused.what, refused.unit, refused.spent),
+            ("this incident", "milliseconds", 1_000)
+        );
+        accounts.settle(slow, cost(2), 1);
+        let _ = accounts.reserve(on("t2", "cart"), cost(8), 1).unwrap();
     }
 
     #[test]

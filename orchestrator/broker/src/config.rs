@@ -130,6 +130,7 @@ impl Default for BudgetConfig {
         let tokens = |tokens| LimitConfig {
             tokens,
             money: None,
+            seconds: None,
         };
         Self {
             turn: tokens(400_000),
@@ -148,6 +149,9 @@ pub struct LimitConfig {
     /// Money; as much as the tokens cost when absent.
     #[serde(default)]
     pub money: Option<f64>,
+    /// Seconds of waiting for answers; as many as they take when absent.
+    #[serde(default)]
+    pub seconds: Option<u64>,
 }
 
 /// Whether traffic is recorded or replayed.
@@ -302,6 +306,7 @@ impl BudgetConfig {
             Ok(Limit {
                 tokens: limit.tokens,
                 nano,
+                ms: limit.seconds.map(|seconds| seconds.saturating_mul(1_000)),
             })
         };
         Ok(Budget {

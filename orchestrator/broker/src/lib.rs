@@ -20,7 +20,7 @@ mod tally;
 mod upstream;
 
 pub use answer::BUDGET_CODE;
-pub use broker::{Broker, Parts};
+pub use broker::{Broker, Parts, Standing};
 pub use redact::Redactor;
 pub use serve::{Admit, serve};
 pub use spending::{Meter, NoMeter, Outcome, Secrets, Spending};

@@ -28,6 +28,9 @@ pub(crate) struct Open {
     pub endpoint: String,
     pub price: Price,
     pub worst: Cost,
+    pub began_ms: u64,
+    /// Nobody waits longer.
+    pub deadline: tokio::time::Instant,
     pub reservation: Option<Reservation>,
 }
 
@@ -38,6 +41,10 @@ impl Open {
             return;
         };
         let now = self.broker.now_ms();
+        let cost = Cost {
+            ms: now.saturating_sub(self.began_ms).min(self.worst.ms),
+            ..cost
+        };
         self.broker.accounts(&self.agent, |accounts| {
             accounts.settle(reservation, cost, now)
         });
@@ -58,6 +65,7 @@ impl Open {
         counted.map_or(self.worst, |(tokens_in, tokens_out)| Cost {
             tokens: tokens_in.saturating_add(tokens_out),
             nano: self.price.of(tokens_in, tokens_out),
+            ms: self.worst.ms,
         })
     }
 }
@@ -131,7 +139,15 @@ where
     };
     stream::unfold(Some((Box::pin(pieces), passing)), |state| async move {
         let (mut pieces, mut passing) = state?;
-        match pieces.next().await {
+        let next = tokio::time::timeout_at(passing.open.deadline, pieces.next()).await;
+        let next = next.unwrap_or_else(|_| {
+            let words = format!("no whole answer within {} s", passing.open.worst.ms / 1_000);
+            Some(Err(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                words,
+            )))
+        });
+        match next {
             Some(Ok(piece)) if passing.seen.len() + piece.len() <= ANSWER_LIMIT => {
                 passing.seen.extend_from_slice(&piece);
                 Some((Ok(piece), Some((pieces, passing))))

@@ -1,5 +1,6 @@
 //! Wiring of the broker: which agent plans with what, over which socket, and who may use it.
 
+mod budgets;
 mod meter;
 mod secrets;
 mod settings;
@@ -56,6 +57,7 @@ pub async fn open(
         meter: Arc::new(meter::ToMetrics(fleet.clone())),
     })
     .context("the configuration of language models is not acceptable")?;
+    parts.spawn(budgets::show(broker.clone(), fleet.clone(), stop.clone()));
     let folder = state.agent_sockets();
     for agent in config.agents.keys() {
         let name = AgentName::new(agent)?;

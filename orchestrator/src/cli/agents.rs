@@ -1,11 +1,13 @@
 //! `ostler agents`
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
-use comfy_table::Color;
+use comfy_table::{Cell, Color};
 use ostler_core::{id::AgentName, time::Span};
 use ostler_tools::{
     answer::{AgentInfo, AgentLog, Agents},
-    view::AgentLine,
+    view::{AgentBudget, AgentLine, Most, Spent},
 };
 use serde_json::{Value, json};
 
@@ -39,6 +41,11 @@ pub enum AgentsCommand {
         #[arg(long, value_name = "SPAN")]
         since: Option<Span>,
     },
+    /// What agents may spend on language models, and did
+    Budget {
+        /// Only this one's
+        agent: Option<AgentName>,
+    },
     /// The kill switch: an agent, or all of them, ends at once and must not act until resumed
     Pause(Which),
     /// A paused agent may act again
@@ -65,6 +72,7 @@ pub async fn run(command: AgentsCommand, client: &Client, out: &mut Out) -> Resu
             let call = json!({ "agent": agent, "tail": tail, "since": since });
             logs(call, client, out).await
         }
+        AgentsCommand::Budget { agent } => budgets(agent.as_ref(), client, out).await,
         AgentsCommand::Pause(which) => switch("pause_agent", which, false, client, out).await,
         AgentsCommand::Resume(which) => switch("resume_agent", which, true, client, out).await,
     }
@@ -185,6 +193,64 @@ fn description(agent: &AgentInfo) -> String {
         .map(|(cause, count)| (cause.as_str(), count.to_string()))
         .collect();
     head + "\n" + &section("Ends by cause", &pairs(&causes))
+}
+
+async fn budgets(only: Option<&AgentName>, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let mut agents = agents(client).await?;
+    agents.retain(|agent| {
+        agent.status.budget.is_some() && only.is_none_or(|only| agent.name == *only)
+    });
+    let raw: BTreeMap<&AgentName, &Option<AgentBudget>> = agents
+        .iter()
+        .map(|agent| (&agent.name, &agent.status.budget))
+        .collect();
+    let raw = serde_json::to_value(raw).unwrap_or_default();
+    let text = out.render(&raw, |out| {
+        let headers = ["AGENT", "BUDGET OF", "TOKENS", "MONEY", "SECONDS"];
+        let none = "no agent plans with language models";
+        table(
+            out,
+            none,
+            &headers,
+            agents.iter().flat_map(budget_rows).collect(),
+        )
+    })?;
+    out.line(&text)
+}
+
+/// What is spent of each budget and what it is; turns and incidents have accounts of their own.
+fn budget_rows(agent: &AgentInfo) -> Vec<Vec<Cell>> {
+    let Some(budget) = &agent.status.budget else {
+        return Vec::new();
+    };
+    let row = |of: &str, spent: Option<Spent>, most: Most| {
+        let pair = |spent: Option<String>, most: Option<String>| {
+            let most = most.unwrap_or_else(|| "no limit".to_owned());
+            spent.map_or_else(|| most.clone(), |spent| format!("{spent} of {most}"))
+        };
+        let money = |nano: u64| format!("{:.4}", nano as f64 / 1e9);
+        vec![
+            cell(&agent.name),
+            cell(of),
+            cell(pair(
+                spent.map(|spent| spent.tokens.to_string()),
+                Some(most.tokens.to_string()),
+            )),
+            cell(pair(
+                spent.map(|spent| money(spent.nano)),
+                most.nano.map(money),
+            )),
+            cell(pair(
+                spent.map(|spent| spent.seconds.to_string()),
+                most.seconds.map(|seconds| seconds.to_string()),
+            )),
+        ]
+    };
+    vec![
+        row("the last hour", Some(budget.spent_in_hour), budget.hour),
+        row("an incident", None, budget.incident),
+        row("a turn", None, budget.turn),
+    ]
 }
 
 async fn logs(call: Value, client: &Client, out: &mut Out) -> Result<(), CliError> {

@@ -82,6 +82,48 @@ pub struct AgentStatus {
     /// CPU time that this run used in microseconds, where known.
     #[serde(default)]
     pub cpu_us: Option<u64>,
+    /// What it may spend on language models and did, where it plans with any.
+    #[serde(default)]
+    pub budget: Option<AgentBudget>,
+}
+
+/// An agent's budgets for language models.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentBudget {
+    /// What it plans with, in the order in which they are asked.
+    pub planner: Vec<String>,
+    /// What the last hour cost; what requests under way may cost at most is in it.
+    pub spent_in_hour: Spent,
+    /// The most of any hour.
+    pub hour: Most,
+    /// The most of one incident, within a day.
+    pub incident: Most,
+    /// The most of one turn.
+    pub turn: Most,
+    /// Requests that were refused for want of budget since the daemon started.
+    pub refused: u64,
+}
+
+/// What was spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Spent {
+    /// Tokens in and out.
+    pub tokens: u64,
+    /// Money in billionths of the currency that prices are in.
+    pub nano: u64,
+    /// Seconds of waiting for answers.
+    pub seconds: u64,
+}
+
+/// What may be spent; no limit of its own where absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Most {
+    /// Tokens in and out.
+    pub tokens: u64,
+    /// Money in billionths of the currency that prices are in.
+    pub nano: Option<u64>,
+    /// Seconds of waiting for answers.
+    pub seconds: Option<u64>,
 }
 
 /// One line that an agent wrote; untrusted text.

@@ -21,7 +21,7 @@ impl Describe for ListAgents {
     const NAME: &'static str = "list_agents";
     const TITLE: &'static str = "Agents";
     const DESCRIPTION: &'static str = "Lists the supervised agents: whether each runs, is paused by a person, when it was last \
-        heard, restarts, why it last ended.";
+        heard, restarts, why it last ended, and what it may spend on language models and did.";
     const CLASS: Class = Class::Read;
 
     fn decide(view: &View<'_>, _args: Self::Args) -> Result<Decided, Refusal> {
