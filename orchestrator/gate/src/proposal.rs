@@ -14,6 +14,7 @@ use ostler_tools::{
     catalogue,
     principal::Role,
     record::{Approval, ApprovalCall, ApprovalState},
+    twin,
 };
 use serde_json::Value;
 
@@ -104,6 +105,11 @@ impl Gate {
             call,
             format!("proposes: {}", proposal.body.title),
         );
+        note(
+            &mut incident,
+            call,
+            self.tried(call, state, &proposal.body.calls),
+        );
         incident.state = IncidentState::Proposed;
         incident.cause = Some(proposal.body.cause.clone());
         incident.proposals.push(id.clone());
@@ -119,6 +125,13 @@ impl Gate {
             .insert(incident.id.clone(), incident);
         writing.records.proposals.insert(id, proposal);
         Ok(touched)
+    }
+
+    /// What calls would lead to as things stand, in words for an incident's timeline.
+    pub(crate) fn tried(&self, call: &Call, state: &State, calls: &[ProposedCall]) -> String {
+        let told = self.viewing(call, state, |view| twin::foretell(view, calls));
+        let revision = told.revision;
+        format!("tried on a fork of revision {revision}: {}", told.words)
     }
 
     fn room_for_proposal(&self, state: &State, incident: &IncidentId) -> Result<(), String> {
@@ -203,13 +216,14 @@ impl Gate {
     }
 }
 
-/// Moves a proposal with the answer to its request, and tells its incident.
+/// Moves a proposal with the answer to its request, and tells its incident: the reason, and what
+/// its calls would lead to now.
 pub(crate) fn answered(
     call: &Call,
     state: &State,
     writing: &mut Writing,
     approval: &Approval,
-    reason: &str,
+    (reason, tried): (&str, Option<String>),
 ) {
     let proposal = approval
         .proposal
@@ -225,6 +239,9 @@ pub(crate) fn answered(
         ProposalState::Rejected
     };
     if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
+        if let Some(tried) = tried {
+            note(&mut incident, call, tried);
+        }
         let verb = if granted { "approved" } else { "rejected" };
         let because = if reason.is_empty() {
             String::new()

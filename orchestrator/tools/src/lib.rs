@@ -12,4 +12,5 @@ pub mod query;
 pub mod record;
 pub mod reference;
 mod schema;
+pub mod twin;
 pub mod view;

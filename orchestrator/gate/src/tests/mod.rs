@@ -6,6 +6,8 @@ mod flows;
 mod log;
 mod retention;
 mod strangers;
+mod twin;
+
 mod walk;
 
 use std::sync::Arc;
