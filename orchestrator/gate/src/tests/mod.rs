@@ -7,6 +7,7 @@ mod log;
 mod retention;
 mod strangers;
 mod twin;
+mod undo;
 
 mod walk;
 
