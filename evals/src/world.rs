@@ -354,6 +354,8 @@ impl World {
             approval: None,
             done: 0,
             outcome: None,
+            services: Default::default(),
+            lease_until: None,
         };
         self.records.proposals.insert(id.clone(), proposal);
         done(&ProposalTouched {

@@ -260,6 +260,8 @@ mod tests {
             approval: None,
             done: 0,
             outcome: None,
+            services: BTreeSet::new(),
+            lease_until: None,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod base;
 pub mod catalogue;
 pub mod contract;
 pub mod principal;
+pub mod proposals;
 pub mod query;
 pub mod record;
 pub mod reference;
