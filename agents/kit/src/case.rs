@@ -185,8 +185,11 @@ impl Case {
                 Some(ended) => ended,
                 None => next_verifying(*since, *good_since, seen),
             },
-            Phase::Undoing { again_at, .. } if seen.now >= *again_at => Move::Undo(String::new()),
-            Phase::Undoing { .. } => Move::Wait,
+            Phase::Undoing { again_at, .. } => match self.ended_by_others(seen) {
+                Some(ended) => ended,
+                None if seen.now >= *again_at => Move::Undo(String::new()),
+                None => Move::Wait,
+            },
             Phase::WithPerson if self.calm_for(CALM_WITH_PERSON, seen.now) => Move::Close,
             Phase::WithPerson => Move::Wait,
             Phase::Closed => Move::Forget,
@@ -442,7 +445,15 @@ mod tests {
             since: Time(0),
             good_since: None,
         });
-        for mut case in [proposed(), watching] {
+        let undoing = case(Phase::Undoing {
+            proposal: ProposalId::new("prp_1").unwrap(),
+            left: None,
+            asked: None,
+            again_at: Time(0),
+            until: Time(100_000),
+            why: String::new(),
+        });
+        for mut case in [proposed(), watching, undoing] {
             let seen = seen(1, Some(&taken), ServiceState::Healthy);
             let Move::Replan(why) = case.next(seen) else {
                 panic!("not planned anew");

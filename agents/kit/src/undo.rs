@@ -204,3 +204,145 @@ impl Agent {
         Ok(made.skip(undone).map(|change| change.revision.0).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use ostler_core::id::{CallId, IncidentId};
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::{
+        agent::{Parts, SystemClock},
+        client::{Caller, Reply, ToolInfo},
+        look::Glance,
+        planner::{Planner, PlannerError, Thought, Verdict},
+        reader::Reader,
+        situation::Situation,
+        symptom::{Notice, Symptom},
+    };
+
+    /// A daemon that made three changes, of which one has no way back and one is not taken back.
+    #[derive(Default)]
+    struct Daemon(Mutex<Vec<(String, Value)>>);
+
+    fn change(revision: u64, tool: &str) -> Value {
+        json!({
+            "revision": revision, "at": 5, "principal": "agent:healer", "tool": tool, "summary": "",
+            "services": ["shop/cart"], "undoable": tool != "restart_instances", "leaf": revision,
+        })
+    }
+
+    #[async_trait]
+    impl Caller for Daemon {
+        async fn call(&self, tool: &str, args: Map<String, Value>) -> Result<Reply, CallError> {
+            let args = Value::Object(args);
+            self.0.lock().unwrap().push((tool.to_owned(), args.clone()));
+            let value = match tool {
+                "list_changes" => json!({ "changes": [
+                    change(12, "restart_instances"), change(11, "rollback_service"), change(10, "set_limits"),
+                ] }),
+                "undo_change" if args["revision"] == 10 => {
+                    let words = "somebody changed the same since".to_owned();
+                    return Err(CallError::Refused { words });
+                }
+                "advance_proposal" => {
+                    json!({ "proposal": "prp_1", "state": args["state"], "approval": null, "words": "" })
+                }
+                "note_incident" => json!({ "incident": "inc_1", "state": "open" }),
+                _ => Value::Null,
+            };
+            let call = CallId::new("call_1").unwrap();
+            let revision = None;
+            Ok(Reply {
+                call,
+                value,
+                revision,
+            })
+        }
+
+        async fn tools(&self) -> Result<Vec<ToolInfo>, CallError> {
+            Ok(Vec::new())
+        }
+    }
+
+    struct Nothing;
+
+    impl Notice for Nothing {
+        fn notice(&mut self, _: &Glance) -> Vec<Symptom> {
+            Vec::new()
+        }
+    }
+
+    #[async_trait]
+    impl Planner for Nothing {
+        async fn think(&self, _: &Situation, _: &Reader<'_>) -> Result<Thought, PlannerError> {
+            Ok(Thought::by_rules(Verdict::Healthy))
+        }
+    }
+
+    fn proposal() -> Proposal {
+        let call = |tool: &str| json!({ "tool": tool, "arguments": {}, "reason": "" });
+        serde_json::from_value(json!({
+            "id": "prp_1", "incident": "inc_1", "by": "agent:healer", "at": 1, "state": "verifying",
+            "approval": null, "done": 3, "outcome": null,
+            "body": {
+                "title": "", "expected": "",
+                "cause": {
+                    "kind": "crash", "culprit": "shop/cart", "confidence": 1.0, "explanation": "", "evidence": []
+                },
+                "calls": [call("set_limits"), call("rollback_service"), call("restart_instances")],
+                "verify": { "service": "shop/cart", "state": "healthy", "hold": "1s", "within": "1m" },
+            },
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_newest_goes_first_and_what_is_left_standing_is_named() {
+        let daemon = Arc::new(Daemon::default());
+        let parts = Parts {
+            notice: Box::new(Nothing),
+            planner: Box::new(Nothing),
+            budget: Default::default(),
+            clock: Arc::new(SystemClock),
+        };
+        let mut agent = Agent::new(Arc::clone(&daemon) as Arc<dyn Caller>, parts);
+        agent.me = "agent:healer".to_owned();
+        let proposal = proposal();
+        let watching = Phase::Verifying {
+            proposal: proposal.id.clone(),
+            since: Time(5),
+            good_since: None,
+        };
+        let incident = IncidentId::new("inc_1").unwrap();
+        let mut case = Case::new(incident, "shop/cart".parse().unwrap(), watching);
+        agent
+            .undo(&mut case, &proposal, "it got worse", Time(10))
+            .await
+            .unwrap();
+        let called = daemon.0.lock().unwrap();
+        let of = |tool: &str| -> Vec<&Value> {
+            let of = called.iter().filter(|(name, _)| name == tool);
+            of.map(|(_, args)| args).collect()
+        };
+        assert_eq!(
+            of("undo_change"),
+            [&json!({ "revision": 11 }), &json!({ "revision": 10 })]
+        );
+        let ended = of("advance_proposal");
+        assert_eq!(ended.len(), 1);
+        assert_eq!(ended.first().unwrap()["state"], "failed");
+        let named = "it got worse; taken back: revision 11 (`rollback_service`); still in place: revision 10 \
+             (`set_limits`); without a way back: revision 12 (`restart_instances`); taking back stopped: \
+             refused: somebody changed the same since";
+        assert_eq!(ended.first().unwrap()["outcome"], named);
+        let noted = of("note_incident");
+        let last = noted.last().unwrap();
+        assert_eq!(last["state"], "needs_person");
+        assert!(last["note"].as_str().unwrap().contains(named), "{last}");
+        assert_eq!(case.phase, Phase::WithPerson);
+    }
+}
