@@ -71,7 +71,7 @@ mod tests {
         }));
         for part in [
             "Tried on a fork of revision 7",
-            "+0ms     stop cart-1: someone asked",
+            "+0s      stop cart-1: someone asked",
             "Disturbed: cart-1",
             "Assumed: all is well",
         ] {
