@@ -31,6 +31,9 @@ pub struct AgentSpec {
     pub parts: fn(Arc<dyn Clock>) -> Parts,
     /// What a model that thinks for it is told: the text of its `prompt.md`.
     pub prompt: &'static str,
+    /// Who goes first where two agents want the same service: the higher number. Healing goes before
+    /// upgrading (200), upgrading before scaling (100).
+    pub priority: u32,
     /// Names of the tools that its proposals may consist of; policy says when.
     pub proposable: &'static [&'static str],
 }
@@ -51,6 +54,7 @@ pub fn registry() -> &'static [AgentSpec] {
         about: "finds out why a service is unwell and proposes a fix",
         parts: healer::parts,
         prompt: healer::PROMPT,
+        priority: 300,
         proposable: healer::PROPOSABLE,
     }];
     AGENTS

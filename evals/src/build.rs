@@ -4,23 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_core::{
     event::{Event, Happening},
-    id::{Generation, NodeName, Revision},
+    id::{Generation, Revision},
     intent::{Past, Sealed, SecretKey, Service},
     observed::{Answer, Exit, Health, InstanceSeen},
-    signal::{Point, Series, SignalKind, Subject},
     spec::ServiceSpec,
     time::{Span, Time},
     units::{Bytes, MilliCpu},
 };
-use ostler_tools::{
-    answer::PastChangeInfo,
-    contract::Refusal,
-    view::{Sealer, SignalReader},
-};
+use ostler_tools::{answer::PastChangeInfo, contract::Refusal, view::Sealer};
 use serde_json::{Value, json};
 
 use crate::{
-    bundle::{Bundle, EarlierIn, InstanceIn, SeriesIn, ServiceIn},
+    bundle::{Bundle, EarlierIn, InstanceIn, ServiceIn},
     world::START,
 };
 
@@ -200,59 +195,5 @@ pub(crate) struct NoSecrets;
 impl Sealer for NoSecrets {
     fn seal(&self, _name: &SecretKey, _value: &[u8]) -> Result<Sealed, Refusal> {
         Err(Refusal::new("a replayed world keeps no secrets"))
-    }
-}
-
-pub(crate) struct History<'a> {
-    pub(crate) bundle: &'a Bundle,
-    pub(crate) now: Time,
-}
-
-impl History<'_> {
-    fn of(&self, subject: &Subject) -> impl Iterator<Item = &SeriesIn> {
-        self.bundle
-            .signals
-            .iter()
-            .filter(move |series| match subject {
-                Subject::Service(service) => series.service.as_ref() == Some(service),
-                Subject::Instance(instance) => series.instance.as_ref() == Some(instance),
-                Subject::Node(node) => series.node.as_ref() == Some::<&NodeName>(node),
-            })
-    }
-}
-
-impl SignalReader for History<'_> {
-    fn series(
-        &self,
-        subject: &Subject,
-        kind: SignalKind,
-        from: Time,
-        to: Time,
-        _points: usize,
-    ) -> Series {
-        let mut points = Vec::new();
-        if let Some(series) = self.of(subject).find(|series| series.kind == kind) {
-            let values = series.values.values();
-            let count = values.len();
-            for (index, value) in values.into_iter().enumerate() {
-                let back = u64::try_from(count - 1 - index)
-                    .unwrap_or(0)
-                    .saturating_mul(series.every.0);
-                points.push(Point {
-                    at: self.now - Span(back),
-                    value,
-                });
-            }
-        }
-        points.retain(|point| point.at >= from && point.at <= to);
-        Series {
-            subject: subject.clone(),
-            kind,
-            points,
-        }
-    }
-
-    fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
-        self.of(subject).map(|series| series.kind).collect()
     }
 }

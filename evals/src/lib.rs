@@ -14,6 +14,7 @@
 mod build;
 pub mod bundle;
 mod heal;
+pub mod history;
 pub mod judge;
 pub mod replay;
 pub mod server;

@@ -1,6 +1,8 @@
 //! The world of a bundle, answering through the shipped tools; how services stand comes from the
 //! shipped core.
 
+use std::collections::BTreeMap;
+
 use ostler_core::{
     change::{self, Change},
     event::Event,
@@ -27,8 +29,9 @@ use ostler_tools::{
 use serde_json::{Value, json};
 
 use crate::{
-    build::{History, NoSecrets, changes, events, seen, wanted},
+    build::{NoSecrets, changes, events, seen, wanted},
     bundle::Bundle,
+    history::{History, Later},
 };
 
 /// When every bundle plays.
@@ -44,6 +47,12 @@ pub struct World {
     /// What the agent wrote down.
     pub records: Records,
     events: Vec<Event>,
+    /// What takes the agent's changes back, by their revision.
+    inverses: BTreeMap<u64, Change>,
+    /// Revisions that the agent took back, in order.
+    pub undone: Vec<u64>,
+    /// How signals go on after the bundle's moment, where not as before.
+    pub later: Vec<Later>,
     /// Past changes, newest first.
     pub changes: Vec<PastChangeInfo>,
     /// Tools that were called, in order.
@@ -88,6 +97,9 @@ impl World {
             observed: Observed::default(),
             records: Records::default(),
             events: events(bundle),
+            inverses: BTreeMap::new(),
+            undone: Vec::new(),
+            later: Vec::new(),
             changes: changes(bundle),
             called: Vec::new(),
             approves: false,
@@ -136,6 +148,7 @@ impl World {
         };
         let history = History {
             bundle: &self.bundle,
+            later: &self.later,
             now,
         };
         let view = View {
@@ -213,7 +226,11 @@ impl World {
             Err(refused) => return Outcome::Refused(refused.to_string()),
         };
         self.intent = applied.intent;
-        self.remember(tool, touched, now, applied.inverse.is_some())
+        let undoable = applied.inverse.is_some();
+        let revision = self.intent.revision.0;
+        self.inverses
+            .extend(applied.inverse.map(|inverse| (revision, inverse)));
+        self.remember(tool, touched, now, undoable)
     }
 
     fn undo(&mut self, revision: u64, now: Time) -> Outcome {
@@ -225,7 +242,15 @@ impl World {
             return Outcome::Refused(format!("there is no change {revision} to take back"));
         };
         let services = change.services.clone();
-        self.intent.revision.0 += 1;
+        if let Some(inverse) = self.inverses.get(&revision) {
+            match change::apply(&self.intent, inverse, now) {
+                Ok(applied) => self.intent = applied.intent,
+                Err(refused) => return Outcome::Refused(refused.to_string()),
+            }
+        } else {
+            self.intent.revision.0 += 1;
+        }
+        self.undone.push(revision);
         self.remember("undo_change", services, now, true)
     }
 
@@ -354,6 +379,8 @@ impl World {
             approval: None,
             done: 0,
             outcome: None,
+            services: Default::default(),
+            lease_until: None,
         };
         self.records.proposals.insert(id.clone(), proposal);
         done(&ProposalTouched {

@@ -229,9 +229,18 @@ async fn open_gate(state: &StateDir, fleet: &Arc<Fleet>) -> anyhow::Result<Arc<G
         engine: Arc::new(engine),
         keys,
         catalogue: catalogue::ALL,
+        priorities: priorities(),
         limits: ostler_gate::Limits::default(),
     };
     Gate::open(config).await.context("cannot open the gate")
+}
+
+/// Which agent goes before which, as their registry says.
+fn priorities() -> std::collections::BTreeMap<String, u32> {
+    let agents = ostler_agents::registry().iter();
+    agents
+        .map(|agent| (agent.name.to_owned(), agent.priority))
+        .collect()
 }
 
 fn describe(fleet: &Fleet) {

@@ -123,6 +123,13 @@ impl Bundle {
         Self { files }
     }
 
+    /// These texts and one more.
+    #[must_use]
+    pub fn with(mut self, file: Source) -> Self {
+        self.files.push(file);
+        Self::new(self.files)
+    }
+
     /// Every `*.cedar` file of a directory.
     ///
     /// # Errors

@@ -1,13 +1,12 @@
-//! Acting on an approved proposal, watching it, taking it back. Never the same call twice.
+//! Acting on an approved proposal, and its good end. Never the same call twice.
 //!
 //! Before a call the proposal says `acting`; after it, how many calls are done. A process that finds
 //! a proposal acting without having begun itself reads the history of changes first.
 
 use ostler_core::{
-    id::ApprovalId,
     incident::IncidentState,
     proposal::{Proposal, ProposalState, ProposedCall},
-    time::{Span, Time},
+    time::Time,
 };
 use ostler_tools::answer::PastChangeInfo;
 
@@ -20,10 +19,6 @@ use crate::{
 
 /// Tries of one call that fails for no fault of policy or arguments.
 const TRIES_LIMIT: u32 = 3;
-/// Time between two tries to take back.
-const UNDO_PAUSE: Span = Span::seconds(15);
-/// How long a person has to allow taking back.
-const UNDO_PATIENCE: Span = Span::minutes(15);
 
 impl Agent {
     /// Makes the calls that are left.
@@ -37,6 +32,9 @@ impl Agent {
             return Ok(());
         }
         let mut proposal = proposal.clone();
+        if case.watch.is_none() {
+            self.begin_watch(case, &proposal, now).await?;
+        }
         // A call may have been made and its record lost: what was done is asked for, not remembered.
         if proposal.state == ProposalState::Acting {
             proposal.done = self.done_before(&proposal).await?.max(proposal.done);
@@ -100,7 +98,10 @@ impl Agent {
     }
 
     /// Changes that we made for this proposal, newest first.
-    async fn changes_for(&self, proposal: &Proposal) -> Result<Vec<PastChangeInfo>, CallError> {
+    pub(crate) async fn changes_for(
+        &self,
+        proposal: &Proposal,
+    ) -> Result<Vec<PastChangeInfo>, CallError> {
         let changes = world::changes(&*self.caller, &proposal.body.verify.service)
             .await?
             .value
@@ -210,158 +211,6 @@ impl Agent {
             Some(IncidentState::Closed),
         )
         .await
-    }
-
-    /// It did not work: takes back what was changed, the newest first, asking where policy wants it.
-    pub(crate) async fn undo(
-        &mut self,
-        case: &mut Case,
-        proposal: &Proposal,
-        failed: &str,
-        now: Time,
-    ) -> Result<(), CallError> {
-        self.begin_undo(case, proposal, failed, now).await?;
-        let Phase::Undoing {
-            left,
-            asked,
-            again_at,
-            until,
-            why,
-            ..
-        } = &case.phase
-        else {
-            return Ok(());
-        };
-        let (asked, until, again_at, why) = (asked.clone(), *until, *again_at, why.clone());
-        let mut left = match left {
-            Some(left) => left.clone(),
-            None => self.undoable(proposal).await?,
-        };
-        if left.is_empty() {
-            let words = format!("{why}; what was done has no way back");
-            return self.undo_failed(case, proposal, &words).await;
-        }
-        let waits = match self.take_back(case, &mut left, &asked, now < until).await {
-            Ok(waits) => waits,
-            Err(CallError::Closed) => return Err(CallError::Closed),
-            Err(error) => {
-                return self
-                    .undo_failed(case, proposal, &format!("{why}; {error}"))
-                    .await;
-            }
-        };
-        if let Some(asked) = waits {
-            let again_at = again_at.max(now) + UNDO_PAUSE;
-            let proposal = proposal.id.clone();
-            case.phase = Phase::Undoing {
-                proposal,
-                left: Some(left),
-                asked,
-                again_at,
-                until,
-                why,
-            };
-            return Ok(());
-        }
-        let words = format!("{why}; taken back");
-        paper::advance(
-            &*self.caller,
-            &proposal.id,
-            ProposalState::Undone,
-            proposal.done,
-            Some(&words),
-        )
-        .await?;
-        self.hand_over(case, &words).await
-    }
-
-    async fn begin_undo(
-        &self,
-        case: &mut Case,
-        proposal: &Proposal,
-        failed: &str,
-        now: Time,
-    ) -> Result<(), CallError> {
-        if !matches!(case.phase, Phase::Undoing { .. }) {
-            paper::note(
-                &*self.caller,
-                case,
-                &format!("it did not work: {failed}"),
-                None,
-                None,
-            )
-            .await?;
-            case.phase = Phase::Undoing {
-                proposal: proposal.id.clone(),
-                left: None,
-                asked: None,
-                again_at: now,
-                until: now + UNDO_PATIENCE,
-                why: failed.to_owned(),
-            };
-        }
-        Ok(())
-    }
-
-    /// Takes back what is left, one revision after the other, until done or until a person must say
-    /// yes; then answers with the approval that was asked for.
-    async fn take_back(
-        &self,
-        case: &mut Case,
-        left: &mut Vec<u64>,
-        asked: &Option<ApprovalId>,
-        patient: bool,
-    ) -> Result<Option<Option<ApprovalId>>, CallError> {
-        while let Some(revision) = left.first().copied() {
-            match world::undo_change(&*self.caller, revision).await {
-                Ok(_) => drop(left.remove(0)),
-                Err(CallError::Held { approval, words })
-                    if patient && (asked.is_none() || *asked == approval) =>
-                {
-                    let words =
-                        format!("taking back revision {revision} waits for a person: {words}");
-                    paper::note(&*self.caller, case, &words, None, None).await?;
-                    return Ok(Some(approval));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
-    async fn undo_failed(
-        &mut self,
-        case: &mut Case,
-        proposal: &Proposal,
-        words: &str,
-    ) -> Result<(), CallError> {
-        paper::advance(
-            &*self.caller,
-            &proposal.id,
-            ProposalState::Failed,
-            proposal.done,
-            Some(words),
-        )
-        .await?;
-        self.hand_over(case, words).await
-    }
-
-    /// Revisions of ours that can be taken back and were not yet, newest first.
-    async fn undoable(&self, proposal: &Proposal) -> Result<Vec<u64>, CallError> {
-        let ours = self.changes_for(proposal).await?;
-        let undone = ours
-            .iter()
-            .filter(|change| change.tool == "undo_change")
-            .count();
-        let made = ours.into_iter().filter(|change| {
-            change.undoable
-                && proposal
-                    .body
-                    .calls
-                    .iter()
-                    .any(|call| call.tool == change.tool)
-        });
-        Ok(made.skip(undone).map(|change| change.revision.0).collect())
     }
 }
 

@@ -12,6 +12,7 @@ use ostler_core::{
     proposal::Proposal,
     time::{Span, Time},
 };
+use ostler_tools::answer::ProposalDetail;
 
 use crate::{
     budget::{Budget, Ledger},
@@ -159,7 +160,13 @@ impl Agent {
             ),
             now,
         );
-        let proposal = self.proposal_of(case).await?;
+        let detail = self.proposal_of(case).await?;
+        let foretold = detail.as_ref().and_then(|detail| detail.forecast.as_ref());
+        if let Some(foretold) = foretold {
+            case.foretold.clone_from(&foretold.forecast);
+        }
+        let proposal = detail.map(|detail| detail.proposal);
+        let worse = self.watch_over(case, proposal.as_ref(), now).await?;
         let watched = proposal
             .as_ref()
             .map_or(&case.culprit, |proposal| &proposal.body.verify.service);
@@ -171,6 +178,7 @@ impl Agent {
                 .any(|symptom| &symptom.service == watched && concerns(symptom, proposal.as_ref())),
             verify_state: self.state_of(watched),
             proposals_limit: self.parts.budget.proposals_per_incident,
+            worse: worse.as_deref(),
         };
         if let (Phase::Verifying { good_since, .. }, Some(proposal)) =
             (&mut case.phase, seen.proposal)
@@ -252,19 +260,15 @@ impl Agent {
             .state
     }
 
-    async fn proposal_of(&self, case: &Case) -> Result<Option<Proposal>, CallError> {
+    async fn proposal_of(&self, case: &Case) -> Result<Option<ProposalDetail>, CallError> {
         let (Phase::Proposed { proposal, .. }
         | Phase::Verifying { proposal, .. }
         | Phase::Undoing { proposal, .. }) = &case.phase
         else {
             return Ok(None);
         };
-        Ok(Some(
-            world::proposal(&*self.caller, proposal)
-                .await?
-                .value
-                .proposal,
-        ))
+        let detail = world::proposal(&*self.caller, proposal).await?;
+        Ok(Some(detail.value))
     }
 }
 

@@ -6,8 +6,11 @@ use ostler_core::{
     id::{ApprovalId, IncidentId, ProposalId, ServiceKey},
     plan::ServiceState,
     proposal::{Proposal, ProposalState, Verify},
+    sim::Forecast,
     time::{Span, Time},
 };
+
+use crate::{regress::Watch, watch::Readings};
 
 /// Without a symptom this long, it went away by itself.
 pub const CALM: Span = Span::seconds(20);
@@ -31,6 +34,31 @@ pub struct Case {
     pub calm_since: Option<Time>,
     /// The last note, so that nothing is noted twice.
     pub last_note: String,
+    /// What the current proposal was foretold to lead to, as read before it was begun.
+    pub foretold: Option<Forecast>,
+    /// What the carried out proposal must not make worse.
+    pub watch: Option<Watch>,
+    /// What was last read for that.
+    pub(crate) readings: Readings,
+}
+
+impl Case {
+    /// An incident that is being looked into.
+    #[must_use]
+    pub fn new(incident: IncidentId, culprit: ServiceKey, phase: Phase) -> Self {
+        Self {
+            incident,
+            services: BTreeSet::from([culprit.clone()]),
+            culprit,
+            phase,
+            proposals: 0,
+            calm_since: None,
+            last_note: String::new(),
+            foretold: None,
+            watch: None,
+            readings: Readings::default(),
+        }
+    }
 }
 
 /// Where a case stands. Everything needed to go on after a restart is in the incident and its proposal too.
@@ -95,6 +123,8 @@ pub struct Seen<'a> {
     pub verify_state: Option<ServiceState>,
     /// Proposals allowed for one incident.
     pub proposals_limit: u32,
+    /// The objective that got worse since the proposal was carried out, in words.
+    pub worse: Option<&'a str>,
 }
 
 /// What comes next.
@@ -151,9 +181,15 @@ impl Case {
             Phase::Proposed { .. } => self.next_proposed(seen),
             Phase::Verifying {
                 since, good_since, ..
-            } => next_verifying(*since, *good_since, seen),
-            Phase::Undoing { again_at, .. } if seen.now >= *again_at => Move::Undo(String::new()),
-            Phase::Undoing { .. } => Move::Wait,
+            } => match self.ended_by_others(seen) {
+                Some(ended) => ended,
+                None => next_verifying(*since, *good_since, seen),
+            },
+            Phase::Undoing { again_at, .. } => match self.ended_by_others(seen) {
+                Some(ended) => ended,
+                None if seen.now >= *again_at => Move::Undo(String::new()),
+                None => Move::Wait,
+            },
             Phase::WithPerson if self.calm_for(CALM_WITH_PERSON, seen.now) => Move::Close,
             Phase::WithPerson => Move::Wait,
             Phase::Closed => Move::Forget,
@@ -178,7 +214,25 @@ impl Case {
                 Move::Replan("the proposal was not decided or not usable in time".to_owned())
             }
             ProposalState::Verifying => Move::Wait,
-            ProposalState::Verified | ProposalState::Undone | ProposalState::Failed => Move::Forget,
+            ProposalState::Failed => self.ended_by_others(seen).unwrap_or(Move::Forget),
+            ProposalState::Verified | ProposalState::Undone => Move::Forget,
+        }
+    }
+
+    /// Somebody else ended the proposal that is being carried out or watched: another agent took the
+    /// service over. What was found out must be found out anew.
+    fn ended_by_others(&self, seen: Seen<'_>) -> Option<Move> {
+        let proposal = seen.proposal?;
+        let ended = matches!(
+            proposal.state,
+            ProposalState::Failed | ProposalState::Expired
+        );
+        let why = proposal.outcome.clone();
+        let why = why.unwrap_or_else(|| "the proposal was ended by somebody else".to_owned());
+        match self.proposals >= seen.proposals_limit {
+            _ if !ended => None,
+            true => Some(Move::HandOver(why)),
+            false => Some(Move::Replan(why)),
         }
     }
 }
@@ -193,6 +247,10 @@ fn next_verifying(since: Time, good_since: Option<Time>, seen: Seen<'_>) -> Move
     let Some(proposal) = seen.proposal else {
         return Move::Wait;
     };
+    // What makes things worse is taken back at once, whatever the service to verify says.
+    if let Some(worse) = seen.worse {
+        return Move::Undo(worse.to_owned());
+    }
     let verify = &proposal.body.verify;
     let good = is_good(verify, &seen);
     if good && good_since.is_some_and(|good| seen.now.since(good) >= verify.hold) {
@@ -260,18 +318,15 @@ mod tests {
             approval: None,
             done: 0,
             outcome: None,
+            services: BTreeSet::new(),
+            lease_until: None,
         }
     }
 
     fn case(phase: Phase) -> Case {
         Case {
-            incident: IncidentId::new("inc_1").unwrap(),
-            culprit: key(),
-            services: BTreeSet::from([key()]),
-            phase,
             proposals: 1,
-            calm_since: None,
-            last_note: String::new(),
+            ..Case::new(IncidentId::new("inc_1").unwrap(), key(), phase)
         }
     }
 
@@ -282,6 +337,7 @@ mod tests {
             verify_symptom: false,
             verify_state: Some(state),
             proposals_limit: 3,
+            worse: None,
         }
     }
 
@@ -368,9 +424,44 @@ mod tests {
             watch(None).next(seen(60, Some(&proposal), ServiceState::Down)),
             Move::Undo(_)
         ));
+        let mut worse = seen(55, Some(&proposal), ServiceState::Healthy);
+        worse.worse = Some("errors");
+        assert_eq!(
+            watch(good).next(worse),
+            Move::Undo("errors".into()),
+            "at once, long before the deadline"
+        );
         let mut sick = seen(100, Some(&proposal), ServiceState::Healthy);
         sick.verify_symptom = true;
         assert!(matches!(watch(good).next(sick), Move::Undo(_)));
+    }
+
+    #[test]
+    fn what_another_agent_took_over_is_looked_into_anew_a_bounded_number_of_times() {
+        let mut taken = proposal(ProposalState::Failed);
+        taken.outcome = Some("withdrawn: agent:healer takes over".into());
+        let watching = case(Phase::Verifying {
+            proposal: ProposalId::new("prp_1").unwrap(),
+            since: Time(0),
+            good_since: None,
+        });
+        let undoing = case(Phase::Undoing {
+            proposal: ProposalId::new("prp_1").unwrap(),
+            left: None,
+            asked: None,
+            again_at: Time(0),
+            until: Time(100_000),
+            why: String::new(),
+        });
+        for mut case in [proposed(), watching, undoing] {
+            let seen = seen(1, Some(&taken), ServiceState::Healthy);
+            let Move::Replan(why) = case.next(seen) else {
+                panic!("not planned anew");
+            };
+            assert!(why.contains("takes over"), "{why}");
+            case.proposals = 3;
+            assert!(matches!(case.next(seen), Move::HandOver(_)));
+        }
     }
 
     #[test]

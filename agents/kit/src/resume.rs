@@ -53,19 +53,12 @@ impl Agent {
             Some(proposal) => self.phase_of(proposal, incident, me).await?,
             None => without_proposal(incident),
         };
-        Ok(Case {
-            incident: incident.id.clone(),
-            services: [incident.service.clone(), culprit.clone()].into(),
-            culprit,
-            phase,
-            proposals: u32::try_from(incident.proposals.len()).unwrap_or(u32::MAX),
-            calm_since: None,
-            last_note: incident
-                .timeline
-                .last()
-                .map(|entry| entry.what.clone())
-                .unwrap_or_default(),
-        })
+        let mut case = Case::new(incident.id.clone(), culprit, phase);
+        case.services.insert(incident.service.clone());
+        case.proposals = u32::try_from(incident.proposals.len()).unwrap_or(u32::MAX);
+        let last = incident.timeline.last();
+        case.last_note = last.map(|entry| entry.what.clone()).unwrap_or_default();
+        Ok(case)
     }
 
     async fn phase_of(

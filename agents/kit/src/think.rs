@@ -9,6 +9,7 @@ use ostler_core::{
     incident::IncidentState,
     time::{Span, Time},
 };
+use ostler_tools::proposals::LEASED;
 
 use crate::{
     agent::Agent,
@@ -156,18 +157,13 @@ impl Agent {
         )
         .await?;
         self.quiet.remove(subject);
-        Ok(Case {
-            incident,
-            services: [subject.clone(), culprit.clone()].into(),
-            culprit,
-            phase: Phase::Looking {
-                looks: 0,
-                again_at: now,
-            },
-            proposals: 0,
-            calm_since: None,
-            last_note: String::new(),
-        })
+        let phase = Phase::Looking {
+            looks: 0,
+            again_at: now,
+        };
+        let mut case = Case::new(incident, culprit, phase);
+        case.services.insert(subject.clone());
+        Ok(case)
     }
 
     /// Looks again into a case whose cause is not settled.
@@ -277,12 +273,18 @@ impl Agent {
         case.services.insert(case.culprit.clone());
         match paper::submit(&*self.caller, &case.incident, body).await {
             Ok(submitted) => {
+                (case.foretold, case.watch) = (None, None);
                 case.phase = Phase::Proposed {
                     proposal: submitted.proposal,
                     acting: false,
                     tries: 0,
                 };
                 Ok(())
+            }
+            // Another agent works on the service: it is looked at again when that may be over.
+            Err(CallError::Refused { words }) if words.contains(LEASED) => {
+                case.proposals = case.proposals.saturating_sub(1);
+                paper::note(&*self.caller, case, &format!("waits: {words}"), None, None).await
             }
             Err(CallError::Denied { words } | CallError::Refused { words }) => {
                 self.hand_over(

@@ -248,6 +248,13 @@ impl<'a> Check<'a> {
                 load.add(seen.cpu.0, seen.memory.0);
             }
         }
+        for (name, taken) in &self.observed.taken {
+            if let Some(load) = loads.get_mut(name) {
+                load.cpu = load.cpu.saturating_add(taken.cpu.0);
+                load.memory = load.memory.saturating_add(taken.memory.0);
+                load.instances = load.instances.saturating_add(taken.instances);
+            }
+        }
         for (name, load) in loads {
             let fine = self.observed.nodes.get(name).is_some_and(|node| {
                 load.cpu <= node.cpu.0

@@ -20,6 +20,28 @@ pub struct Observed {
     pub instances: BTreeMap<InstanceId, InstanceSeen>,
     /// Which instances take a service's traffic now.
     pub routes: BTreeMap<ServiceKey, Vec<InstanceId>>,
+    /// Room held by instances that are not listed; only the fork of a part of a fleet has such.
+    pub taken: BTreeMap<NodeName, Taken>,
+}
+
+/// Room on a machine that instances hold which are not listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// CPU they reserve.
+    pub cpu: MilliCpu,
+    /// Memory they reserve.
+    pub memory: Bytes,
+    /// How many they are.
+    pub instances: u32,
+}
+
+impl Taken {
+    /// One more instance that is not listed.
+    pub fn add(&mut self, seen: &InstanceSeen) {
+        self.cpu = MilliCpu(self.cpu.0.saturating_add(seen.cpu.0));
+        self.memory = Bytes(self.memory.0.saturating_add(seen.memory.0));
+        self.instances = self.instances.saturating_add(1);
+    }
 }
 
 /// A machine as seen.

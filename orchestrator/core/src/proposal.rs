@@ -1,5 +1,7 @@
 //! An agent's plan: ordered tool calls, why, evidence, expected effect, how to verify, how to undo.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,23 @@ pub struct Proposal {
     pub done: u32,
     /// What came of it, in words.
     pub outcome: Option<String>,
+    /// Services that its calls change: while it is open, its author holds a lease on them.
+    #[serde(default)]
+    pub services: BTreeSet<ServiceKey>,
+    /// When that lease ends at the latest.
+    #[serde(default)]
+    pub lease_until: Option<Time>,
+}
+
+impl Proposal {
+    /// Until when its author holds a lease on its services: while it waits, is carried out or
+    /// verified, and no longer than was set when it was made.
+    #[must_use]
+    pub fn leased_until(&self, now: Time) -> Option<Time> {
+        use ProposalState::{Acting, Approved, Verifying, Waiting};
+        let open = matches!(self.state, Waiting | Approved | Acting | Verifying);
+        self.lease_until.filter(|until| open && now < *until)
+    }
 }
 
 /// What an agent writes.

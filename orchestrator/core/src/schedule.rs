@@ -113,6 +113,14 @@ impl<'a> Room<'a> {
                 });
             }
         }
+        for (name, taken) in &observed.taken {
+            let index = room.by_name.get(name).copied();
+            if let Some(node) = index.and_then(|index| room.nodes.get_mut(index)) {
+                node.cpu = node.cpu.saturating_add(taken.cpu.0);
+                node.memory = node.memory.saturating_add(taken.memory.0);
+                node.instances = node.instances.saturating_add(taken.instances);
+            }
+        }
         room.by_load = room
             .nodes
             .iter()

@@ -1,11 +1,12 @@
 //! What an executor can be asked to do: a closed enum. The executor chooses nothing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Generation, InstanceId, NodeName, ServiceKey};
 
 /// One thing to do, with its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Make a new instance on a node and start it (attempt 1).
@@ -54,7 +55,7 @@ pub enum Step {
 }
 
 /// Why a step was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Fewer instances than wanted.

@@ -92,6 +92,12 @@ impl Gate {
                     .map(Next::Done);
             }
         };
+        if let Deed::Change(moved) = &planned.deed
+            && let Err(words) = self.contend(call, &state.records, &moved.facts.services)
+        {
+            let refused = self.refuse_now(call, ledger, state, words).await;
+            return refused.map(Next::Done);
+        }
         let granted = crate::approval::granted(&state.records, call, &planned);
         match authorise(&self.engine, planned, granted) {
             Ok(permit) => self.commit(call, ledger, state, permit).await,
@@ -129,7 +135,9 @@ impl Gate {
             }
             Deed::Change(moved) => {
                 let past = past_change(call, &moved);
-                let outcome = crate::answers::changed(&past);
+                let about = (&moved.facts.services, past.summary.as_str());
+                let told = self.tell_holders(call, state, &mut writing, about);
+                let outcome = crate::answers::changed(&past, told);
                 writing.moved = Some((moved.applied.intent, past));
                 Next::Done(outcome)
             }

@@ -35,12 +35,13 @@ pub(crate) fn words_of(outcome: &Outcome, otherwise: &str) -> String {
 }
 
 /// A change that was made.
-pub(crate) fn changed(past: &PastChange) -> Outcome {
+pub(crate) fn changed(past: &PastChange, told: Vec<String>) -> Outcome {
     let answer = Changed {
         summary: past.summary.clone(),
         revision: past.revision,
         services: past.services.clone(),
         undoable: past.inverse.is_some(),
+        told,
     };
     match value(&answer) {
         Ok(value) => Outcome::Done {

@@ -1,6 +1,6 @@
 //! What a gate is made of, and the limits it holds.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_core::time::Span;
 use ostler_policies::Engine;
@@ -25,6 +25,9 @@ pub struct GateConfig {
     pub keys: Keys,
     /// Every tool there is.
     pub catalogue: &'static [Tool],
+    /// Which agent goes before which where two want the same service: the higher number. Who is not
+    /// named has 0.
+    pub priorities: BTreeMap<String, u32>,
     /// The limits.
     pub limits: Limits,
 }

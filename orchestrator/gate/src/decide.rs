@@ -51,7 +51,13 @@ impl Gate {
         }
         let answered = weigh(call, approval.clone(), role, said);
         if answered.state != ApprovalState::Waiting {
-            crate::proposal::answered(call, state, writing, &answered, said.reason);
+            let calls = answered
+                .proposal
+                .as_ref()
+                .and_then(|id| state.records.proposals.get(id))
+                .filter(|_| said.yes);
+            let tried = calls.map(|proposal| self.tried(call, state, &proposal.body.calls));
+            crate::proposal::answered(call, state, writing, &answered, (said.reason, tried));
         }
         let decision = answer::Decision {
             approval: id.clone(),

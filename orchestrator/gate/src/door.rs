@@ -1,7 +1,10 @@
 //! The door itself: one dispatcher for all callers. It never panics and never errors: whatever
 //! happens, the caller gets an answer with the id under which it was recorded.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
+};
 
 use ostler_core::{
     id::{CallId, Generation, ServiceKey},
@@ -40,6 +43,7 @@ pub struct Gate {
     pub(crate) engine: Arc<Engine>,
     pub(crate) keys: Keys,
     pub(crate) catalogue: &'static [Tool],
+    pub(crate) priorities: BTreeMap<String, u32>,
     pub(crate) limits: Limits,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) state: RwLock<State>,
@@ -75,6 +79,7 @@ impl Gate {
             engine,
             keys,
             catalogue,
+            priorities,
             limits,
         } = config;
         let mut names = std::collections::BTreeSet::new();
@@ -107,6 +112,7 @@ impl Gate {
             engine,
             keys,
             catalogue,
+            priorities,
             limits,
             ledger: Mutex::new(ledger),
             state: RwLock::new(state),

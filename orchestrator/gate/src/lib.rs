@@ -16,6 +16,7 @@ mod door;
 mod facts;
 mod flood;
 mod keys;
+mod lease;
 mod ledger;
 pub mod mcp;
 mod permit;

@@ -137,6 +137,18 @@ impl Gate {
     }
 
     fn decide(&self, call: &Call, state: &State) -> Result<Decided, String> {
+        self.viewing(call, state, |view| {
+            (call.tool.decide)(view, call.args.clone()).map_err(|refusal| refusal.to_string())
+        })
+    }
+
+    /// Shows what a call of this caller sees of this state and of the world.
+    pub(crate) fn viewing<T>(
+        &self,
+        call: &Call,
+        state: &State,
+        look: impl FnOnce(&View<'_>) -> T,
+    ) -> T {
         let world = self.world.view();
         let view = View {
             now: call.now,
@@ -148,7 +160,7 @@ impl Gate {
             sealer: &self.keys,
             signals: self.world.signals(),
         };
-        (call.tool.decide)(&view, call.args.clone()).map_err(|refusal| refusal.to_string())
+        look(&view)
     }
 
     fn planned(&self, call: &Call, state: &State, deed: Deed, about: About) -> Planned {
@@ -234,10 +246,11 @@ impl Gate {
         let past = self.store.change(revision).await.map_err(unread)?;
         let past = past.ok_or_else(|| format!("revision {revision} is no longer remembered"))?;
         let words = &past.summary;
-        let inverse = past
-            .inverse
-            .clone()
-            .ok_or_else(|| format!("revision {revision} ({words}) cannot be taken back"))?;
+        let inverse = past.inverse.clone().ok_or_else(|| {
+            let why = past.change.no_way_back();
+            let why = why.unwrap_or("no way back was recorded with it");
+            format!("revision {revision} ({words}) cannot be taken back: {why}")
+        })?;
         // Each later change has a revision of its own: there cannot be more of them.
         let since = state.intent.revision.0.saturating_sub(revision.0);
         let since = u32::try_from(since).unwrap_or(u32::MAX);

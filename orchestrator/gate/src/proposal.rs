@@ -1,9 +1,9 @@
 //! Proposals: every call judged in order on a fork of the intent, one request for a yes for all.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ostler_core::{
-    id::{IncidentId, ProposalId},
+    id::{IncidentId, ProposalId, ServiceKey},
     incident::{Entry, Incident, IncidentState, TIMELINE_LIMIT},
     proposal::{Proposal, ProposalBody, ProposalState, ProposedCall},
 };
@@ -14,6 +14,7 @@ use ostler_tools::{
     catalogue,
     principal::Role,
     record::{Approval, ApprovalCall, ApprovalState},
+    twin,
 };
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub(crate) struct Asked {
     pub(crate) because: Vec<String>,
     /// How everything stood, before any of the calls, that one of them touches.
     pub(crate) base: Base,
+    /// Services that the calls change.
+    pub(crate) services: BTreeSet<ServiceKey>,
 }
 
 impl Asked {
@@ -73,8 +76,13 @@ impl Gate {
     ) -> Result<ProposalTouched, String> {
         self.recent.check(&body.cause)?;
         let asked = self.judge_all(call, state, &body.calls).await?;
-        let mut incident = find(state, &incident)?.clone();
-        self.room_for_proposal(state, &incident.id)?;
+        find(state, &incident)?;
+        self.room_for_proposal(state, &incident)?;
+        let services = asked.services.clone();
+        let losers = self.contend(call, &state.records, &services)?;
+        let taken = self.take_over(call, state, writing, &losers);
+        let mut incident = crate::lease::incident(state, writing, &incident)
+            .ok_or_else(|| format!("there is no incident `{incident}`"))?;
         let mut words = "policy lets these calls be made at once".to_owned();
         let mut approval = None;
         if !asked.needs.is_empty() {
@@ -82,6 +90,10 @@ impl Gate {
             let made = self.ask_for_proposal(state, call, &id, asked)?;
             approval = Some(made.id.clone());
             writing.records.approvals.insert(made.id.clone(), made);
+        }
+        if let Some(taken) = &taken {
+            words = format!("{taken}; {words}");
+            note(&mut incident, call, taken.clone());
         }
         let waits = approval.is_some();
         let proposal = Proposal {
@@ -94,6 +106,8 @@ impl Gate {
             } else {
                 ProposalState::Approved
             },
+            lease_until: Some(self.lease_until(call.now, &body.verify)),
+            services,
             body,
             approval: approval.clone(),
             done: 0,
@@ -103,6 +117,11 @@ impl Gate {
             &mut incident,
             call,
             format!("proposes: {}", proposal.body.title),
+        );
+        note(
+            &mut incident,
+            call,
+            self.tried(call, state, &proposal.body.calls),
         );
         incident.state = IncidentState::Proposed;
         incident.cause = Some(proposal.body.cause.clone());
@@ -119,6 +138,13 @@ impl Gate {
             .insert(incident.id.clone(), incident);
         writing.records.proposals.insert(id, proposal);
         Ok(touched)
+    }
+
+    /// What calls would lead to as things stand, in words for an incident's timeline.
+    pub(crate) fn tried(&self, call: &Call, state: &State, calls: &[ProposedCall]) -> String {
+        let told = self.viewing(call, state, |view| twin::foretell(view, calls));
+        let revision = told.revision;
+        format!("tried on a fork of revision {revision}: {}", told.words)
     }
 
     fn room_for_proposal(&self, state: &State, incident: &IncidentId) -> Result<(), String> {
@@ -157,6 +183,7 @@ impl Gate {
             any: true,
             because: Vec::new(),
             base: Base::default(),
+            services: BTreeSet::new(),
         };
         for (number, proposed) in (1_u64..).zip(proposed) {
             let at = |words: String| format!("call {number} (`{}`): {words}", proposed.tool);
@@ -189,6 +216,9 @@ impl Gate {
             }
             let shown = approval_call(&self.keys, &part, &planned, &mut room);
             asked.calls.push(shown);
+            asked
+                .services
+                .extend(planned.about.services.iter().cloned());
             asked.base.absorb(crate::base::again(
                 &planned.base,
                 &planned.base.policies,
@@ -203,13 +233,14 @@ impl Gate {
     }
 }
 
-/// Moves a proposal with the answer to its request, and tells its incident.
+/// Moves a proposal with the answer to its request, and tells its incident: the reason, and what
+/// its calls would lead to now.
 pub(crate) fn answered(
     call: &Call,
     state: &State,
     writing: &mut Writing,
     approval: &Approval,
-    reason: &str,
+    (reason, tried): (&str, Option<String>),
 ) {
     let proposal = approval
         .proposal
@@ -225,6 +256,9 @@ pub(crate) fn answered(
         ProposalState::Rejected
     };
     if let Some(mut incident) = state.records.incidents.get(&proposal.incident).cloned() {
+        if let Some(tried) = tried {
+            note(&mut incident, call, tried);
+        }
         let verb = if granted { "approved" } else { "rejected" };
         let because = if reason.is_empty() {
             String::new()

@@ -67,6 +67,7 @@ impl Gate {
                     .submit(call, state, writing, (proposal, incident, *body))
                     .await?;
                 approval.clone_from(&touched.approval);
+                words = Some(touched.words.clone());
                 value(&touched)
             }
             RecordChange::Decide {

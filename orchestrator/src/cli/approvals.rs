@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::Color;
 use ostler_core::facts::DiffLine;
 use ostler_tools::{
-    answer::{Approvals, Decision},
+    answer::{Approvals, Decision, ProposalDetail},
     record::{Approval, ApprovalCall, ApprovalState},
 };
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::{
     apply,
     client::Client,
     error::CliError,
+    forecast,
     out::Out,
     print::{cell, coloured, pairs, section, show, table},
     words::{moment, untrusted, word},
@@ -168,6 +169,9 @@ pub async fn approve(args: ApproveArgs, client: &Client, out: &mut Out) -> Resul
     if !out.machine() {
         let (_, asked) = find(client, &args.id).await?;
         out.note(&text(&asked, false));
+        if let Some(words) = foretold(client, &asked).await {
+            out.note(&section("Forecast", &words));
+        }
     }
     decide(
         client,
@@ -176,6 +180,18 @@ pub async fn approve(args: ApproveArgs, client: &Client, out: &mut Out) -> Resul
         json!({ "id": args.id, "reason": args.reason }),
     )
     .await
+}
+
+/// What the calls of the proposal behind a request would lead to now, or why that is not known.
+async fn foretold(client: &Client, asked: &Approval) -> Option<String> {
+    let proposal = asked.proposal.as_ref()?;
+    let done = client
+        .call::<ProposalDetail>("get_proposal", json!({ "proposal": proposal }))
+        .await;
+    match done {
+        Ok(done) => done.value.forecast.as_ref().map(forecast::text),
+        Err(error) => Some(format!("cannot be shown: {error}")),
+    }
 }
 
 /// Runs `reject`.

@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod exec;
 mod files;
+mod forecast;
 mod get;
 mod graph;
 mod image;

@@ -10,6 +10,7 @@ use super::{
     approvals,
     client::Client,
     error::CliError,
+    forecast,
     incidents::cause_text,
     out::Out,
     print::{cell, coloured, pairs, section, show, table},
@@ -135,6 +136,9 @@ fn text(detail: &ProposalDetail) -> String {
             .map(|other| format!("- {}", untrusted(other)))
             .collect();
         add("Alternatives", others.join("\n"));
+    }
+    if let Some(told) = &detail.forecast {
+        add("Forecast", forecast::text(told));
     }
     if let Some(approval) = &detail.approval {
         add("Approval", approvals::text(approval, false));

@@ -116,6 +116,9 @@ pub async fn change(
         )
     })?;
     out.line(&text)?;
+    for told in &done.value.told {
+        out.note(&format!("note: {told}"));
+    }
     Ok(done.value)
 }
 

@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         engine: Arc::new(Engine::load(&Bundle::embedded(), &actions(ALL))?),
         keys: Keys::open_or_create(dir.path())?,
         catalogue: ALL,
+        priorities: Default::default(),
         limits: Limits {
             person_calls: u32::MAX,
             ..Limits::default()

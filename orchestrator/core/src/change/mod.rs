@@ -119,6 +119,23 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Why a change of this kind has no inverse; `None` where it has one.
+    #[must_use]
+    pub fn no_way_back(&self) -> Option<&'static str> {
+        match self {
+            Self::RestartInstances { .. } => Some(
+                "a restart sets nothing that could be put back; what was started anew stays so",
+            ),
+            Self::SettleService { .. } => {
+                Some("that a rollout finished is something that happened, not something wanted")
+            }
+            Self::All { changes } => changes.iter().find_map(Self::no_way_back),
+            _ => None,
+        }
+    }
+}
+
 /// One service of an [`Change::ApplyServices`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServicePut {

@@ -249,6 +249,8 @@ impl Draft<'_> {
         };
         let bounds = earlier.spec.replicas;
         service.labels.clone_from(&earlier.labels);
+        // Restarts that were asked for and are still due are wanted again too.
+        service.restart_after.clone_from(&earlier.restart_after);
         service.replicas = earlier.replicas.clamp(bounds.min, bounds.max);
     }
 }

@@ -109,7 +109,8 @@ impl World {
             return;
         }
         if let Some(life) = self.lives.get_mut(id) {
-            life.stop(self.now, reason == Reason::NotLive, &mut self.dice);
+            let ends = self.now + Span(self.dice.between(self.ends.0.0, self.ends.1.0));
+            life.stop(self.now, reason == Reason::NotLive, ends);
         }
     }
 

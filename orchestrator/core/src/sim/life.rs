@@ -117,12 +117,12 @@ impl Life {
         }
     }
 
-    /// It was asked to end and takes its time.
-    pub fn stop(&mut self, now: Time, liveness: bool, dice: &mut Dice) {
+    /// It was asked to end and takes its time until then.
+    pub fn stop(&mut self, now: Time, liveness: bool, ends: Time) {
         self.seen.phase = Phase::Stopping;
         self.seen.since = now;
         self.pending.clear();
-        self.plan(now + Span(dice.between(5, 5_000)), Due::Ends { liveness });
+        self.plan(ends, Due::Ends { liveness });
     }
 
     /// The process is gone.

@@ -5,14 +5,16 @@
 
 mod dice;
 mod execute;
+mod fork;
 mod life;
+mod part;
 mod temper;
 mod twin;
 mod world;
 
 pub use dice::Dice;
 pub use temper::{Faults, Flaw, Temper};
-pub use twin::{Forecast, ForecastStep, what_if};
+pub use twin::{Forecast, ForecastStep, Unforeseen, foresee, what_if};
 pub use world::{Accounts, World};
 
 use crate::{
@@ -67,6 +69,17 @@ pub fn run(
     intent: Intent,
     script: &[(Time, Change)],
     bound: Span,
+    watch: impl FnMut(&Moment),
+) -> Run {
+    run_within(world, intent, script, (bound, u32::MAX), watch)
+}
+
+/// As [`run`], with at most so many decisions.
+pub fn run_within(
+    world: &mut World,
+    intent: Intent,
+    script: &[(Time, Change)],
+    (bound, decisions): (Span, u32),
     mut watch: impl FnMut(&Moment),
 ) -> Run {
     let end = world.now() + bound;
@@ -79,7 +92,8 @@ pub fn run(
         violations: Vec::new(),
         ended_at: world.now(),
     };
-    while world.now() <= end && run.violations.is_empty() && !run.quiet {
+    let over = |run: &Run| run.quiet || !run.violations.is_empty() || run.plans >= decisions;
+    while world.now() <= end && !over(&run) {
         while let Some((_, change)) = script.next_if(|(at, _)| *at <= world.now()) {
             run.make(change, world.now());
         }

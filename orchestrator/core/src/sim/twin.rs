@@ -1,8 +1,10 @@
-//! "What if": a change tried on a fork of the fleet as it was seen, in virtual time.
+//! "What if": changes tried on a fork of the fleet as it was seen, in virtual time.
 //!
 //! The forecast rests on assumptions, which it names: a program that was seen failing goes on
-//! failing in the same way as long as it is made in the same way; everything else starts in a
-//! second and works.
+//! failing in the same way as long as it is made in the same way but for limits, which cure a lack of
+//! memory only; everything else starts in a
+//! second and works; services that the changes cannot reach stand still. It is bounded in virtual
+//! time, steps and work; where it stops early it says so.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Moment, run,
+    Moment,
+    part::Part,
+    run_within,
     temper::{Flaw, Temper},
     world::World,
 };
@@ -25,25 +29,43 @@ use crate::{
     observed::{Answer, InstanceSeen, Observed, Phase},
     plan::ServiceStatus,
     spec::ServiceSpec,
+    step::Step,
     time::{Span, Time},
 };
 
 /// How far a forecast looks.
-const HORIZON: Span = Span::minutes(15);
+pub const HORIZON: Span = Span::minutes(15);
 /// Most steps that a forecast lists.
-const STEPS_LIMIT: usize = 500;
+pub const STEPS_LIMIT: usize = 500;
+/// Most that a forecast reads: decisions, times the things each of them reads.
+const WORK_LIMIT: usize = 200_000;
+/// Most decisions of a forecast.
+const DECISIONS_LIMIT: usize = 1_000;
+/// What fails its readiness probe from so early on was never ready.
+const WARM_UP: Span = Span::seconds(30);
+/// How long whatever works takes to start, to get ready, to end.
+const PACE: (Span, Span) = (Span::seconds(1), Span::seconds(1));
 
-/// What a change would lead to.
+/// What changes would lead to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
-    /// The steps that would be taken, 500 at most.
+    /// Services that the changes name.
+    #[serde(default)]
+    pub changed: BTreeSet<ServiceKey>,
+    /// The steps that would be taken, in order, 500 at most.
     pub steps: Vec<ForecastStep>,
     /// Instances that run now and would be stopped, restarted or taken away.
     pub disturbed: BTreeSet<InstanceId>,
-    /// Fewest ready instances of each service on the way.
+    /// Ready instances of each service before.
+    #[serde(default)]
+    pub ready_before: BTreeMap<ServiceKey, u32>,
+    /// Fewest ready instances of each service on the way: the capacity that is left.
     pub least_ready: BTreeMap<ServiceKey, u32>,
     /// How each service would stand in the end.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// Invariants that a plan on the way would break; such a plan is not carried out.
+    #[serde(default)]
+    pub violations: Vec<String>,
     /// Whether the fleet would come to rest within the time looked at.
     pub comes_to_rest: bool,
     /// How long that takes, or how far was looked.
@@ -57,11 +79,24 @@ pub struct Forecast {
 pub struct ForecastStep {
     /// How long after the change.
     pub after: Span,
+    /// The step.
+    pub step: Step,
     /// The step in words.
     pub what: String,
 }
 
-/// Tries a change on a fork of the fleet.
+/// A change of a series that cannot be made on what those before it leave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("change {number}: {why}")]
+pub struct Unforeseen {
+    /// Which of them, from 1.
+    pub number: usize,
+    /// Why.
+    #[source]
+    pub why: Refused,
+}
+
+/// Tries one change on a fork of the fleet.
 ///
 /// # Errors
 /// [`Refused`] when the change cannot be applied.
@@ -71,34 +106,76 @@ pub fn what_if(
     change: &Change,
     now: Time,
 ) -> Result<Forecast, Refused> {
-    let changed = change::apply(intent, change, now)?.intent;
-    let mut world = World::fork(observed, now);
-    let assumptions = assume(&mut world, intent, observed, now);
-    let mut forecast = Forecast {
-        steps: Vec::new(),
-        disturbed: BTreeSet::new(),
-        least_ready: BTreeMap::new(),
-        report: BTreeMap::new(),
-        comes_to_rest: false,
-        took: Span(0),
-        assumptions,
-    };
-    let outcome = run(&mut world, changed, &[], HORIZON, |moment| {
-        forecast.note(moment, observed, now)
+    foresee(intent, observed, std::slice::from_ref(change), now).map_err(|error| error.why)
+}
+
+/// Tries changes, made one right after the other, on a fork of the part of the fleet they reach.
+///
+/// # Errors
+/// [`Unforeseen`] names the first change that cannot be applied.
+pub fn foresee(
+    intent: &Intent,
+    observed: &Observed,
+    changes: &[Change],
+    now: Time,
+) -> Result<Forecast, Unforeseen> {
+    let mut after = intent.clone();
+    for (number, change) in (1..).zip(changes) {
+        let applied = change::apply(&after, change, now);
+        after = applied.map_err(|why| Unforeseen { number, why })?.intent;
+    }
+    let part = Part::of(intent, &after, observed);
+    Ok(play(intent, part, now))
+}
+
+/// Plays a part of the fleet until it rests.
+fn play(before: &Intent, part: Part, now: Time) -> Forecast {
+    let mut world = World::fork(&part.observed, now);
+    world.set_ends(PACE.0, PACE.1);
+    let assumptions = assume(&mut world, before, &part, now);
+    world.doom(&part.intent);
+    let bound = (WORK_LIMIT / part.size()).clamp(1, DECISIONS_LIMIT);
+    let bound = u32::try_from(bound).unwrap_or(u32::MAX);
+    let mut forecast = Forecast::begin(part.changed, assumptions);
+    let (intent, seen) = (part.intent, part.observed);
+    let outcome = run_within(&mut world, intent, &[], (HORIZON, bound), |moment| {
+        forecast.note(moment, &seen, now);
     });
     forecast.report = outcome.last.report;
+    let broken = outcome.violations.iter();
+    forecast.violations = broken.map(ToString::to_string).collect();
     forecast.comes_to_rest = outcome.quiet;
     forecast.took = outcome.ended_at.since(now);
-    Ok(forecast)
+    if !outcome.quiet && outcome.plans >= bound {
+        let words = format!("looked no further than {bound} decisions");
+        forecast.assumptions.push(words);
+    }
+    forecast
 }
 
 impl Forecast {
+    fn begin(changed: BTreeSet<ServiceKey>, assumptions: Vec<String>) -> Self {
+        Self {
+            changed,
+            steps: Vec::new(),
+            disturbed: BTreeSet::new(),
+            ready_before: BTreeMap::new(),
+            least_ready: BTreeMap::new(),
+            report: BTreeMap::new(),
+            violations: Vec::new(),
+            comes_to_rest: false,
+            took: Span(0),
+            assumptions,
+        }
+    }
+
     fn note(&mut self, moment: &Moment, before: &Observed, began: Time) {
         let after = moment.now.since(began);
         for step in &moment.plan.steps {
             if self.steps.len() < STEPS_LIMIT {
                 self.steps.push(ForecastStep {
                     after,
+                    step: step.clone(),
                     what: step.in_words(),
                 });
             }
@@ -113,22 +190,70 @@ impl Forecast {
         for (key, status) in &moment.plan.report {
             let least = self.least_ready.entry(key.clone()).or_insert(status.ready);
             *least = (*least).min(status.ready);
+            let before = self.ready_before.entry(key.clone());
+            before.or_insert(status.ready);
         }
+    }
+
+    /// The forecast in one line: `9 steps in 21s, 2 instances disturbed; shop/cart: 1 of 2 ready at
+    /// least, healthy in the end`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let (steps, disturbed) = (self.steps.len(), self.disturbed.len());
+        let mut words = vec![match self.comes_to_rest {
+            true => format!(
+                "{steps} steps in {}, {disturbed} instances disturbed",
+                self.took
+            ),
+            false => format!(
+                "{steps} steps and not at rest within {}, {disturbed} instances disturbed",
+                self.took
+            ),
+        }];
+        words.extend(self.changed.iter().map(|key| self.about(key)));
+        words.extend(
+            self.violations
+                .iter()
+                .map(|broken| format!("breaks {broken}")),
+        );
+        words.join("; ")
+    }
+
+    fn about(&self, key: &ServiceKey) -> String {
+        let Some(status) = self.report.get(key) else {
+            return format!("{key}: gone in the end");
+        };
+        let of = |map: &BTreeMap<ServiceKey, u32>| map.get(key).copied().unwrap_or_default();
+        let state = serde_json::to_value(status.state).unwrap_or_default();
+        format!(
+            "{key}: {} of {} ready at least, {} in the end",
+            of(&self.least_ready),
+            of(&self.ready_before).max(status.wanted),
+            state.as_str().unwrap_or_default()
+        )
     }
 }
 
 /// Lets what is made exactly as something that was seen failing go on failing; says what is assumed.
-fn assume(world: &mut World, intent: &Intent, observed: &Observed, now: Time) -> Vec<String> {
-    let second = (Span::seconds(1), Span::seconds(1));
-    world.set_usual(Temper {
-        start: second,
-        warm_up: second,
-        flaw: Flaw::None,
-    });
-    let mut words =
-        vec!["what was not seen failing starts in 1s, is ready 1s later, and works".to_owned()];
+fn assume(world: &mut World, intent: &Intent, part: &Part, now: Time) -> Vec<String> {
+    let temper = |flaw| Temper {
+        start: PACE,
+        warm_up: PACE,
+        flaw,
+    };
+    world.set_usual(temper(Flaw::None));
+    let mut words = vec![
+        "what was not seen failing starts in 1s, is ready 1s later, works, and ends in 1s when asked"
+            .to_owned(),
+    ];
+    if part.left_out > 0 {
+        let others = part.left_out;
+        words.push(format!(
+            "{others} services that this cannot reach stand still"
+        ));
+    }
     let mut known: BTreeSet<(&ServiceKey, Generation)> = BTreeSet::new();
-    for seen in observed.instances.values() {
+    for seen in part.observed.instances.values() {
         let Some(spec) = intent.spec_of(&seen.service, seen.generation) else {
             continue;
         };
@@ -136,18 +261,25 @@ fn assume(world: &mut World, intent: &Intent, observed: &Observed, now: Time) ->
         if flaw == Flaw::None || !known.insert((&seen.service, seen.generation)) {
             continue;
         }
-        let temper = Temper {
-            start: second,
-            warm_up: second,
-            flaw,
-        };
-        world.set_temper_of(Arc::clone(spec), temper);
+        world.set_temper_of(Arc::clone(spec), temper(flaw));
+        let wanted = part.intent.services.get(&seen.service);
+        if let Some(wanted) = wanted.filter(|wanted| stays(flaw, spec, &wanted.spec)) {
+            world.set_temper_of(Arc::clone(&wanted.spec), temper(flaw));
+        }
         let (service, generation) = (&seen.service, seen.generation);
         words.push(format!(
-            "{service} goes on failing where it is made as generation {generation}"
+            "{service} goes on failing where it is made as generation {generation}, and other limits \
+             help only if memory was short"
         ));
     }
     words
+}
+
+/// Whether a flaw stays under another spec: other limits cure nothing but a lack of memory.
+fn stays(flaw: Flaw, was: &ServiceSpec, becomes: &ServiceSpec) -> bool {
+    let mut was = was.clone();
+    was.resources = becomes.resources;
+    !matches!(flaw, Flaw::OutOfMemory { .. }) && was.makes_same(becomes)
 }
 
 /// What seems wrong with an instance's program.
@@ -169,7 +301,15 @@ fn flaw_of(seen: &InstanceSeen, spec: &ServiceSpec, now: Time) -> Flaw {
         };
     }
     match &seen.health.readiness {
-        Answer::No { .. } if seen.phase == Phase::Running => Flaw::NeverReady,
+        Answer::No { since, .. } if seen.phase == Phase::Running && !was_ready(seen, *since) => {
+            Flaw::NeverReady
+        }
         _ => Flaw::None,
     }
+}
+
+/// Whether it got ready before it failed: then its program works when it is started anew.
+fn was_ready(seen: &InstanceSeen, failing_since: Time) -> bool {
+    let began = seen.started_at.unwrap_or(seen.since);
+    failing_since.since(began) > WARM_UP
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     id::{Generation, InstanceId, NodeName, ServiceKey},
     intent::Intent,
-    observed::{Answer, Health, NodeSeen, Observed, Phase},
+    observed::{Answer, Health, NodeSeen, Observed, Phase, Taken},
     spec::ServiceSpec,
     step::Step,
     time::{Span, Time},
@@ -43,6 +43,10 @@ pub struct World {
     usual: Temper,
     tempers: BTreeMap<String, Temper>,
     of_specs: Vec<(Arc<ServiceSpec>, Temper)>,
+    /// Shortest and longest time from the order to end until the end.
+    pub(super) ends: (Span, Span),
+    /// Room that instances hold which are not simulated.
+    pub(super) taken: BTreeMap<NodeName, Taken>,
     pub(super) late: Vec<(Time, Step)>,
     next_minute: Time,
     pub(super) accounts: Accounts,
@@ -60,32 +64,7 @@ impl World {
         Self::from_parts(seed, faults, nodes, now)
     }
 
-    /// A copy of what was seen, in which nothing goes wrong by chance.
-    #[must_use]
-    pub fn fork(observed: &Observed, now: Time) -> Self {
-        let mut world = Self::from_parts(0, Faults::none(), observed.nodes.clone(), now);
-        world.routes.clone_from(&observed.routes);
-        for (id, seen) in &observed.instances {
-            let mut life = Life::new(seen.clone());
-            match seen.phase {
-                Phase::Starting => life.pending.push((now + Span::seconds(1), Due::Runs)),
-                Phase::Stopping => {
-                    life.pending
-                        .push((now + Span::seconds(1), Due::Ends { liveness: false }));
-                }
-                Phase::Running if seen.health.readiness == Answer::Unknown => {
-                    life.pending
-                        .push((now + Span::seconds(1), Due::Ready(true)));
-                }
-                _ => {}
-            }
-            world.lives.insert(id.clone(), life);
-        }
-        world.accounts.placed = u64::try_from(world.lives.len()).unwrap_or(u64::MAX);
-        world
-    }
-
-    fn from_parts(
+    pub(super) fn from_parts(
         seed: u64,
         faults: Faults,
         nodes: BTreeMap<NodeName, NodeSeen>,
@@ -102,6 +81,8 @@ impl World {
             usual: Temper::default(),
             tempers: BTreeMap::new(),
             of_specs: Vec::new(),
+            ends: (Span(5), Span(5_000)),
+            taken: BTreeMap::new(),
             late: Vec::new(),
             next_minute: now,
             accounts: Accounts::default(),
@@ -121,6 +102,16 @@ impl World {
     /// Says how everything else behaves.
     pub fn set_usual(&mut self, temper: Temper) {
         self.usual = temper;
+    }
+
+    /// Says what goes wrong by chance from now on.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    /// Says how long what is asked to end takes, at least and at most.
+    pub fn set_ends(&mut self, least: Span, most: Span) {
+        self.ends = (least, most);
     }
 
     /// The world's time.
@@ -159,6 +150,7 @@ impl World {
             nodes,
             instances: self.lives.iter().map(show).collect(),
             routes: self.routes.clone(),
+            taken: self.taken.clone(),
         }
     }
 

@@ -11,3 +11,4 @@ mod graph;
 mod properties;
 mod reconcile;
 mod spec;
+mod twin;

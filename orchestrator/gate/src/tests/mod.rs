@@ -4,9 +4,13 @@ mod approvals;
 mod binding;
 mod flows;
 mod hijacked;
+mod leases;
 mod log;
 mod retention;
 mod strangers;
+mod twin;
+mod undo;
+
 mod walk;
 
 use std::sync::Arc;
@@ -17,7 +21,7 @@ use ostler_core::{
     time::Time,
     units::{Bytes, MilliCpu},
 };
-use ostler_policies::{Bundle, Engine};
+use ostler_policies::{Bundle, Engine, Source};
 use ostler_tools::{
     answer::AuditEntry,
     catalogue::ALL,
@@ -54,7 +58,7 @@ async fn open(
 ) -> Result<House, crate::GateError> {
     let world = Arc::new(StillWorld::default());
     *world.view.lock().unwrap() = Arc::new(seen());
-    let engine = Arc::new(Engine::load(&Bundle::embedded(), &actions(ALL)).unwrap());
+    let engine = Arc::new(Engine::load(&policies(), &actions(ALL)).unwrap());
     let config = GateConfig {
         store: Arc::clone(store) as _,
         world: Arc::clone(&world) as _,
@@ -62,6 +66,7 @@ async fn open(
         engine,
         keys,
         catalogue: ALL,
+        priorities: priorities(),
         limits: Limits::default(),
     };
     let gate = Gate::open(config).await?;
@@ -71,6 +76,33 @@ async fn open(
         world,
         clock: Arc::clone(clock),
     })
+}
+
+/// As a registry of more agents would say.
+fn priorities() -> std::collections::BTreeMap<String, u32> {
+    let ranks = [
+        ("warden", 400),
+        ("healer", 300),
+        ("upgrader", 200),
+        ("scaler", 100),
+        ("balancer", 100),
+    ];
+    ranks.map(|(name, rank)| (name.to_owned(), rank)).into()
+}
+
+/// The shipped policies, and what agents that do not ship yet may do.
+fn policies() -> Bundle {
+    let mut all = Bundle::embedded();
+    for name in ["warden", "upgrader", "scaler", "balancer"] {
+        let text = format!(
+            r#"@id("{name}-tests")
+@words("the {name} of tests may look, propose and change")
+permit (principal == Agent::"{name}", action in [Action::"read tools", Action::"record tools", Action::"change tools"], resource);"#
+        );
+        let name = format!("{name}.cedar");
+        all = all.with(Source { name, text });
+    }
+    all
 }
 
 fn seen() -> WorldView {

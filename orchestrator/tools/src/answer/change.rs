@@ -19,6 +19,9 @@ pub struct Changed {
     pub services: Vec<ServiceKey>,
     /// Whether `undo_change` with this revision takes it back.
     pub undoable: bool,
+    /// Agents that work on these services just now, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
 }
 
 /// Past changes, newest first.

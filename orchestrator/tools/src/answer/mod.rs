@@ -23,7 +23,7 @@ pub use fleet::{
 };
 pub use instance::{ExecAnswer, InstanceInfo, Instances, LogAnswer, LogLine, LogStream};
 pub use paper::{
-    Approvals, Decision, IncidentDetail, IncidentSummary, IncidentTouched, Incidents,
+    Approvals, Decision, Foretold, IncidentDetail, IncidentSummary, IncidentTouched, Incidents,
     ProposalDetail, ProposalSummary, ProposalTouched, Proposals,
 };
 pub use service::{GenerationInfo, NeedState, ServiceDetail, ServiceSummary, Services};

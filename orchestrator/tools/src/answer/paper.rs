@@ -1,9 +1,10 @@
 //! Answers about paperwork: incidents, proposals, approvals.
 
 use ostler_core::{
-    id::{ApprovalId, IncidentId, ProposalId, ServiceKey},
+    id::{ApprovalId, IncidentId, ProposalId, Revision, ServiceKey},
     incident::{CauseKind, Incident, IncidentState},
     proposal::{Proposal, ProposalState},
+    sim::Forecast,
     time::Time,
 };
 use schemars::JsonSchema;
@@ -98,6 +99,23 @@ pub struct ProposalDetail {
     pub proposal: Proposal,
     /// The approval that it waits for or used.
     pub approval: Option<Approval>,
+    /// What its calls would lead to, tried on a fork of the fleet as it is now; absent once they
+    /// were begun or the proposal is over.
+    #[serde(default)]
+    pub forecast: Option<Foretold>,
+}
+
+/// What a proposal's calls would lead to, tried on a fork of the fleet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Foretold {
+    /// The intent's revision it was tried on.
+    pub revision: Revision,
+    /// When.
+    pub at: Time,
+    /// In one line; where nothing can be foretold, why.
+    pub words: String,
+    /// The forecast; absent where nothing can be foretold.
+    pub forecast: Option<Forecast>,
 }
 
 /// What submitting or advancing a proposal answers.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::{
     answer::ProposalDetail,
     contract::{About, Class, Decided, Describe, Refusal},
+    twin,
     view::View,
 };
 
@@ -29,8 +30,10 @@ impl Describe for GetProposal {
     const NAME: &'static str = "get_proposal";
     const TITLE: &'static str = "One proposal";
     const DESCRIPTION: &'static str = "Shows one proposal in full: the cause it answers with evidence, the exact tool calls in \
-        order, the expected effect, how it will be verified, alternatives that were considered, and \
-        its approval.";
+        order, the expected effect, how it will be verified, alternatives that were considered, its \
+        approval, and, until its calls are begun, a forecast: the calls tried on a fork of the fleet \
+        as it is now (steps in order, instances disturbed, fewest ready instances on the way, \
+        invariants that would be broken, how long until it rests), or why nothing can be foretold.";
     const CLASS: Class = Class::Read;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
@@ -42,6 +45,7 @@ impl Describe for GetProposal {
         let detail = ProposalDetail {
             proposal: proposal.clone(),
             approval: approval.cloned(),
+            forecast: twin::foretell_open(view, proposal),
         };
         answer(&detail, About::service(&proposal.body.cause.culprit))
     }

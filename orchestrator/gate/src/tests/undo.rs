@@ -1,0 +1,234 @@
+//! Taking back, for every tool in the catalogue that changes the intent: exactly as it was, or why not.
+
+use std::sync::Arc;
+
+use ostler_core::{
+    intent::Intent,
+    observed::NodeSeen,
+    time::Time,
+    units::{Bytes, MilliCpu},
+};
+use ostler_tools::{
+    catalogue::ALL,
+    contract::{Class, Tool},
+    principal::Principal,
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{House, SHOP, admin, done, house, refused, scale, seen};
+
+/// What a tool's change comes to when it is taken back.
+enum Case {
+    /// After these calls, this call is undone exactly.
+    Exact(Vec<(&'static str, Value)>, Value),
+    /// It has no way back, and these words say why.
+    NoWayBack(Value, &'static str),
+    /// It moves no intent.
+    NoChange,
+}
+
+fn node() -> Value {
+    json!({ "node": "n1" })
+}
+
+fn other_cart() -> Value {
+    // Everything that undoing could forget: bounds that move the count, labels, spec, a new service.
+    let changed = SHOP
+        .replace("64Mi", "80Mi")
+        .replace("min: 0", "min: 5")
+        .replace("namespace: shop }", "namespace: shop, labels: { a: b } }");
+    assert!(changed.contains("labels"));
+    json!({ "yaml": format!("{changed}---{}", SHOP.replace("name: cart", "name: new")) })
+}
+
+/// One case a tool: a new tool without one stops here.
+fn case(tool: &str) -> Case {
+    use Case::{Exact, NoChange, NoWayBack};
+    let cart = json!({ "service": "shop/cart" });
+    let limits = json!({ "service": "shop/cart", "memory": "96Mi" });
+    let restart = json!({ "instances": ["cart-aaaaaaaa"] });
+    let put = |value: &str| json!({ "secret": "shop/key", "value": value });
+    match tool {
+        "apply_services" => Exact(
+            vec![("scale_service", scale(3)), ("restart_service", cart)],
+            other_cart(),
+        ),
+        "scale_service" => Exact(vec![("scale_service", scale(3))], scale(7)),
+        "set_limits" => Exact(vec![("restart_instances", restart)], limits),
+        "rollback_service" => Exact(vec![("set_limits", limits)], cart),
+        "delete_service" => Exact(
+            vec![("scale_service", scale(4)), ("set_limits", limits)],
+            cart,
+        ),
+        "put_secret" => Exact(vec![("put_secret", put("old"))], put("new")),
+        "delete_secret" => Exact(
+            vec![("put_secret", put("old"))],
+            json!({ "secret": "shop/key" }),
+        ),
+        "cordon_node" | "drain_node" => Exact(vec![], node()),
+        "uncordon_node" => Exact(vec![("drain_node", node())], node()),
+        "undo_change" => Exact(vec![("scale_service", scale(3))], json!({ "revision": 2 })),
+        "pause_agent" => Exact(vec![], json!({ "agent": "healer" })),
+        "resume_agent" => Exact(
+            vec![("pause_agent", json!({ "agent": "healer" }))],
+            json!({ "agent": "healer" }),
+        ),
+        "restart_service" => NoWayBack(cart, "a restart sets nothing that could be put back"),
+        "restart_instances" => NoWayBack(restart, "a restart sets nothing that could be put back"),
+        "settle_service" => NoWayBack(
+            json!({ "service": "shop/cart", "generation": 1 }),
+            "something that happened",
+        ),
+        "create_token" | "revoke_token" => NoChange,
+        other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
+    }
+}
+
+/// SHA-256 of all that is wanted. Left out is what only grows or says when: the revision, generations
+/// with their history, moments.
+fn fingerprint(intent: &Intent) -> String {
+    let services = intent.services.iter().map(|(key, service)| {
+        json!([
+            key,
+            *service.spec,
+            service.labels,
+            service.replicas,
+            service.restart_after
+        ])
+    });
+    let secrets = intent
+        .secrets
+        .iter()
+        .map(|(key, sealed)| json!([key, sealed]));
+    let all = json!([
+        services.collect::<Vec<_>>(),
+        secrets.collect::<Vec<_>>(),
+        intent.cordoned,
+        intent.draining,
+        intent.paused_agents,
+    ]);
+    crate::digest::hex(&Sha256::digest(all.to_string()))
+}
+
+async fn with_node() -> House {
+    let house = house().await;
+    let mut view = seen();
+    let machine = NodeSeen {
+        ready: true,
+        cpu: MilliCpu(8_000),
+        memory: Bytes::mib(8_192),
+        max_instances: 50,
+        seen_at: Time(0),
+    };
+    view.observed.nodes.insert("n1".parse().unwrap(), machine);
+    view.agents
+        .insert("healer".parse().unwrap(), Default::default());
+    *house.world.view.lock().unwrap() = Arc::new(view);
+    house
+}
+
+fn caller_of(tool: &str) -> Principal {
+    match tool {
+        "settle_service" => Principal::System,
+        _ => admin(),
+    }
+}
+
+async fn make(house: &House, tool: &str, args: Value) {
+    done(house.call(&caller_of(tool), tool, args).await);
+}
+
+async fn undo(house: &House) -> crate::answer::Answer {
+    let revision = house.gate.intent().revision.0;
+    house
+        .call(&admin(), "undo_change", json!({ "revision": revision }))
+        .await
+}
+
+fn changes(tool: &&Tool) -> bool {
+    matches!(tool.class, Class::Change | Class::Admin)
+}
+
+#[tokio::test]
+async fn every_change_is_taken_back_exactly_or_says_why_not() {
+    let mut exact = 0;
+    for tool in ALL.iter().filter(changes) {
+        let house = with_node().await;
+        match case(tool.name) {
+            Case::NoChange => {}
+            Case::NoWayBack(args, why) => {
+                make(&house, tool.name, args).await;
+                let words = refused(undo(&house).await);
+                assert!(
+                    words.contains("cannot be taken back: ") && words.contains(why),
+                    "{words}"
+                );
+            }
+            Case::Exact(before, args) => {
+                for (earlier, args) in before {
+                    make(&house, earlier, args).await;
+                }
+                let was = house.gate.intent();
+                make(&house, tool.name, args).await;
+                let changed = house.gate.intent();
+                assert_ne!(
+                    fingerprint(&was),
+                    fingerprint(&changed),
+                    "{} did nothing",
+                    tool.name
+                );
+                done(undo(&house).await);
+                let now = house.gate.intent();
+                assert_eq!(
+                    fingerprint(&was),
+                    fingerprint(&now),
+                    "{}\n{was:#?}\n{now:#?}",
+                    tool.name
+                );
+                assert!(now.revision > changed.revision, "revisions only grow");
+                exact += 1;
+            }
+        }
+    }
+    assert!(exact >= 11, "{exact} tools were tried");
+}
+
+#[tokio::test]
+async fn a_node_is_put_back_from_whatever_it_was() {
+    for before in [None, Some("cordon_node"), Some("drain_node")] {
+        for tool in ["cordon_node", "uncordon_node", "drain_node"] {
+            let house = with_node().await;
+            if let Some(before) = before {
+                make(&house, before, node()).await;
+            }
+            let was = fingerprint(&house.gate.intent());
+            make(&house, tool, node()).await;
+            done(undo(&house).await);
+            assert_eq!(was, fingerprint(&house.gate.intent()), "{before:?}, {tool}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_changes_are_taken_back_in_reverse_and_not_otherwise() {
+    let house = with_node().await;
+    let was = fingerprint(&house.gate.intent());
+    let first = house.gate.intent().revision.0 + 1;
+    make(&house, "scale_service", scale(3)).await;
+    make(
+        &house,
+        "set_limits",
+        json!({ "service": "shop/cart", "memory": "96Mi" }),
+    )
+    .await;
+    make(&house, "restart_service", json!({ "service": "shop/cart" })).await;
+    let back = |revision: u64| json!({ "revision": revision });
+    let words = refused(house.call(&admin(), "undo_change", back(first)).await);
+    assert!(words.contains("take that back first"), "{words}");
+    done(house.call(&admin(), "undo_change", back(first + 1)).await);
+    done(house.call(&admin(), "undo_change", back(first)).await);
+    assert_eq!(was, fingerprint(&house.gate.intent()));
+    let words = refused(house.call(&admin(), "undo_change", back(first)).await);
+    assert!(words.contains("was taken back already"), "{words}");
+}
