@@ -155,6 +155,7 @@ async fn over_budget_the_rules_plan_and_the_incident_says_why() {
     let _stop = stop.clone().drop_guard();
     let fake = FakeLlm::tcp(Arc::new(brain)).await.unwrap();
     let none = LimitConfig {
+        seconds: None,
         tokens: 1_000,
         money: None,
     };
