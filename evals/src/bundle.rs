@@ -1,11 +1,15 @@
 //! What an `incident.yaml` says: a small world at one moment, and the truth about it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use ostler_core::{
     id::{InstanceId, NodeName, ServiceKey},
     incident::CauseKind,
     observed::{Phase, Problem},
+    proposal::ProposalState,
     signal::SignalKind,
     spec::ServiceSpec,
     time::Span,
@@ -42,6 +46,9 @@ pub struct Bundle {
     /// The ends of logs, a line a string.
     #[serde(default)]
     pub logs: BTreeMap<InstanceId, Vec<String>>,
+    /// Incidents that are over.
+    #[serde(default)]
+    pub past: Vec<PastIn>,
     /// Names of secrets that exist, `namespace/name`.
     #[serde(default)]
     pub secrets: Vec<String>,
@@ -262,6 +269,27 @@ pub struct ChangeIn {
     pub summary: String,
     /// What it touched.
     pub services: Vec<ServiceKey>,
+}
+
+/// An incident that is over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastIn {
+    /// How long ago it was opened and closed.
+    pub ago: Span,
+    /// The service that showed the symptoms, which was at fault.
+    pub service: ServiceKey,
+    /// The kinds of symptoms.
+    pub symptoms: BTreeSet<String>,
+    /// What was believed to be the cause.
+    pub cause: CauseKind,
+    /// The tool that was proposed.
+    pub tool: String,
+    /// What became of the proposal.
+    pub became: ProposalState,
+    /// In a person's words, why that was not the cause.
+    #[serde(default)]
+    pub corrected: Option<String>,
 }
 
 const fn one() -> u64 {

@@ -32,6 +32,7 @@ use crate::{
     build::{NoSecrets, changes, events, seen, wanted},
     bundle::Bundle,
     history::{History, Later},
+    past,
 };
 
 /// When every bundle plays.
@@ -95,7 +96,7 @@ impl World {
         let mut world = Self {
             intent,
             observed: Observed::default(),
-            records: Records::default(),
+            records: past::records(bundle).map_err(|error| error.to_string())?,
             events: events(bundle),
             inverses: BTreeMap::new(),
             undone: Vec::new(),

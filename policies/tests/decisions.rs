@@ -40,6 +40,7 @@ fn actions() -> Vec<Action> {
         ("drain_node", "change"),
         ("exec_instance", "act"),
         ("open_incident", "record"),
+        ("correct_incident", "record"),
         ("approve", "approve"),
         ("pause_agent", "admin"),
     ];

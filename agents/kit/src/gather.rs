@@ -15,6 +15,7 @@ use crate::{
     budget::Budget,
     client::{CallError, Caller},
     look::{Glance, WINDOW, known},
+    recall,
     situation::{Cited, ServiceFacts, Situation},
     symptom::Symptom,
     template, world,
@@ -62,6 +63,7 @@ impl<'a> Gather<'a> {
             graph: glance.graph.clone(),
             facts: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            past: Vec::new(),
         };
         for service in chain(&situation, subject) {
             if let Some(facts) = self.facts(&service).await? {
@@ -69,6 +71,7 @@ impl<'a> Gather<'a> {
             }
         }
         self.nodes(&mut situation).await?;
+        self.past(&mut situation).await?;
         Ok(situation)
     }
 
@@ -165,6 +168,25 @@ impl<'a> Gather<'a> {
             return Ok(None);
         }
         known(world::signals(self.caller, &subject, kinds, WINDOW).await)
+    }
+
+    /// Incidents of the past that looked like this.
+    async fn past(&mut self, situation: &mut Situation) -> Result<(), CallError> {
+        if !self.spend() {
+            return Ok(());
+        }
+        let Some(all) = known(world::incidents(self.caller, None).await)? else {
+            return Ok(());
+        };
+        for alike in recall::alike(&all.value.incidents, situation) {
+            if !self.spend() {
+                break;
+            }
+            if let Some(past) = known(world::incident(self.caller, &alike.id).await)? {
+                situation.past.push(past);
+            }
+        }
+        Ok(())
     }
 
     async fn nodes(&mut self, situation: &mut Situation) -> Result<(), CallError> {

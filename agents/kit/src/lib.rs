@@ -15,6 +15,7 @@ pub mod look;
 mod paper;
 pub mod planner;
 pub mod reader;
+pub mod recall;
 pub mod regress;
 mod resume;
 pub mod situation;

@@ -1,5 +1,7 @@
 //! Paperwork of a case: opening, noting, closing. A note that fails is logged; the work goes on.
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
     id::{IncidentId, ServiceKey},
     incident::{Cause, IncidentState},
@@ -26,9 +28,10 @@ pub async fn open(
     service: &ServiceKey,
     title: &str,
     began: Time,
+    symptoms: &BTreeSet<&str>,
 ) -> Result<IncidentId, CallError> {
-    let opened =
-        world::open_incident(caller, service, &text::cut(title, TITLE_LIMIT), began).await?;
+    let title = text::cut(title, TITLE_LIMIT);
+    let opened = world::open_incident(caller, service, &title, began, symptoms).await?;
     tracing::info!(incident = %opened.value.incident, %service, title, "incident opened");
     Ok(opened.value.incident)
 }

@@ -10,8 +10,8 @@ use ostler_core::{
     time::Time,
 };
 use ostler_tools::answer::{
-    Changes, GenerationInfo, Graph, InstanceInfo, Instances, ServiceDetail, ServiceSummary,
-    Services, Signals,
+    Changes, GenerationInfo, Graph, IncidentDetail, InstanceInfo, Instances, ServiceDetail,
+    ServiceSummary, Services, Signals,
 };
 
 use crate::{symptom::Symptom, template::Template, text};
@@ -63,6 +63,8 @@ pub struct Situation {
     pub facts: BTreeMap<ServiceKey, ServiceFacts>,
     /// Pressure and disks of the machines that run the services in `facts`.
     pub nodes: BTreeMap<NodeName, Cited<Signals>>,
+    /// Incidents of the past with symptoms like these, newest first.
+    pub past: Vec<Cited<IncidentDetail>>,
 }
 
 /// Who needs whom and who is unwell: enough to walk to a culprit.

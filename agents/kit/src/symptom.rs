@@ -53,6 +53,26 @@ pub enum SymptomKind {
     DiskFilling,
 }
 
+impl SymptomKind {
+    /// Its name, as incidents carry it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CrashLoop => "crash_loop",
+            Self::CannotStart => "cannot_start",
+            Self::Down => "down",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Flapping => "flapping",
+            Self::NotReady => "not_ready",
+            Self::Degraded => "degraded",
+            Self::ErrorRatio => "error_ratio",
+            Self::Latency => "latency",
+            Self::MemoryGrowing => "memory_growing",
+            Self::DiskFilling => "disk_filling",
+        }
+    }
+}
+
 /// Decides what counts as a symptom. Has a memory, no clock: time is in the glance.
 pub trait Notice: Send + Sync {
     /// What looks wrong now. A healthy system, a crash that the core restarted and a rollout within

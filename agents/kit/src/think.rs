@@ -19,6 +19,7 @@ use crate::{
     paper,
     planner::{Planner, PlannerError, Thought, Verdict},
     reader::Reader,
+    recall,
     situation::{Situation, Web},
     symptom::Symptom,
 };
@@ -154,6 +155,7 @@ impl Agent {
             subject,
             &format!("{subject}: {title}"),
             began,
+            &own().map(|symptom| symptom.kind.name()).collect(),
         )
         .await?;
         self.quiet.remove(subject);
@@ -204,8 +206,9 @@ impl Agent {
         let thought = think_aloud(&*self.parts.planner, &situation, &reader, &*self.caller).await;
         self.tools = Some(tools);
         match thought {
-            Ok(thought) => {
+            Ok(mut thought) => {
                 tracing::info!(%subject, "{}", thought.mind);
+                thought.verdict = recall::weigh(thought.verdict, &situation);
                 Ok(Some(thought))
             }
             Err(error) => {
@@ -381,6 +384,7 @@ mod tests {
             graph: cited(),
             facts: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            past: Vec::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Questions and answers of the catalogue, typed. The only file that knows tools' arguments.
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
     id::{CallId, IncidentId, InstanceId, ProposalId, ServiceKey},
     incident::{Cause, IncidentState},
@@ -138,8 +140,10 @@ pub async fn open_incident(
     service: &ServiceKey,
     title: &str,
     began_at: Time,
+    symptoms: &BTreeSet<&str>,
 ) -> Answered<answer::IncidentTouched> {
-    let asked = json!({ "service": service, "title": title, "began_at": began_at });
+    let asked =
+        json!({ "service": service, "title": title, "began_at": began_at, "symptoms": symptoms });
     ask(caller, "open_incident", asked).await
 }
 

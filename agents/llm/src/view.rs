@@ -72,7 +72,34 @@ fn whole(situation: &Situation, known: &mut Known) -> Value {
         "graph": cited(&situation.graph, false, known),
         "facts": facts,
         "nodes": nodes,
+        "untrusted past": past(situation, known),
     })
+}
+
+/// Incidents of the past, without their timelines. Titles may quote what workloads or models wrote.
+fn past(situation: &Situation, known: &mut Known) -> Vec<Value> {
+    let mut all = Vec::new();
+    for past in &situation.past {
+        known.add(&past.call, true);
+        let (incident, tried) = (&past.value.incident, past.value.proposals.iter());
+        let cause = incident.cause.as_ref();
+        let tried: Vec<Value> = tried
+            .map(
+                |tried| json!({ "title": tried.title, "calls": tried.calls, "state": tried.state }),
+            )
+            .collect();
+        all.push(json!({
+            "call": past.call,
+            "incident": incident.id,
+            "opened_at": incident.opened_at,
+            "symptoms": incident.symptoms,
+            "cause": cause.map(|cause| cause.kind),
+            "culprit": cause.map(|cause| &cause.culprit),
+            "correction": incident.correction,
+            "proposals": tried,
+        }));
+    }
+    all
 }
 
 fn service_facts(facts: &ServiceFacts, known: &mut Known) -> Value {

@@ -1,5 +1,7 @@
 //! Symptoms that belong together, with evidence, proposals, actions and outcome on one timeline.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,27 @@ pub struct Incident {
     pub proposals: Vec<ProposalId>,
     /// What happened, oldest first, 200 entries at most.
     pub timeline: Vec<Entry>,
+    /// The kinds of symptoms that were seen: by these it is found again.
+    #[serde(default)]
+    pub symptoms: BTreeSet<String>,
+    /// What a person said of the cause that was believed in.
+    #[serde(default)]
+    pub correction: Option<Correction>,
+}
+
+/// A person's word on a believed cause: it was not that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Correction {
+    /// Who says so.
+    pub by: String,
+    /// When.
+    pub at: Time,
+    /// What was believed.
+    pub wrong: CauseKind,
+    /// What it was, where they know.
+    pub cause: Option<CauseKind>,
+    /// In their words, 500 characters at most.
+    pub words: String,
 }
 
 /// Most entries of an incident's timeline.

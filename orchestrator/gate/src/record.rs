@@ -2,7 +2,7 @@
 
 use ostler_core::{
     id::ApprovalId,
-    incident::{Incident, IncidentState},
+    incident::{CauseKind, Correction, Incident, IncidentState},
     proposal::ProposalState,
     time::Time,
 };
@@ -123,6 +123,39 @@ fn open_incident(
     value(&touched)
 }
 
+/// A person's word on the cause is kept with the incident, and stands on its timeline.
+fn correct(
+    call: &Call,
+    writing: &mut Writing,
+    mut incident: Incident,
+    (cause, words): (Option<CauseKind>, String),
+) -> Result<Value, String> {
+    let believed = incident.cause.as_ref().map(|cause| cause.kind);
+    let wrong =
+        believed.ok_or_else(|| format!("incident `{}` believes in no cause", incident.id))?;
+    note(
+        &mut incident,
+        call,
+        format!("the cause was not it: {words}"),
+    );
+    incident.correction = Some(Correction {
+        by: call.caller.to_string(),
+        at: call.now,
+        wrong,
+        cause,
+        words,
+    });
+    let touched = IncidentTouched {
+        incident: incident.id.clone(),
+        state: incident.state,
+    };
+    writing
+        .records
+        .incidents
+        .insert(incident.id.clone(), incident);
+    value(&touched)
+}
+
 fn create_token(
     call: &Call,
     writing: &mut Writing,
@@ -182,6 +215,16 @@ fn simple(
                 .insert(incident.id.clone(), incident);
             value(&touched)
         }
+        RecordChange::CorrectIncident {
+            incident,
+            cause,
+            reason,
+        } => correct(
+            call,
+            writing,
+            find(state, &incident)?.clone(),
+            (cause, reason),
+        ),
         RecordChange::AdvanceProposal {
             proposal,
             state: to,

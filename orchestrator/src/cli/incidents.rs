@@ -4,9 +4,9 @@ use clap::Args;
 use comfy_table::{Cell, Color};
 use ostler_core::{
     id::ServiceKey,
-    incident::{Cause, IncidentState},
+    incident::{Cause, Correction, IncidentState},
 };
-use ostler_tools::answer::{IncidentDetail, IncidentSummary, Incidents};
+use ostler_tools::answer::{IncidentDetail, IncidentSummary, IncidentTouched, Incidents};
 use serde_json::json;
 
 use super::{
@@ -79,12 +79,55 @@ const fn colour(state: IncidentState) -> Color {
     }
 }
 
+/// Arguments of `correct`.
+#[derive(Debug, Args)]
+pub struct CorrectArgs {
+    /// The incident, `inc_…`
+    incident: String,
+    /// Why the believed cause was not it; agents read it when the symptoms come back
+    #[arg(long)]
+    reason: String,
+    /// What it was, such as `out_of_memory`
+    #[arg(long)]
+    cause: Option<String>,
+}
+
+/// Runs `correct`.
+pub async fn correct(args: CorrectArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let call = json!({ "incident": args.incident, "reason": args.reason, "cause": args.cause });
+    let done = client
+        .call::<IncidentTouched>("correct_incident", call)
+        .await?;
+    let text = out.render(&done.raw, |_| {
+        format!(
+            "{}: kept; agents will trust that cause less",
+            done.value.incident
+        )
+    })?;
+    out.line(&text)
+}
+
 /// One incident in full.
 pub async fn one(client: &Client, out: &Out, id: &str) -> Result<String, CliError> {
     let done = client
         .call::<IncidentDetail>("get_incident", json!({ "incident": id }))
         .await?;
     out.render(&done.raw, |_| text(&done.value))
+}
+
+fn correction_text(correction: &Correction) -> String {
+    let cause = correction
+        .cause
+        .map_or_else(|| "not known".to_owned(), |cause| word(&cause));
+    pairs(&[
+        ("Was not", word(&correction.wrong)),
+        ("But", cause),
+        (
+            "Says",
+            format!("{}, {}", correction.by, moment(correction.at)),
+        ),
+        ("Because", untrusted(&correction.words)),
+    ])
 }
 
 fn text(detail: &IncidentDetail) -> String {
@@ -107,6 +150,10 @@ fn text(detail: &IncidentDetail) -> String {
     if let Some(cause) = &incident.cause {
         text.push('\n');
         text.push_str(&section("Cause", &cause_text(cause)));
+    }
+    if let Some(correction) = &incident.correction {
+        text.push('\n');
+        text.push_str(&section("Correction", &correction_text(correction)));
     }
     let proposals: Vec<String> = detail
         .proposals

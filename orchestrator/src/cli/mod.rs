@@ -157,6 +157,8 @@ pub enum Command {
     Graph(graph::GraphArgs),
     /// Incidents, or one of them
     Incidents(incidents::IncidentsArgs),
+    /// Say that an incident's believed cause was not it
+    Correct(incidents::CorrectArgs),
     /// Agents' proposals, or one of them
     Proposals(proposals::ProposalsArgs),
     /// Requests for a person's yes
@@ -362,6 +364,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Top(args) => top::run(args, client, out).await,
         Command::Graph(args) => graph::run(args, client, out).await,
         Command::Incidents(args) => incidents::run(args, client, out).await,
+        Command::Correct(args) => incidents::correct(args, client, out).await,
         Command::Proposals(args) => proposals::run(args, client, out).await,
         Command::Approvals(args) => approvals::list(args, client, out).await,
         Command::Approve(args) => approvals::approve(args, client, out).await,

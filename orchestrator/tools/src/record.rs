@@ -3,7 +3,7 @@
 use ostler_core::{
     facts::{DiffLine, ServiceDiff},
     id::{ApprovalId, IncidentId, ProposalId},
-    incident::{Cause, Incident, IncidentState},
+    incident::{Cause, CauseKind, Incident, IncidentState},
     proposal::{ProposalBody, ProposalState},
     time::{Span, Time},
 };
@@ -46,6 +46,15 @@ pub enum RecordChange {
         cause: Option<Box<Cause>>,
         /// Where it stands now.
         state: Option<IncidentState>,
+    },
+    /// A person says that the believed cause was not it.
+    CorrectIncident {
+        /// Which.
+        incident: IncidentId,
+        /// What it was, where they know.
+        cause: Option<CauseKind>,
+        /// Why.
+        reason: String,
     },
     /// Submits a proposal; the gate judges each call and asks for an approval where policy says so.
     SubmitProposal {

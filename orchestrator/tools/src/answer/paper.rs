@@ -1,8 +1,10 @@
 //! Answers about paperwork: incidents, proposals, approvals.
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
     id::{ApprovalId, IncidentId, ProposalId, Revision, ServiceKey},
-    incident::{CauseKind, Incident, IncidentState},
+    incident::{CauseKind, Correction, Incident, IncidentState},
     proposal::{Proposal, ProposalState},
     sim::Forecast,
     time::Time,
@@ -42,6 +44,12 @@ pub struct IncidentSummary {
     pub confidence: Option<f64>,
     /// Proposals made for it, oldest first.
     pub proposals: Vec<ProposalId>,
+    /// The kinds of symptoms that were seen.
+    #[serde(default)]
+    pub symptoms: BTreeSet<String>,
+    /// What a person said of the cause that was believed in.
+    #[serde(default)]
+    pub correction: Option<Correction>,
 }
 
 /// One incident in full.

@@ -137,6 +137,8 @@ pub fn incident(incident: &ostler_core::incident::Incident) -> IncidentSummary {
         culprit: cause.map(|cause| cause.culprit.clone()),
         confidence: cause.map(|cause| cause.confidence),
         proposals: incident.proposals.clone(),
+        symptoms: incident.symptoms.clone(),
+        correction: incident.correction.clone(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod apply_services;
 pub mod approve;
 pub mod collect_images;
 pub mod cordon_node;
+pub mod correct_incident;
 pub mod create_token;
 pub mod delete_secret;
 pub mod delete_service;
@@ -111,6 +112,7 @@ pub const ALL: &[Tool] = &[
     tool::<collect_images::CollectImages>(),
     tool::<verify_images::VerifyImages>(),
     tool::<open_incident::OpenIncident>(),
+    tool::<correct_incident::CorrectIncident>(),
     tool::<note_incident::NoteIncident>(),
     tool::<submit_proposal::SubmitProposal>(),
     tool::<advance_proposal::AdvanceProposal>(),

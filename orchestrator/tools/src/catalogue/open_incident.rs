@@ -1,5 +1,7 @@
 //! `open_incident`: open an incident.
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
     id::{InvalidName, ServiceKey},
     incident::{Cause, Entry, Incident, IncidentState},
@@ -32,6 +34,10 @@ pub struct Args {
     pub began_at: Option<Time>,
     /// A cause, if one is believed in already.
     pub cause: Option<Cause>,
+    /// The kinds of symptoms that are seen, such as `crash_loop`; 12 at most. By these the incident is
+    /// found again when they come back.
+    #[serde(default)]
+    pub symptoms: BTreeSet<String>,
 }
 
 impl Describe for OpenIncident {
@@ -50,6 +56,7 @@ impl Describe for OpenIncident {
         if let Some(cause) = &args.cause {
             paper::cause(cause)?;
         }
+        paper::symptoms(&args.symptoms)?;
         let live =
             |incident: &&Incident| incident.service == args.service && incident.closed_at.is_none();
         if let Some(open) = view.records.incidents.values().find(live) {
@@ -77,6 +84,8 @@ impl Describe for OpenIncident {
             cause: args.cause,
             proposals: Vec::new(),
             timeline: vec![entry],
+            symptoms: args.symptoms,
+            correction: None,
         };
         let record = RecordChange::OpenIncident {
             incident: Box::new(incident),

@@ -1,5 +1,7 @@
 //! What paperwork must be like: causes, proposals, their progress, and what a yes or no is about.
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
     id::ApprovalId,
     incident::Cause,
@@ -18,10 +20,26 @@ use crate::{
 
 /// Most pieces of evidence of one cause.
 const EVIDENCE_LIMIT: usize = 50;
+/// Most kinds of symptoms of one incident.
+const SYMPTOMS_LIMIT: usize = 12;
 /// Most calls of one proposal.
 const CALLS_LIMIT: usize = 10;
 /// Most bytes of the arguments of a proposal's calls: proposals are kept, and shown whole.
 const ARGUMENTS_LIMIT: usize = 128 << 10;
+
+/// Checks kinds of symptoms: short names, not many.
+pub fn symptoms(kinds: &BTreeSet<String>) -> Result<(), Refusal> {
+    let plain = |kind: &String| {
+        let fits = (1..=40).contains(&kind.len());
+        fits && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    };
+    if kinds.len() > SYMPTOMS_LIMIT || !kinds.iter().all(plain) {
+        return Err(Refusal::new(format!(
+            "`symptoms` takes {SYMPTOMS_LIMIT} names at most, each of 1 to 40 lower-case letters and underscores"
+        )));
+    }
+    Ok(())
+}
 
 /// Checks a cause: confidence inside 0 to 1, texts and evidence bounded.
 pub fn cause(cause: &Cause) -> Result<(), Refusal> {
