@@ -16,6 +16,7 @@ pub mod bundle;
 mod heal;
 pub mod history;
 pub mod judge;
+mod paperwork;
 mod past;
 pub mod replay;
 pub mod server;

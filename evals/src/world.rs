@@ -6,24 +6,20 @@ use std::collections::BTreeMap;
 use ostler_core::{
     change::{self, Change},
     event::Event,
-    id::{Generation, IncidentId, InstanceId, ProposalId, Revision, ServiceKey},
-    incident::{Cause, Entry, IncidentState},
+    id::{Generation, InstanceId, Revision, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
     observed::{NodeSeen, Observed},
-    proposal::{Proposal, ProposalBody, ProposalState},
     reconcile::reconcile,
     time::Time,
     units::{Bytes, MilliCpu},
 };
 use ostler_tools::{
-    answer::{
-        Changes, IncidentTouched, LogAnswer, LogLine, LogStream, PastChangeInfo, ProposalTouched,
-    },
+    answer::{Changes, LogAnswer, LogLine, LogStream, PastChangeInfo},
     catalogue,
     contract::Decided,
     principal::Principal,
     query::Query,
-    record::{RecordChange, Records},
+    record::Records,
     view::{View, WorldView},
 };
 use serde_json::{Value, json};
@@ -60,7 +56,7 @@ pub struct World {
     pub called: Vec<String>,
     /// Whether a person has said yes to every proposal.
     pub approves: bool,
-    agent: Principal,
+    pub(crate) agent: Principal,
 }
 
 /// What a call came to.
@@ -277,123 +273,9 @@ impl World {
         let answer = json!({ "summary": tool, "revision": revision, "services": services, "undoable": undoable });
         Outcome::Done(answer, Some(revision.0))
     }
-
-    fn record(&mut self, record: RecordChange, now: Time) -> Outcome {
-        let by = self.agent.to_string();
-        match record {
-            RecordChange::OpenIncident { incident } => {
-                let touched = IncidentTouched {
-                    incident: incident.id.clone(),
-                    state: incident.state,
-                };
-                self.records
-                    .incidents
-                    .insert(incident.id.clone(), *incident);
-                done(&touched)
-            }
-            RecordChange::NoteIncident {
-                incident,
-                note,
-                cause,
-                state,
-            } => self.note(
-                incident,
-                Entry {
-                    at: now,
-                    by,
-                    what: note,
-                },
-                cause,
-                state,
-            ),
-            RecordChange::SubmitProposal {
-                proposal,
-                incident,
-                body,
-            } => self.submit(proposal, incident, *body, now),
-            RecordChange::AdvanceProposal {
-                proposal: id,
-                state,
-                done: made,
-                outcome,
-            } => {
-                let Some(kept) = self.records.proposals.get_mut(&id) else {
-                    return Outcome::Refused(format!("there is no proposal `{id}`"));
-                };
-                (kept.state, kept.done, kept.outcome) = (state, made, outcome);
-                done(&ProposalTouched {
-                    proposal: id,
-                    state,
-                    approval: None,
-                    words: String::new(),
-                })
-            }
-            _ => Outcome::Denied("an agent may not do this".to_owned()),
-        }
-    }
-
-    fn note(
-        &mut self,
-        incident: IncidentId,
-        entry: Entry,
-        cause: Option<Box<Cause>>,
-        state: Option<IncidentState>,
-    ) -> Outcome {
-        let at = entry.at;
-
-        let Some(kept) = self.records.incidents.get_mut(&incident) else {
-            return Outcome::Refused(format!("there is no incident `{incident}`"));
-        };
-        kept.timeline.push(entry);
-        kept.cause = cause.map(|cause| *cause).or_else(|| kept.cause.take());
-        kept.state = state.unwrap_or(kept.state);
-        let over = matches!(kept.state, IncidentState::Resolved | IncidentState::Closed);
-        kept.closed_at = over.then_some(at);
-        done(&IncidentTouched {
-            incident,
-            state: kept.state,
-        })
-    }
-
-    fn submit(
-        &mut self,
-        id: ProposalId,
-        incident: IncidentId,
-        body: ProposalBody,
-        now: Time,
-    ) -> Outcome {
-        let state = if self.approves {
-            ProposalState::Approved
-        } else {
-            ProposalState::Waiting
-        };
-        if let Some(kept) = self.records.incidents.get_mut(&incident) {
-            kept.proposals.push(id.clone());
-        }
-        let proposal = Proposal {
-            id: id.clone(),
-            incident,
-            by: self.agent.to_string(),
-            at: now,
-            state,
-            body,
-            approval: None,
-            done: 0,
-            outcome: None,
-            services: Default::default(),
-            lease_until: None,
-        };
-        self.records.proposals.insert(id.clone(), proposal);
-        done(&ProposalTouched {
-            proposal: id,
-            state,
-            approval: None,
-            words: String::new(),
-        })
-    }
 }
 
-fn done<T: serde::Serialize>(answer: &T) -> Outcome {
+pub(crate) fn done<T: serde::Serialize>(answer: &T) -> Outcome {
     match serde_json::to_value(answer) {
         Ok(answer) => Outcome::Done(answer, None),
         Err(error) => Outcome::Refused(error.to_string()),
