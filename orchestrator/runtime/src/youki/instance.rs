@@ -208,7 +208,11 @@ impl Instance {
             asked: self.state().phase == Phase::Stopping,
             liveness: false,
         };
-        fs::create_dir_all(exits)?;
+        // Not its parent: an instance that was taken away meanwhile is not brought back by this.
+        match fs::create_dir(&exits) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         write_whole(&path, &serde_json::to_vec(&record)?)
     }
 }
