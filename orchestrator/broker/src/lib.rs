@@ -3,7 +3,7 @@
 //! An agent reaches models through its own Unix socket and nothing else. The broker knows the keys,
 //! holds the allow-list of endpoints and models, takes secrets out of prompts, keeps the accounts of
 //! tokens and money, waits where a provider asks to wait, and can record and replay the traffic.
-//! A request's way: [`serve`] (whose socket) → [`request`] (may it be asked, and cleaned) →
+//! A request's way: [`mod@serve`] (whose socket) → [`request`] (may it be asked, and cleaned) →
 //! [`budget`] (is it paid for) → [`cassette`] or [`upstream`] → [`passing`] (what it cost) → the agent.
 
 mod answer;

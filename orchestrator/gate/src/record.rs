@@ -112,14 +112,17 @@ fn open_incident(
     if state.records.incidents.contains_key(&incident.id) {
         return Err(format!("there is an incident `{}` already", incident.id));
     }
+    keep(writing, incident)
+}
+
+/// Writes an incident as it stands now.
+fn keep(writing: &mut Writing, incident: Incident) -> Result<Value, String> {
     let touched = IncidentTouched {
         incident: incident.id.clone(),
         state: incident.state,
     };
-    writing
-        .records
-        .incidents
-        .insert(incident.id.clone(), incident);
+    let kept = &mut writing.records.incidents;
+    kept.insert(incident.id.clone(), incident);
     value(&touched)
 }
 
@@ -145,15 +148,7 @@ fn correct(
         cause,
         words,
     });
-    let touched = IncidentTouched {
-        incident: incident.id.clone(),
-        state: incident.state,
-    };
-    writing
-        .records
-        .incidents
-        .insert(incident.id.clone(), incident);
-    value(&touched)
+    keep(writing, incident)
 }
 
 fn create_token(
@@ -205,15 +200,7 @@ fn simple(
             if over {
                 crate::proposal::close(state, writing, &incident);
             }
-            let touched = IncidentTouched {
-                incident: incident.id.clone(),
-                state: incident.state,
-            };
-            writing
-                .records
-                .incidents
-                .insert(incident.id.clone(), incident);
-            value(&touched)
+            keep(writing, incident)
         }
         RecordChange::CorrectIncident {
             incident,
