@@ -11,7 +11,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,6 +43,19 @@ pub struct Daemon {
 }
 
 static NEXT: AtomicU8 = AtomicU8::new(0);
+static OCTET: OnceLock<u8> = OnceLock::new();
+
+/// The second number of subnets `10.N.0.0/16` in which this machine has no address: a run that was
+/// killed may have left its bridge.
+fn free_octet() -> u8 {
+    let addresses = Command::new("ip").args(["-4", "-o", "addr"]).output();
+    let addresses = addresses.map_or_else(|_| Vec::new(), |output| output.stdout);
+    let addresses = String::from_utf8_lossy(&addresses);
+    let first = std::process::id();
+    let mut octets = (0..100).map(|number| ((first + number) % 100) as u8 + 100);
+    let free = octets.find(|octet| !addresses.contains(&format!(" 10.{octet}.")));
+    free.unwrap_or(100)
+}
 
 impl Daemon {
     /// Starts one and waits until it answers.
@@ -72,7 +88,7 @@ impl Daemon {
     fn new(agents: bool) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
-        let octet = (pid % 100) as u8 + 100;
+        let octet = *OCTET.get_or_init(free_octet);
         Self {
             dir: tempfile::tempdir().unwrap(),
             child: None,
