@@ -82,11 +82,8 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-pub(crate) fn seen(instance: &InstanceIn, spec: Option<&ServiceSpec>) -> InstanceSeen {
-    let started_at = instance.started.map(|ago| START - ago);
-    let phase = instance.phase.phase();
-    let runs = phase == ostler_core::observed::Phase::Running;
-    let last_exit = instance.exits.last().map(|exit| START - exit.ago);
+/// How an instance ended so far, oldest first.
+fn exits(instance: &InstanceIn) -> Vec<Exit> {
     let exit = |(index, exit): (usize, &crate::bundle::ExitIn)| Exit {
         attempt: u32::try_from(index + 1).unwrap_or(u32::MAX),
         at: START - exit.ago,
@@ -97,13 +94,24 @@ pub(crate) fn seen(instance: &InstanceIn, spec: Option<&ServiceSpec>) -> Instanc
         asked: exit.liveness,
         liveness: exit.liveness,
     };
+    instance.exits.iter().enumerate().map(exit).collect()
+}
+
+pub(crate) fn seen(
+    instance: &InstanceIn,
+    spec: Option<&ServiceSpec>,
+) -> Result<InstanceSeen, String> {
+    let started_at = instance.started.map(|ago| START - ago);
+    let phase = instance.phase.phase();
+    let runs = phase == ostler_core::observed::Phase::Running;
+    let last_exit = instance.exits.last().map(|exit| START - exit.ago);
     let first_exit = instance
         .exits
         .first()
         .map(|exit| START - exit.ago - exit.ran);
-    InstanceSeen {
+    Ok(InstanceSeen {
         service: instance.service.clone(),
-        node: instance.node.clone(),
+        node: instance.node()?,
         generation: Generation(instance.generation),
         cpu: MilliCpu(100),
         memory: Bytes::mib(64),
@@ -114,13 +122,13 @@ pub(crate) fn seen(instance: &InstanceIn, spec: Option<&ServiceSpec>) -> Instanc
         created_at: first_exit
             .or(started_at)
             .unwrap_or(START - Span::seconds(30)),
-        exits: instance.exits.iter().enumerate().map(exit).collect(),
+        exits: exits(instance),
         health: spec.map_or_else(Health::default, |spec| {
             health(spec, Some(instance), started_at.unwrap_or(START))
         }),
         address: None,
         pid: runs.then_some(1),
-    }
+    })
 }
 
 pub(crate) fn health(spec: &ServiceSpec, instance: Option<&InstanceIn>, since: Time) -> Health {
@@ -151,8 +159,7 @@ pub(crate) fn events(bundle: &Bundle) -> Vec<Event> {
     let mut ends: Vec<(Time, &InstanceIn, Exit)> = Vec::new();
     for instance in &bundle.instances {
         ends.extend(
-            seen(instance, None)
-                .exits
+            exits(instance)
                 .into_iter()
                 .map(|exit| (exit.at, instance, exit)),
         );

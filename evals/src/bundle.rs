@@ -130,9 +130,9 @@ pub struct InstanceIn {
     /// From which generation.
     #[serde(default = "one")]
     pub generation: u64,
-    /// Where.
-    #[serde(default = "node")]
-    pub node: NodeName,
+    /// Where; on `node-1` when absent.
+    #[serde(default)]
+    pub node: Option<NodeName>,
     /// What it is doing.
     #[serde(default = "running")]
     pub phase: PhaseIn,
@@ -144,6 +144,16 @@ pub struct InstanceIn {
     /// Its ends, oldest first.
     #[serde(default)]
     pub exits: Vec<ExitIn>,
+}
+
+impl InstanceIn {
+    /// Where it is: most bundles play on one machine and do not say.
+    pub(crate) fn node(&self) -> Result<NodeName, String> {
+        match &self.node {
+            Some(node) => Ok(node.clone()),
+            None => NodeName::new("node-1").map_err(|error| error.to_string()),
+        }
+    }
 }
 
 /// What an instance is doing.
@@ -306,10 +316,6 @@ const fn ten_seconds() -> Span {
 }
 fn somebody() -> String {
     "user:ann".to_owned()
-}
-#[expect(clippy::expect_used, reason = "a constant name of the accepted form")]
-fn node() -> NodeName {
-    NodeName::new("node-1").expect("a valid node name")
 }
 
 /// Reads every bundle under a folder, in order of name.

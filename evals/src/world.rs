@@ -103,11 +103,11 @@ impl World {
             agent: Principal::Agent { name },
             bundle: bundle.clone(),
         };
-        world.observe();
+        world.observe()?;
         Ok(world)
     }
 
-    fn observe(&mut self) {
+    fn observe(&mut self) -> Result<(), String> {
         for instance in &self.bundle.instances {
             let node = NodeSeen {
                 ready: true,
@@ -116,18 +116,16 @@ impl World {
                 max_instances: 1_000,
                 seen_at: START,
             };
-            self.observed
-                .nodes
-                .entry(instance.node.clone())
-                .or_insert(node);
+            self.observed.nodes.entry(instance.node()?).or_insert(node);
             let spec = self
                 .intent
                 .spec_of(&instance.service, Generation(instance.generation))
                 .cloned();
-            let seen = seen(instance, spec.as_deref());
+            let seen = seen(instance, spec.as_deref())?;
             self.observed.instances.insert(instance.id.clone(), seen);
         }
         self.route();
+        Ok(())
     }
 
     /// Answers one call through the shipped tool.

@@ -7,7 +7,7 @@
 
 mod common;
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use common::{Daemon, alive, can_run_containers, hello, import_busybox};
 use serde_json::Value;
@@ -120,7 +120,8 @@ fn what_an_agent_sees_of_the_machine_is_its_program_and_its_line() {
         .find(|line| line.split(' ').nth(4) == Some("/"))
         .unwrap();
     assert!(root.split(' ').nth(5).unwrap().starts_with("ro"), "{root}");
-    let mut seen: Vec<String> = fs::read_dir(format!("/proc/{pid}/root/run/ostler"))
+    let inside = Path::new("/proc").join(pid.to_string()).join("root");
+    let mut seen: Vec<String> = fs::read_dir(inside.join("run/ostler"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();

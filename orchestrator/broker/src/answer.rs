@@ -3,7 +3,7 @@
 use axum::{body::Body, response::Response};
 use serde_json::{Value, json};
 
-use crate::config::Protocol;
+use crate::{budget::Cost, config::Protocol};
 
 /// The code of a request that was refused for want of budget.
 pub const BUDGET_CODE: &str = "ostler_budget_exhausted";
@@ -40,6 +40,21 @@ pub(crate) enum Refused {
         /// Its words, cut and cleaned.
         words: String,
     },
+}
+
+/// Why a request got no answer, and what the agent's account paid for it.
+pub(crate) struct Unanswered {
+    pub refused: Refused,
+    pub paid: Cost,
+}
+
+impl From<Refused> for Unanswered {
+    fn from(refused: Refused) -> Self {
+        Self {
+            refused,
+            paid: Cost::default(),
+        }
+    }
 }
 
 impl Refused {

@@ -15,11 +15,12 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use crate::{
-    answer::{Refused, json_answer},
+    answer::{Refused, Unanswered, json_answer},
     budget::{Account, Accounts, Budget, Cost},
     cassette::{Cassette, identity},
     config::{Config, ConfigError, Price, Protocol, RULES, Recording},
     passing::{Keep, Open, metered, replayed, streamed},
+    redact::Redactor,
     request::{self, Request},
     spending::{Meter, Outcome, Secrets, Spending},
     upstream::Upstream,
@@ -178,7 +179,7 @@ impl Broker {
     ) -> Response {
         match self.asked(agent, endpoint, protocol, account, bytes).await {
             Ok(response) => response,
-            Err(refused) => {
+            Err(Unanswered { refused, paid }) => {
                 let outcome = match &refused {
                     Refused::Request(_) | Refused::NotAllowed(_) => Outcome::Refused,
                     Refused::Budget(_) => Outcome::OverBudget,
@@ -198,8 +199,8 @@ impl Broker {
                     agent,
                     endpoint,
                     outcome,
-                    tokens: 0,
-                    nano: 0,
+                    tokens: paid.tokens,
+                    nano: paid.nano,
                 });
                 refused.answer(protocol)
             }
@@ -213,7 +214,7 @@ impl Broker {
         protocol: Protocol,
         account: Account,
         bytes: &[u8],
-    ) -> Result<Response, Refused> {
+    ) -> Result<Response, Unanswered> {
         let mut request = request::read(protocol, bytes)?;
         let (upstream, price) = self.allowed(agent, endpoint, protocol, &request)?;
         let redactor = self.secrets.redactor();
@@ -233,25 +234,33 @@ impl Broker {
         };
         let identity = identity(endpoint, path, &request.body);
         if let Some(cassette) = &self.replay {
-            return replayed(cassette, &identity, open, protocol);
+            return Ok(replayed(cassette, &identity, open, protocol)?);
         }
         let asked = tokio::time::timeout_at(open.deadline, upstream.ask(body, &redactor)).await;
-        let answer = match asked {
-            Ok(Ok(answer)) => answer,
-            // Nobody knows what it would have cost: dropped, it costs its worst case.
-            Err(_) => return Err(Refused::Late(open.worst.ms / 1_000)),
-            Ok(Err(failed)) => {
-                open.close(
-                    if failed.may_cost {
-                        open.worst
-                    } else {
-                        Cost::default()
-                    },
-                    None,
-                );
-                return Err(failed.refused);
-            }
+        let (refused, may_cost) = match asked {
+            Ok(Ok(answer)) => return Ok(self.passed_on(answer, open, protocol, identity, redactor)),
+            Ok(Err(failed)) => (failed.refused, failed.may_cost),
+            // Nobody knows what it would have cost.
+            Err(_) => (Refused::Late(open.worst.ms / 1_000), true),
         };
+        let paid = if may_cost {
+            open.worst
+        } else {
+            Cost::default()
+        };
+        open.close(paid, None);
+        Err(Unanswered { refused, paid })
+    }
+
+    /// An answer on its way to the agent.
+    fn passed_on(
+        &self,
+        answer: reqwest::Response,
+        open: Open,
+        protocol: Protocol,
+        identity: Value,
+        redactor: Arc<Redactor>,
+    ) -> Response {
         let kind = answer
             .headers()
             .get("content-type")
@@ -267,7 +276,7 @@ impl Broker {
             kind: kind.clone(),
             redactor,
         });
-        Ok(streamed(&kind, metered(pieces, open, protocol, keep)))
+        streamed(&kind, metered(pieces, open, protocol, keep))
     }
 
     /// Whether an agent may ask this model of this endpoint, in this protocol.

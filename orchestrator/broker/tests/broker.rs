@@ -56,7 +56,7 @@ impl Drop for Stage {
     }
 }
 
-fn config(url: &str, key: Option<KeySource>, budget: BudgetConfig, recording: Recording) -> Config {
+fn config(url: &str, key: Option<KeySource>) -> Config {
     let endpoint = |protocol, key| EndpointConfig {
         protocol,
         url: url.to_owned(),
@@ -86,7 +86,7 @@ fn config(url: &str, key: Option<KeySource>, budget: BudgetConfig, recording: Re
             "rules".to_owned(),
         ],
         turn: TurnConfig::default(),
-        budget,
+        budget: BudgetConfig::default(),
     };
     Config {
         endpoints: BTreeMap::from([
@@ -97,29 +97,21 @@ fn config(url: &str, key: Option<KeySource>, budget: BudgetConfig, recording: Re
             ("healer".to_owned(), agent("openai:small")),
             ("other".to_owned(), agent("openai:large")),
         ]),
-        recording,
+        recording: Recording::Off,
     }
 }
 
-async fn stage_with(
-    brain: Brain,
-    budget: BudgetConfig,
-    recording: fn(&Path) -> Recording,
-    admit: Admit,
-) -> Stage {
+async fn stage_with(brain: Brain, admit: Admit, change: impl FnOnce(&mut Config, &Path)) -> Stage {
     let _first = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, format!("{KEY}\n")).unwrap();
     let fake = FakeLlm::tcp(brain).await.unwrap();
     let heard = Arc::new(Heard::default());
+    let mut config = config(&fake.url(), Some(KeySource::File(key)));
+    change(&mut config, folder.path());
     let broker = Broker::open(Parts {
-        config: config(
-            &fake.url(),
-            Some(KeySource::File(key)),
-            budget,
-            recording(folder.path()),
-        ),
+        config,
         settings: BTreeMap::from([("healer".to_owned(), json!({ "models": [] }))]),
         secrets: Arc::new(OneSecret),
         meter: Arc::clone(&heard) as Arc<dyn Meter>,
@@ -146,13 +138,7 @@ async fn stage_with(
 }
 
 async fn stage(brain: Brain) -> Stage {
-    stage_with(
-        brain,
-        BudgetConfig::default(),
-        |_| Recording::Off,
-        Arc::new(|_| true),
-    )
-    .await
+    stage_with(brain, Arc::new(|_| true), |_, _| ()).await
 }
 
 fn chat(model: &str, text: &str) -> Value {
@@ -252,9 +238,12 @@ async fn a_budget_is_never_exceeded_and_the_refusal_says_which() {
     };
     let stage = stage_with(
         Arc::new(|_| Reply::Cost("x".into(), 400, 100)),
-        budget,
-        |_| Recording::Off,
         Arc::new(|_| true),
+        |config, _| {
+            for agent in config.agents.values_mut() {
+                agent.budget = budget;
+            }
+        },
     )
     .await;
     let mut answered = 0;
@@ -342,6 +331,30 @@ async fn an_agent_that_hangs_up_ends_the_request_and_pays_its_worst_case() {
 }
 
 #[tokio::test]
+async fn a_provider_that_is_late_is_heard_of_once_and_costs_the_worst_case() {
+    // Asked to wait longer than the turn lasts.
+    let patience = TurnConfig {
+        seconds: 1,
+        ..TurnConfig::default()
+    };
+    let brain: Brain = Arc::new(|_| Reply::TooMany(Some(5)));
+    let stage = stage_with(brain, Arc::new(|_| true), |config, _| {
+        for agent in config.agents.values_mut() {
+            agent.turn = patience;
+        }
+    })
+    .await;
+    let (status, body) = ask(&stage, OPENAI, &chat("small", "hi")).await;
+    assert_eq!(status, 504, "{body}");
+    let paid = stage.broker.in_hour("healer").unwrap();
+    assert!(paid.tokens > 100);
+    assert_eq!(
+        *stage.heard.0.lock().unwrap(),
+        [(Outcome::Failed, paid.tokens, paid.nano)]
+    );
+}
+
+#[tokio::test]
 async fn a_busy_provider_is_asked_again_and_one_that_asks_for_an_hour_is_left_alone() {
     let replies = vec![
         Reply::TooMany(Some(0)),
@@ -377,8 +390,10 @@ async fn a_providers_error_is_passed_on_without_the_key() {
 #[tokio::test]
 async fn what_was_recorded_is_replayed_exactly_without_a_provider_and_nothing_else_is() {
     let brain: Brain = Arc::new(|asked| Reply::Say(format!("you said {}", asked.whole_text())));
-    let record = |folder: &Path| Recording::Record(folder.join("cassette"));
-    let first = stage_with(brain, BudgetConfig::default(), record, Arc::new(|_| true)).await;
+    let first = stage_with(brain, Arc::new(|_| true), |config, folder| {
+        config.recording = Recording::Record(folder.join("cassette"));
+    })
+    .await;
     let mut streamed = chat("small", "with tr0ub4dor&3 in it");
     streamed["stream"] = true.into();
     let ollama = json!({ "model": "small", "messages": [{ "role": "user", "content": "hi" }], "stream": false });
@@ -407,15 +422,10 @@ async fn what_was_recorded_is_replayed_exactly_without_a_provider_and_nothing_el
         assert!(!text.contains("tr0ub4dor") && !text.contains(KEY), "{text}");
     }
 
-    static KEPT: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
-    KEPT.set(first.folder.path().join("cassette")).unwrap();
-    let replay = |_: &Path| Recording::Replay(KEPT.get().unwrap().clone());
-    let second = stage_with(
-        script(vec![]),
-        BudgetConfig::default(),
-        replay,
-        Arc::new(|_| true),
-    )
+    let kept = first.folder.path().join("cassette");
+    let second = stage_with(script(vec![]), Arc::new(|_| true), |config, _| {
+        config.recording = Recording::Replay(kept);
+    })
     .await;
     for ((path, body), answer) in requests.iter().zip(&answers) {
         assert_eq!(&ask(&second, path, body).await, answer);
@@ -431,9 +441,8 @@ async fn what_was_recorded_is_replayed_exactly_without_a_provider_and_nothing_el
 async fn who_is_not_the_agent_is_turned_away() {
     let stage = stage_with(
         Arc::new(|_| Reply::Say("no".into())),
-        BudgetConfig::default(),
-        |_| Recording::Off,
         Arc::new(|peer| peer.pid() == Some(1)),
+        |_, _| (),
     )
     .await;
     let sent = stage
@@ -462,12 +471,7 @@ async fn an_agent_is_told_its_own_settings() {
 fn a_key_that_is_not_there_is_named() {
     let _first = rustls::crypto::ring::default_provider().install_default();
     let source = KeySource::Env("OSTLER_TEST_NO_SUCH_KEY".to_owned());
-    let config = config(
-        "http://127.0.0.1:9/v1",
-        Some(source),
-        BudgetConfig::default(),
-        Recording::Off,
-    );
+    let config = config("http://127.0.0.1:9/v1", Some(source));
     let opened = Broker::open(Parts {
         config,
         settings: BTreeMap::new(),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use ostler_core::{
     id::{Generation, InstanceId},
-    observed::{Health, InstanceSeen, Phase},
+    observed::{Health, InstanceSeen, NodeSeen, Phase},
     time::Time,
     units::{Bytes, MilliCpu},
 };
@@ -127,6 +127,20 @@ fn seen() -> WorldView {
     view.observed
         .instances
         .insert(InstanceId::new("cart-aaaaaaaa").unwrap(), instance);
+    view
+}
+
+/// The same, on a machine that is known.
+fn seen_with_machine() -> WorldView {
+    let mut view = seen();
+    let machine = NodeSeen {
+        ready: true,
+        cpu: MilliCpu(8_000),
+        memory: Bytes::mib(8_192),
+        max_instances: 50,
+        seen_at: Time(0),
+    };
+    view.observed.nodes.insert("n1".parse().unwrap(), machine);
     view
 }
 

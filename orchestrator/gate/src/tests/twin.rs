@@ -3,33 +3,20 @@
 
 use std::sync::Arc;
 
-use ostler_core::{
-    observed::NodeSeen,
-    time::{Span, Time},
-    units::{Bytes, MilliCpu},
-};
+use ostler_core::time::Span;
 use serde_json::{Value, json};
 
 use super::{
     House,
     approvals::{body, incident, restart},
-    done, healer, house, operator, scale, seen,
+    done, healer, house, operator, scale, seen_with_machine,
 };
 
 /// A house whose machine is known, with one instance that is wanted and runs.
 async fn with_machine() -> House {
     let house = house().await;
     done(house.call(&operator(), "scale_service", scale(1)).await);
-    let mut view = seen();
-    let machine = NodeSeen {
-        ready: true,
-        cpu: MilliCpu(8_000),
-        memory: Bytes::mib(8_192),
-        max_instances: 50,
-        seen_at: Time(0),
-    };
-    view.observed.nodes.insert("n1".parse().unwrap(), machine);
-    *house.world.view.lock().unwrap() = Arc::new(view);
+    *house.world.view.lock().unwrap() = Arc::new(seen_with_machine());
     house.clock.advance(Span::minutes(1));
     house
 }

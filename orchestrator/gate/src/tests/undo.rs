@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use ostler_core::{
-    intent::Intent,
-    observed::NodeSeen,
-    time::Time,
-    units::{Bytes, MilliCpu},
-};
+use ostler_core::intent::Intent;
 use ostler_tools::{
     catalogue::ALL,
     contract::{Class, Tool},
@@ -16,7 +11,7 @@ use ostler_tools::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{House, SHOP, admin, done, house, refused, scale, seen};
+use super::{House, SHOP, admin, done, house, refused, scale, seen_with_machine};
 
 /// What a tool's change comes to when it is taken back.
 enum Case {
@@ -113,15 +108,7 @@ fn fingerprint(intent: &Intent) -> String {
 
 async fn with_node() -> House {
     let house = house().await;
-    let mut view = seen();
-    let machine = NodeSeen {
-        ready: true,
-        cpu: MilliCpu(8_000),
-        memory: Bytes::mib(8_192),
-        max_instances: 50,
-        seen_at: Time(0),
-    };
-    view.observed.nodes.insert("n1".parse().unwrap(), machine);
+    let mut view = seen_with_machine();
     view.agents
         .insert("healer".parse().unwrap(), Default::default());
     *house.world.view.lock().unwrap() = Arc::new(view);
