@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Allowed edges, dependencies of tests not counted. What is not here is forbidden.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("ostler-core", &[]),
     ("ostler-policies", &["ostler-core"]),
     ("ostler-tools", &["ostler-core"]),
@@ -38,6 +38,8 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ),
     ("ostler-broker", &[]),
     ("ostler-fake-llm", &[]),
+    ("ostler-diagnosis", &[]),
+    ("ostler-evals-import", &["ostler-diagnosis"]),
     (
         "ostler-evals",
         &[

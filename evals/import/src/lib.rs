@@ -1,0 +1,5 @@
+//! Reads incidents that others recorded into pictures with their truth.
+//!
+//! One module a format. Nothing of the data is kept in the project: users point at a folder of theirs.
+
+pub mod case;
