@@ -62,6 +62,7 @@ fn broker(config: Config, socket: &Path, stop: &CancellationToken) -> Models {
         settings: BTreeMap::from([("healer".to_owned(), settings)]),
         secrets: Arc::new(()),
         meter: Arc::new(NoMeter),
+        before: ostler_broker::Before::Kept(ostler_broker::Kept::new()),
     });
     let (broker, stop) = (broker.unwrap(), stop.clone());
     let listener = tokio::net::UnixListener::bind(socket).unwrap();

@@ -25,9 +25,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker,
+    broker::Desk,
     cli::{AgentsArg, BackendArg},
     clock::{self, SystemClock},
+    configured::Configured,
     drive,
     execute::Executor,
     fleet::Fleet,
@@ -37,7 +38,7 @@ use crate::{
     settings::Settings,
     shutdown,
     state_dir::StateDir,
-    supervise,
+    supervise::{self, Household},
 };
 
 /// What the daemon is told at its start.
@@ -59,6 +60,8 @@ pub struct Config {
     pub agents: AgentsArg,
     /// Language models that agents may plan with, and agents of the operator's own.
     pub settings: Settings,
+    /// The file that says so, read again at SIGHUP.
+    pub file: Option<PathBuf>,
     /// How long the audit log is kept.
     pub retention: Retention,
 }
@@ -80,15 +83,19 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let fleet = Fleet::new(backend, node_name()?);
     let gate = open_gate(&state, &fleet).await?;
     describe(&fleet);
-    supervise::Plan::announce(&fleet, config.agents, &config.settings.guests);
     fleet.publish(gate.intent());
     machine::look(&fleet).await;
 
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
     let mut parts = JoinSet::new();
-    let models = &config.settings.models;
-    let models = broker::open(models, &state, &fleet, &gate, &stop, &mut parts).await?;
+    let mut configured = Configured {
+        file: config.file.clone(),
+        fleet: fleet.clone(),
+        desk: Desk::new(&state, &fleet, &gate),
+        household: Household::open(&fleet, &gate, &state, config.agents).await,
+    };
+    configured.take_over(&config.settings).await?;
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
         .await
         .context("cannot open the socket")?;
@@ -102,15 +109,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
     start_loops(&fleet, &gate, &config, &stop, &mut parts);
-    let supervision = supervise::Plan {
-        fleet: &fleet,
-        gate: &gate,
-        state: &state,
-        models,
-        guests: config.settings.guests.clone(),
-        stop: &stop,
-    };
-    supervision.start(config.agents, &mut parts).await;
+    parts.spawn(configured.follow(stop.clone())?);
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}

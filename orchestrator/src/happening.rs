@@ -48,6 +48,7 @@ pub const fn kind(what: &Happening) -> &'static str {
         Happening::StateChanged { .. } => "state_changed",
         Happening::Changed { .. } => "changed",
         Happening::PlanRefused { .. } => "plan_refused",
+        Happening::Configured { .. } => "configured",
         Happening::Agent { .. } => "agent",
     }
 }

@@ -97,6 +97,7 @@ fn config(args: &UpArgs, global: &Global) -> anyhow::Result<Config> {
         subnet: subnet(&args.subnet)?,
         agents: args.agents,
         settings: Settings::read(args.config.as_deref())?,
+        file: args.config.clone(),
         retention: Retention {
             reads: args.audit_keep_reads.0,
             all: args.audit_keep.0,
@@ -109,7 +110,7 @@ fn subnet(text: &str) -> anyhow::Result<(Ipv4Addr, u8)> {
     let parsed = text
         .split_once('/')
         .and_then(|(address, prefix)| Some((address.parse().ok()?, prefix.parse().ok()?)));
-    parsed.with_context(|| format!("`{text}` is not a subnet: write one such as 10.88.0.0/16"))
+    parsed.with_context(|| format!("`{text}` is not a subnet: write one such as 10.217.0.0/16"))
 }
 
 /// Runs the same command without `--detach` in a session of its own and waits until it answers.

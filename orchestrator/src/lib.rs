@@ -6,6 +6,7 @@ pub mod app;
 pub mod broker;
 pub mod cli;
 pub mod clock;
+pub mod configured;
 pub mod demo;
 pub mod drive;
 pub mod execute;

@@ -93,6 +93,12 @@ impl StateDir {
         self.root.join("ostler.db")
     }
 
+    /// Where it is written down what agents spent on language models.
+    #[must_use]
+    pub fn budgets(&self) -> PathBuf {
+        self.root.join("budgets.json")
+    }
+
     /// Where keys are.
     #[must_use]
     pub fn keys(&self) -> PathBuf {

@@ -7,7 +7,12 @@
 
 mod common;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use common::{Daemon, alive, can_run_containers, hello, import_busybox};
 use serde_json::Value;
@@ -51,11 +56,15 @@ fn an_agent_that_dies_or_hangs_is_replaced_and_the_fleet_does_not_notice() {
     daemon.cli(&["apply", "--yes", "-f", manifest.to_str().unwrap()]);
     daemon.until_state("hello", "healthy", SOON);
     let first = running(&daemon, None);
+    let began = Instant::now();
     signal(first, "-9");
     let second = running(&daemon, Some(first));
+    eprintln!("killed: the next runs after {:?}", began.elapsed());
     assert_eq!(ends(&daemon, "killed"), 1);
+    let began = Instant::now();
     signal(second, "-STOP");
     let third = running(&daemon, Some(second));
+    eprintln!("stopped: the next runs after {:?}", began.elapsed());
     assert_eq!(ends(&daemon, "hung"), 1);
     assert!(!alive(i32::try_from(second).unwrap()) && alive(i32::try_from(third).unwrap()));
     let instances = daemon.json(&["get", "instances"]);
@@ -71,10 +80,12 @@ fn the_kill_switch_ends_a_hanging_agent_and_holds_until_resumed() {
     let daemon = Daemon::start(true);
     let pid = running(&daemon, None);
     signal(pid, "-STOP");
+    let began = Instant::now();
     daemon.cli(&["agents", "pause", "--all"]);
     daemon.until("its process is gone", Duration::from_secs(5), || {
         (!alive(i32::try_from(pid).unwrap())).then_some(())
     });
+    eprintln!("kill switch: gone after {:?}", began.elapsed());
     assert_eq!(healer(&daemon)["paused"], true);
     assert_eq!(healer(&daemon)["status"]["ends"], serde_json::json!({}));
     daemon.cli(&["agents", "resume", "--all"]);

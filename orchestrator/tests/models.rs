@@ -170,7 +170,7 @@ fn an_openai_server_heals_a_bad_change_and_learns_no_secret() {
     if !can_run_containers() {
         return;
     }
-    let stage = stage("openai", Arc::new(good_model));
+    let mut stage = stage("openai", Arc::new(good_model));
     let said = heal(&stage.daemon);
     let planned = said
         .iter()
@@ -207,6 +207,26 @@ fn an_openai_server_heals_a_bad_change_and_learns_no_secret() {
         metrics.contains("ostler_model_tokens_total{agent=\"healer\",endpoint=\"scripted\"}"),
         "{metrics}"
     );
+
+    // What was spent still counts for the next daemon.
+    let spent = |daemon: &Daemon| {
+        let budget = &daemon.json(&["agents", "describe", "healer"])["status"]["budget"];
+        budget["spent_in_hour"]["tokens"].as_u64()
+    };
+    let before = stage.daemon.until("it is written down", SOON, || {
+        let written = std::fs::read_to_string(stage.daemon.state().join("budgets.json")).ok()?;
+        let tokens = spent(&stage.daemon).filter(|tokens| *tokens > 0)?;
+        written.contains("\"tokens\":").then_some(tokens)
+    });
+    stage.daemon.kill();
+    stage.daemon.run();
+    stage.daemon.until("it is shown", SOON, || {
+        (spent(&stage.daemon) >= Some(before)).then_some(())
+    });
+    stage.daemon.until("the healer runs", SOON, || {
+        let agents = stage.daemon.json(&["agents", "list"]);
+        agents["agents"][0]["status"]["pid"].as_u64()
+    });
 
     // Even root's other processes are not the agent.
     let socket = broker_socket(agent_pid(&stage.daemon));

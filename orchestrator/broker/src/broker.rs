@@ -2,10 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,9 +13,10 @@ use serde_json::Value;
 
 use crate::{
     answer::{Refused, Unanswered, json_answer},
-    budget::{Account, Accounts, Budget, Cost},
+    budget::{Account, Accounts, Cost},
     cassette::{Cassette, identity},
     config::{Config, ConfigError, Price, Protocol, RULES, Recording},
+    ledger::{BEGINNING_MS, Before, Kept, Ledger, Standing},
     passing::{Keep, Open, metered, replayed, streamed},
     redact::Redactor,
     request::{self, Request},
@@ -36,6 +34,8 @@ pub struct Parts {
     pub secrets: Arc<dyn Secrets>,
     /// Hears what is spent.
     pub meter: Arc<dyn Meter>,
+    /// What agents spent before: it goes on counting.
+    pub before: Before,
 }
 
 /// Between agents and language models.
@@ -56,24 +56,7 @@ struct Agent {
     /// Longest time for which one request is waited for.
     patience: Duration,
     settings: Value,
-    accounts: Mutex<Accounts>,
-    /// Requests refused for want of budget.
-    refused: AtomicU64,
-}
-
-/// How an agent stands with its budgets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// Whose.
-    pub agent: String,
-    /// What it plans with, in order.
-    pub planner: Vec<String>,
-    /// What it may spend.
-    pub budget: Budget,
-    /// What the last hour cost, promises included.
-    pub hour: Cost,
-    /// Requests refused for want of budget.
-    pub refused: u64,
+    ledger: Arc<Ledger>,
 }
 
 impl Broker {
@@ -87,6 +70,7 @@ impl Broker {
             mut settings,
             secrets,
             meter,
+            before,
         } = parts;
         config.check()?;
         let mut endpoints = BTreeMap::new();
@@ -113,8 +97,7 @@ impl Broker {
                 planner: agent.planner.clone(),
                 patience: Duration::from_secs(agent.turn.seconds),
                 settings: settings.remove(name).unwrap_or(Value::Null),
-                accounts: Mutex::new(Accounts::new(agent.budget.limits(name)?)),
-                refused: AtomicU64::new(0),
+                ledger: before.ledger(name, agent.budget.limits(name)?),
             };
             agents.insert(name.clone(), agent);
         }
@@ -130,7 +113,7 @@ impl Broker {
             record,
             secrets,
             meter,
-            began: Instant::now(),
+            began: before.began(),
         }))
     }
 
@@ -144,16 +127,13 @@ impl Broker {
     pub fn standings(&self) -> Vec<Standing> {
         let now = self.now_ms();
         let standing = |(name, agent): (&String, &Agent)| {
-            let mut accounts = agent
-                .accounts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut accounts = agent.ledger.accounts();
             Standing {
                 agent: name.clone(),
                 planner: agent.planner.clone(),
                 budget: accounts.budget(),
                 hour: accounts.in_hour(now),
-                refused: agent.refused.load(Ordering::Relaxed),
+                refused: agent.ledger.refused.load(Ordering::Relaxed),
             }
         };
         self.agents.iter().map(standing).collect()
@@ -186,7 +166,7 @@ impl Broker {
                     _ => Outcome::Failed,
                 };
                 if let (Outcome::OverBudget, Some(agent)) = (outcome, self.agents.get(agent)) {
-                    agent.refused.fetch_add(1, Ordering::Relaxed);
+                    agent.ledger.refused.fetch_add(1, Ordering::Relaxed);
                 }
                 tracing::warn!(agent, endpoint, outcome = outcome.name(), "{refused}");
                 // A name that no operator wrote is no label.
@@ -367,10 +347,8 @@ impl Broker {
         agent: &str,
         what: impl FnOnce(&mut Accounts) -> T,
     ) -> Option<T> {
-        let accounts = &self.agents.get(agent)?.accounts;
-        Some(what(
-            &mut accounts.lock().unwrap_or_else(PoisonError::into_inner),
-        ))
+        let agent = self.agents.get(agent)?;
+        Some(what(&mut agent.ledger.accounts()))
     }
 
     /// What an agent spent within the last hour, promises included; nothing for one that is not known.
@@ -380,7 +358,29 @@ impl Broker {
         self.accounts(agent, |accounts| accounts.in_hour(now))
     }
 
+    /// An agent's ledger.
+    pub(crate) fn ledger(&self, agent: &str) -> Option<Arc<Ledger>> {
+        Some(Arc::clone(&self.agents.get(agent)?.ledger))
+    }
+
+    /// When the clock of the accounts began.
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// What to write down, for the broker of the next daemon.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        let now = self.now_ms();
+        let agents = self.agents.iter();
+        agents
+            .map(|(name, agent)| (name.clone(), agent.ledger.accounts().kept(now)))
+            .collect()
+    }
+
+    /// Milliseconds on the clock of the accounts, which began long enough ago for what was kept.
     pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let here = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        here.saturating_add(BEGINNING_MS)
     }
 }

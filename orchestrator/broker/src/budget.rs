@@ -5,9 +5,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::KeptAccounts;
+
 const HOUR_MS: u64 = 3_600_000;
 /// An incident's account is forgotten this long after its last request.
-const INCIDENT_MS: u64 = 24 * HOUR_MS;
+pub(crate) const INCIDENT_MS: u64 = 24 * HOUR_MS;
 /// A turn's account is forgotten this long after its last request.
 const TURN_MS: u64 = HOUR_MS;
 /// Most turns and incidents with an account; beyond it, new ones wait until old ones are forgotten.
@@ -36,7 +40,7 @@ pub struct Limit {
 }
 
 /// What something costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     /// Tokens in and out.
     pub tokens: u64,
@@ -241,6 +245,11 @@ impl Accounts {
         self.budget
     }
 
+    /// Holds other budgets from now on; what is spent stays spent.
+    pub const fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
     /// What the last hour cost, promises included.
     #[must_use]
     pub fn in_hour(&mut self, now_ms: u64) -> Cost {
@@ -248,6 +257,44 @@ impl Accounts {
         self.hour
             .iter()
             .fold(Cost::default(), |sum, (_, _, cost)| sum.plus(*cost))
+    }
+
+    /// What is to be written down: promises too, at their worst case.
+    #[must_use]
+    pub fn kept(&mut self, now_ms: u64) -> KeptAccounts {
+        self.forget(now_ms);
+        let age = |at: u64| now_ms.saturating_sub(at);
+        let of = |sums: &BTreeMap<String, Sum>| {
+            let one = |(name, sum): (&String, &Sum)| (name.clone(), age(sum.last_ms), sum.cost);
+            sums.iter().map(one).collect()
+        };
+        KeptAccounts {
+            hour: self
+                .hour
+                .iter()
+                .map(|(at, _, cost)| (age(*at), *cost))
+                .collect(),
+            turns: of(&self.turns),
+            incidents: of(&self.subjects),
+        }
+    }
+
+    /// Takes up what was written down, on accounts on which nothing was spent yet.
+    pub fn take_up(&mut self, kept: &KeptAccounts, now_ms: u64) {
+        let at = |age: u64| now_ms.saturating_sub(age);
+        for (age, cost) in &kept.hour {
+            self.numbers += 1;
+            self.hour.push_back((at(*age), self.numbers, *cost));
+        }
+        for (sums, kept) in [
+            (&mut self.turns, &kept.turns),
+            (&mut self.subjects, &kept.incidents),
+        ] {
+            for (name, age, cost) in kept {
+                book(sums, name, Cost::default(), *cost, at(*age));
+            }
+        }
+        self.forget(now_ms);
     }
 
     fn forget(&mut self, now_ms: u64) {
@@ -394,6 +441,41 @@ mod tests {
         );
         let _ = accounts
             .reserve(on("t2", "store"), cost(100), later)
+            .unwrap();
+    }
+
+    #[test]
+    fn what_was_kept_counts_until_its_time_is_over() {
+        let budget = Budget {
+            turn: tokens(100),
+            incident: tokens(100),
+            hour: tokens(100),
+        };
+        let mut before = Accounts::new(budget);
+        let settled = before.reserve(on("t1", "cart"), cost(70), 10).unwrap();
+        before.settle(settled, cost(60), 20);
+        let _open = before.reserve(on("t2", "store"), cost(30), 30).unwrap();
+        let kept = before.kept(1_000);
+        let text = serde_json::to_string(&kept).unwrap();
+        let kept: KeptAccounts = serde_json::from_str(&text).unwrap();
+
+        let now = INCIDENT_MS;
+        let mut after = Accounts::new(budget);
+        after.take_up(&kept.clone().aged(500), now);
+        assert_eq!(after.in_hour(now), cost(90), "a promise counts too");
+        let refused = |accounts: &mut Accounts, wanted, at| {
+            let asked = accounts.reserve(on("t3", "cart"), cost(wanted), at);
+            asked.unwrap_err().what
+        };
+        assert_eq!(refused(&mut after, 11, now), "this hour");
+        let later = now + HOUR_MS;
+        assert_eq!(after.in_hour(later), cost(0));
+        assert_eq!(refused(&mut after, 41, later), "this incident");
+
+        let mut much_later = Accounts::new(budget);
+        much_later.take_up(&kept.aged(INCIDENT_MS), now);
+        let _all = much_later
+            .reserve(on("t1", "cart"), cost(100), now)
             .unwrap();
     }
 

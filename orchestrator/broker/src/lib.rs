@@ -11,6 +11,7 @@ mod broker;
 pub mod budget;
 pub mod cassette;
 pub mod config;
+mod ledger;
 mod passing;
 mod redact;
 mod request;
@@ -20,7 +21,8 @@ mod tally;
 mod upstream;
 
 pub use answer::BUDGET_CODE;
-pub use broker::{Broker, Parts, Standing};
+pub use broker::{Broker, Parts};
+pub use ledger::{Before, Kept, KeptAccounts, Standing};
 pub use redact::Redactor;
 pub use serve::{Admit, serve};
 pub use spending::{Meter, NoMeter, Outcome, Secrets, Spending};

@@ -21,6 +21,8 @@ use crate::{broker::Broker, budget::Account, config::Protocol, request::REQUEST_
 
 /// Requests of one agent at a time; more wait.
 const AT_ONCE: usize = 4;
+/// How long a request may go on after the end.
+const GRACE: Duration = Duration::from_secs(1);
 /// Longest name of a turn or a subject.
 const NAME_LIMIT: usize = 200;
 
@@ -34,7 +36,7 @@ struct Shared {
     room: Arc<tokio::sync::Semaphore>,
 }
 
-/// Serves one agent on its socket until told to stop.
+/// Serves one agent on its socket until told to stop; what was begun then is let end for a moment.
 pub async fn serve(
     broker: Arc<Broker>,
     agent: &str,
@@ -58,9 +60,16 @@ pub async fn serve(
         admit,
         agent: agent.to_owned(),
     };
+    let served = axum::serve(guarded, router)
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let in_time = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
     tokio::select! {
-        () = stop.cancelled() => {}
-        ended = axum::serve(guarded, router).into_future() => {
+        () = in_time => {}
+        ended = served => {
             if let Err(error) = ended {
                 tracing::error!(agent, %error, "the broker's socket closed");
             }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ostler_broker::{
-    Admit, BUDGET_CODE, Broker, Meter, Outcome, Parts, Redactor, Secrets, Spending,
+    Admit, BUDGET_CODE, Before, Broker, Kept, Meter, Outcome, Parts, Redactor, Secrets, Spending,
     budget::Cost,
     config::{
         AgentConfig, BudgetConfig, Config, EndpointConfig, KeySource, LimitConfig, Price, Protocol,
@@ -115,6 +115,7 @@ async fn stage_with(brain: Brain, admit: Admit, change: impl FnOnce(&mut Config,
         settings: BTreeMap::from([("healer".to_owned(), json!({ "models": [] }))]),
         secrets: Arc::new(OneSecret),
         meter: Arc::clone(&heard) as Arc<dyn Meter>,
+        before: Before::Kept(Kept::new()),
     })
     .unwrap();
     let socket = folder.path().join("healer.sock");
@@ -477,6 +478,7 @@ fn a_key_that_is_not_there_is_named() {
         settings: BTreeMap::new(),
         secrets: Arc::new(()),
         meter: Arc::new(ostler_broker::NoMeter),
+        before: Before::Kept(Kept::new()),
     });
     let problem = opened.err().unwrap().to_string();
     assert_eq!(

@@ -107,6 +107,11 @@ pub enum Happening {
         /// Which invariants, in words.
         violations: Vec<String>,
     },
+    /// The daemon read its configuration anew, or refused to.
+    Configured {
+        /// In words.
+        what: String,
+    },
     /// An agent's process started, stopped, was paused or failed.
     Agent {
         /// Which agent.

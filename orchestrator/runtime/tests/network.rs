@@ -450,6 +450,30 @@ async fn settings_that_cannot_work_are_refused() {
 }
 
 /// A server inside a namespace that answers every datagram with its name, until it hears `stop`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subnet_in_which_another_link_has_an_address_is_refused() {
+    let Some(fixture) = Fixture::new("subnet taken", 99).await else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for (third, prefix) in [(99, 24), (99, 25), (0, 16)] {
+        let config = NetworkConfig {
+            state_root: dir.path().join("network"),
+            bridge: format!("ovs{}", std::process::id() % 100_000),
+            subnet: (Ipv4Addr::new(10, 213, third, 0), prefix),
+        };
+        let error = Network::open(config.clone()).await.unwrap_err().to_string();
+        assert!(error.contains("is taken"), "{error}");
+        assert!(error.contains("--subnet"), "{error}");
+        if prefix != 16 {
+            let holder = format!("`{}` has 10.213.99.1/24", fixture.config.bridge);
+            assert!(error.contains(&holder), "{error}");
+        }
+        let made = Path::new("/sys/class/net").join(&config.bridge);
+        assert!(!made.exists(), "nothing was made");
+    }
+}
+
 fn serve_datagrams(netns: &Path, name: &'static str) -> thread::JoinHandle<()> {
     let (ready, wait) = mpsc::channel();
     let netns = netns.to_owned();

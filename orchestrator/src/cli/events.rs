@@ -144,6 +144,7 @@ fn what(what: &Happening) -> String {
         Happening::PlanRefused { violations } => {
             format!("a plan was not executed: {}", violations.join("; "))
         }
+        Happening::Configured { what } => what.clone(),
         Happening::Agent { agent, what } => format!("agent {agent}: {what}"),
     }
 }

@@ -18,7 +18,7 @@ pub struct UpArgs {
     #[arg(long, value_enum, default_value_t = BackendArg::Youki)]
     pub backend: BackendArg,
     /// Subnet of the service network
-    #[arg(long, default_value = "10.88.0.0/16", value_name = "CIDR")]
+    #[arg(long, default_value = "10.217.0.0/16", value_name = "CIDR")]
     pub subnet: String,
     /// Bridge of the service network
     #[arg(long, default_value = "ostler0", value_name = "NAME")]
@@ -26,7 +26,7 @@ pub struct UpArgs {
     /// Where agents live; `bare` gives them no sandbox and is for development only
     #[arg(long, value_enum, default_value_t = AgentsArg::Sandbox)]
     pub agents: AgentsArg,
-    /// File that says which language models agents plan with; without one they plan with rules
+    /// File of language models and agents of your own, read again at SIGHUP; without one agents plan with rules
     #[arg(long, env = "OSTLER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long the audit log is kept, or `forever`; what is dropped is on record

@@ -8,7 +8,6 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::process::ExitStatusExt,
     },
-    path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -26,9 +25,9 @@ use tokio::{
 
 use super::{
     NOBODY,
-    lodging::{Cause, End, Lodging, Started},
+    lodging::{Cause, End, Lodging, Outfit, Started},
 };
-use crate::broker::SOCKET_VARIABLE;
+use crate::broker::{Access, SOCKET_VARIABLE};
 
 /// Most lines that wait to be passed on.
 const LINES_LIMIT: usize = 1_000;
@@ -36,8 +35,6 @@ const LINES_LIMIT: usize = 1_000;
 /// Plain processes, each given its line as standard input and output.
 pub struct Bare {
     runs: Mutex<BTreeMap<AgentName, Run>>,
-    /// The sockets to language models of those who may plan with them.
-    models: BTreeMap<AgentName, PathBuf>,
 }
 
 #[derive(Clone)]
@@ -51,10 +48,9 @@ type Lines = Arc<Mutex<VecDeque<String>>>;
 
 impl Bare {
     /// No run yet.
-    pub const fn new(models: BTreeMap<AgentName, PathBuf>) -> Self {
+    pub const fn new() -> Self {
         Self {
             runs: Mutex::new(BTreeMap::new()),
-            models,
         }
     }
 
@@ -73,11 +69,19 @@ impl Lodging for Bare {
         "bare"
     }
 
-    async fn start(&self, agent: &AgentName, _run: u32) -> Result<Started, String> {
+    async fn start(
+        &self,
+        agent: &AgentName,
+        outfit: &Outfit,
+        _run: u32,
+    ) -> Result<Started, String> {
+        if outfit.guest.is_some() {
+            return Err("an agent of your own runs only in a sandbox".to_owned());
+        }
         let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
         let theirs = theirs.into_std().map_err(|error| error.to_string())?;
         let blocking = theirs.set_nonblocking(false).map(|()| theirs.into());
-        let spawned = blocking.and_then(|line| spawn(agent, line, self.models.get(agent)));
+        let spawned = blocking.and_then(|line| spawn(agent, line, outfit.models.as_ref()));
         let mut child = spawned.map_err(|error| format!("cannot be started: {error}"))?;
         let pid = child.id();
         let (tell, ended) = watch::channel(None);
@@ -125,6 +129,8 @@ impl Lodging for Bare {
         self.runs().remove(agent);
     }
 
+    async fn leave(&self) {}
+
     async fn usage(&self, _agent: &AgentName) -> Option<Usage> {
         None
     }
@@ -139,7 +145,7 @@ impl Lodging for Bare {
 }
 
 /// The running program itself, even if its file was replaced meanwhile.
-fn spawn(agent: &AgentName, line: OwnedFd, models: Option<&PathBuf>) -> std::io::Result<Child> {
+fn spawn(agent: &AgentName, line: OwnedFd, models: Option<&Access>) -> std::io::Result<Child> {
     let program = File::open("/proc/self/exe")?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     if Uid::effective().is_root() {
@@ -151,7 +157,7 @@ fn spawn(agent: &AgentName, line: OwnedFd, models: Option<&PathBuf>) -> std::io:
         .current_dir("/")
         .env_clear()
         .env("RUST_LOG", "info")
-        .envs(models.map(|socket| (SOCKET_VARIABLE, socket)))
+        .envs(models.map(|models| (SOCKET_VARIABLE, &models.socket)))
         .stdin(line.try_clone()?)
         .stdout(line)
         .stderr(Stdio::piped())

@@ -5,6 +5,9 @@ use ostler_core::id::AgentName;
 use ostler_runtime::backend::Usage;
 use tokio::net::UnixStream;
 
+use super::guest::Guest;
+use crate::broker::Access;
+
 /// Starts, watches and ends agents' processes. One run of an agent at a time.
 #[async_trait]
 pub trait Lodging: Send + Sync {
@@ -15,7 +18,7 @@ pub trait Lodging: Send + Sync {
     ///
     /// # Errors
     /// In words, with what to do.
-    async fn start(&self, agent: &AgentName, run: u32) -> Result<Started, String>;
+    async fn start(&self, agent: &AgentName, outfit: &Outfit, run: u32) -> Result<Started, String>;
 
     /// Waits for the run's end.
     async fn ended(&self, agent: &AgentName) -> End;
@@ -23,14 +26,26 @@ pub trait Lodging: Send + Sync {
     /// Ends the run at once; does nothing when none runs.
     async fn kill(&self, agent: &AgentName);
 
-    /// Takes away what the agent's runs left on the machine; it will not be started again.
+    /// Takes away what the agent's runs left on the machine.
     async fn close(&self, agent: &AgentName);
+
+    /// Takes away the place itself, with nobody in it any more.
+    async fn leave(&self);
 
     /// What the run uses, where that is known.
     async fn usage(&self, agent: &AgentName) -> Option<Usage>;
 
     /// Lines that the agent wrote since the last call; untrusted text.
     async fn new_lines(&self, agent: &AgentName) -> Vec<String>;
+}
+
+/// What an agent is given. When it changes, the agent begins anew.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outfit {
+    /// Its way to language models, where it has one.
+    pub models: Option<Access>,
+    /// What runs, for an agent of the operator's own.
+    pub guest: Option<Guest>,
 }
 
 /// A run that began.

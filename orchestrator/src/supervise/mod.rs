@@ -4,11 +4,11 @@
 
 mod bare;
 pub mod guest;
+mod household;
 mod line;
 mod lodging;
 mod paced;
 mod patience;
-mod plan;
 mod program;
 mod sandbox;
 pub mod sockets;
@@ -24,10 +24,10 @@ use ostler_tools::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use self::plan::Plan;
+pub use self::household::Household;
 use self::{
     line::Line,
-    lodging::{Cause, End, Lodging, Started},
+    lodging::{Cause, End, Lodging, Outfit, Started},
     patience::{BUDGET, Next, Patience, WINDOW},
 };
 use crate::{clock, fleet::Fleet};
@@ -56,7 +56,7 @@ struct Supervisor {
 
 impl Supervisor {
     /// Keeps one agent running until told to stop.
-    async fn keep(self, name: AgentName, stop: CancellationToken) {
+    async fn keep(self, name: AgentName, outfit: Outfit, stop: CancellationToken) {
         let folder = sockets::folder(&self.sockets, &name);
         let line = match folder.and_then(|folder| Line::open(&folder)) {
             Ok(line) => line,
@@ -65,11 +65,17 @@ impl Supervisor {
                 return self.tell(&name, format!("has no line to the gate: {error}"));
             }
         };
-        self.keep_running(&name, &line, &stop).await;
+        self.keep_running(&name, &outfit, &line, &stop).await;
         self.lodging.close(&name).await;
     }
 
-    async fn keep_running(&self, name: &AgentName, line: &Line, stop: &CancellationToken) {
+    async fn keep_running(
+        &self,
+        name: &AgentName,
+        outfit: &Outfit,
+        line: &Line,
+        stop: &CancellationToken,
+    ) {
         let mut patience = Patience::default();
         for run in 1.. {
             if !self.until_wanted(name, stop).await {
@@ -79,7 +85,7 @@ impl Supervisor {
                 self.fleet.metrics.agent_restarted();
             }
             let began = clock::now();
-            let end = self.run_once(name, run, line, stop).await;
+            let end = self.run_once(name, outfit, run, line, stop).await;
             self.tell(name, format!("ended: {}", end.words));
             if end.cause == Cause::Asked {
                 patience = Patience::default();
@@ -106,11 +112,12 @@ impl Supervisor {
     async fn run_once(
         &self,
         name: &AgentName,
+        outfit: &Outfit,
         run: u32,
         line: &Line,
         stop: &CancellationToken,
     ) -> End {
-        let Started { pid, line: given } = match self.lodging.start(name, run).await {
+        let Started { pid, line: given } = match self.lodging.start(name, outfit, run).await {
             Ok(started) => started,
             Err(words) => {
                 return End {
@@ -153,7 +160,7 @@ impl Supervisor {
         let mut tick = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return asked("the daemon ends"),
+                () = stop.cancelled() => return asked("it is not wanted any more, or with another configuration"),
                 true = until_paused(&mut intents, name, true) => return asked("a person paused it"),
                 _ = tick.tick() => {
                     self.pass_on(name).await;

@@ -27,7 +27,7 @@ use serde_json::json;
 use super::{
     NOBODY,
     guest::{Guest, LINE_VARIABLE},
-    lodging::{Cause, End, Lodging, Started},
+    lodging::{Cause, End, Lodging, Outfit, Started},
     program,
 };
 use crate::{broker, clock, state_dir::StateDir};
@@ -52,10 +52,6 @@ pub struct Sandbox {
     backend: YoukiBackend,
     /// Where each agent has the folder of its sockets.
     sockets: PathBuf,
-    /// Who may plan with language models.
-    models: BTreeMap<AgentName, PathBuf>,
-    /// Agents of the operator's own.
-    guests: BTreeMap<AgentName, Guest>,
     /// The program's parts, as the sandbox sees them.
     command: Vec<String>,
     program: PathBuf,
@@ -67,11 +63,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When this machine cannot run containers, or the program cannot be laid out.
-    pub async fn open(
-        state: &StateDir,
-        models: BTreeMap<AgentName, PathBuf>,
-        guests: BTreeMap<AgentName, Guest>,
-    ) -> anyhow::Result<Self> {
+    pub async fn open(state: &StateDir) -> anyhow::Result<Self> {
         let dir = state.agents();
         let backend = YoukiBackend::open(YoukiConfig::new(dir.join("runtime"))).await?;
         clear(&backend).await?;
@@ -81,24 +73,22 @@ impl Sandbox {
         Ok(Self {
             backend,
             sockets: state.agent_sockets(),
-            models,
-            guests,
             command: parts.command(PROGRAM),
             program,
             read: Mutex::default(),
         })
     }
 
-    fn spec(&self, agent: &AgentName) -> Result<ServiceSpec, String> {
+    fn spec(&self, agent: &AgentName, outfit: &Outfit) -> Result<ServiceSpec, String> {
         let Run {
             command,
             mut env,
             mut volumes,
-        } = match self.guests.get(agent) {
+        } = match &outfit.guest {
             Some(guest) => Run::of_guest(guest),
             None => self.run_of_ours(agent),
         };
-        if self.models.contains_key(agent) {
+        if outfit.models.is_some() {
             let socket = format!("{LINES}/{}", broker::SOCKET);
             env.insert(broker::SOCKET_VARIABLE.to_owned(), socket);
         }
@@ -167,14 +157,14 @@ impl Lodging for Sandbox {
         "sandbox"
     }
 
-    async fn start(&self, agent: &AgentName, run: u32) -> Result<Started, String> {
+    async fn start(&self, agent: &AgentName, outfit: &Outfit, run: u32) -> Result<Started, String> {
         let order = Order {
             instance: instance(agent)?,
             service: format!("default/{agent}").parse().map_err(words)?,
             generation: Generation(1),
             attempt: run,
             created_at: clock::now(),
-            spec: Arc::new(self.spec(agent)?),
+            spec: Arc::new(self.spec(agent, outfit)?),
             secrets: BTreeMap::new(),
         };
         let started = self.backend.start(&order).await;
@@ -218,6 +208,9 @@ impl Lodging for Sandbox {
         if let Err(error) = self.backend.remove(&instance).await {
             tracing::warn!(%agent, %error, "an agent's sandbox could not be removed");
         }
+    }
+
+    async fn leave(&self) {
         if self.backend.list().await.is_ok_and(|all| all.is_empty())
             && let Err(error) = self.backend.close().await
         {

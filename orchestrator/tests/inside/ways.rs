@@ -155,7 +155,7 @@ fn network() -> Vec<Way> {
             "find a route to a cloud's metadata",
             route("169.254.169.254:80"),
         ),
-        way("find a route to services", route("10.88.0.1:80")),
+        way("find a route to services", route("10.217.0.1:80")),
         way("open a raw socket", || {
             socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)
         }),

@@ -53,6 +53,19 @@ impl Subnet {
         self.prefix
     }
 
+    /// `a.b.c.d/n`.
+    pub(super) fn whole(self) -> String {
+        format!("{}/{}", Ipv4Addr::from(self.base), self.prefix)
+    }
+
+    /// Whether an address of another network could be one of these, or the other way round.
+    pub(super) fn overlaps(self, address: Ipv4Addr, prefix: u8) -> bool {
+        let mask = u32::MAX
+            .checked_shl(32 - u32::from(prefix.min(self.prefix)))
+            .unwrap_or(0);
+        u32::from(address) & mask == self.base & mask
+    }
+
     /// `a.b.c.d/n` of the instances' half.
     pub(super) fn instances(self) -> String {
         format!("{}/{}", Ipv4Addr::from(self.base), self.prefix + 1)

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use nix::{ifaddrs::getifaddrs, sys::socket::SockaddrStorage};
+
 use super::{
     NetworkError,
     addresses::Subnet,
@@ -25,8 +27,29 @@ pub(super) fn check_name(name: &str) -> Result<(), NetworkError> {
     })
 }
 
+/// Refuses a subnet in which another link has an address: packets would go to the wrong one of them.
+fn check_free(name: &str, subnet: Subnet) -> Result<(), NetworkError> {
+    let all = getifaddrs().map_err(link("list the addresses beside", name))?;
+    for one in all.filter(|one| one.interface_name != name) {
+        let address = |part: Option<SockaddrStorage>| Some(part?.as_sockaddr_in()?.ip());
+        let (Some(address), Some(mask)) = (address(one.address), address(one.netmask)) else {
+            continue;
+        };
+        let prefix = u8::try_from(u32::from(mask).count_ones()).unwrap_or(32);
+        if subnet.overlaps(address, prefix) {
+            return Err(NetworkError::SubnetTaken {
+                subnet: subnet.whole(),
+                link: one.interface_name,
+                address: format!("{address}/{prefix}"),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Makes the bridge, or finds it, with its address and the settings it needs.
 pub(super) fn make(name: &str, subnet: Subnet) -> Result<(), NetworkError> {
+    check_free(name, subnet)?;
     let mut host = Netlink::open().map_err(link("open a netlink socket for", name))?;
     let index = match host.index(name).map_err(link("find the bridge", name))? {
         Some(index) => index,

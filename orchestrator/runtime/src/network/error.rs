@@ -20,6 +20,16 @@ pub enum NetworkError {
         /// What is accepted.
         accepted: &'static str,
     },
+    /// Another link of this machine has an address in the subnet.
+    #[error("subnet {subnet} is taken: `{link}` has {address} in it; choose another with --subnet")]
+    SubnetTaken {
+        /// What was asked for.
+        subnet: String,
+        /// Whose address is in it.
+        link: String,
+        /// That address, with its prefix.
+        address: String,
+    },
     /// Every address of a kind is taken.
     #[error("no free {kind} address is left in {subnet}")]
     AddressesExhausted {

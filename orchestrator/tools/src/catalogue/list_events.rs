@@ -105,6 +105,8 @@ pub enum EventKind {
     Changed,
     /// A plan broke an invariant and was not executed.
     PlanRefused,
+    /// The daemon read its configuration anew, or refused to.
+    Configured,
     /// An agent's process started, stopped, was paused or failed.
     Agent,
 }
@@ -123,6 +125,7 @@ const fn kind_of(what: &Happening) -> EventKind {
         Happening::StateChanged { .. } => EventKind::StateChanged,
         Happening::Changed { .. } => EventKind::Changed,
         Happening::PlanRefused { .. } => EventKind::PlanRefused,
+        Happening::Configured { .. } => EventKind::Configured,
         Happening::Agent { .. } => EventKind::Agent,
     }
 }

@@ -1,0 +1,83 @@
+//! What the file of `--config` arranges, language models and agents, at the start and again at each
+//! SIGHUP. A file that is not acceptable changes nothing.
+
+use std::{path::PathBuf, sync::Arc};
+
+use ostler_core::event::Happening;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{broker::Desk, fleet::Fleet, settings::Settings, supervise::Household};
+
+/// How a problem with the file begins in what the daemon tells of itself.
+const NOT_TAKEN: &str = "the configuration was not taken over";
+
+/// What is arranged by the file.
+pub struct Configured {
+    /// Where it is; none was given.
+    pub file: Option<PathBuf>,
+    /// What is known, and told.
+    pub fleet: Arc<Fleet>,
+    /// The way to language models.
+    pub desk: Desk,
+    /// The agents.
+    pub household: Household,
+}
+
+impl Configured {
+    /// Arranges everything anew.
+    ///
+    /// # Errors
+    /// When the settings are not acceptable; all stays as it was.
+    pub async fn take_over(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        let models = self.desk.serve(&settings.models).await?;
+        self.household.settle(&models, &settings.guests).await;
+        Ok(())
+    }
+
+    /// Follows the file until told to stop; then ends the agents and their models.
+    ///
+    /// # Errors
+    /// When signals cannot be watched.
+    pub fn follow(
+        mut self,
+        stop: CancellationToken,
+    ) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        Ok(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    _ = hangup.recv() => self.again().await,
+                }
+            }
+            self.household.close().await;
+            self.desk.close().await;
+        })
+    }
+
+    async fn again(&mut self) {
+        let taken = match &self.file {
+            None => Err(anyhow::anyhow!(
+                "the daemon was started without one; give it a file with --config"
+            )),
+            Some(file) => match Settings::read(Some(file)) {
+                Ok(settings) => self.take_over(&settings).await,
+                Err(error) => Err(error),
+            },
+        };
+        let what = match taken {
+            Ok(()) => "the configuration was read anew".to_owned(),
+            Err(error) => format!("{NOT_TAKEN}, what was in force stays: {error:#}"),
+        };
+        tracing::info!("{what}");
+        self.fleet.write(|table| {
+            let problems = &mut table.daemon.problems;
+            problems.retain(|problem| !problem.starts_with(NOT_TAKEN));
+            if what.starts_with(NOT_TAKEN) {
+                problems.push(what.clone());
+            }
+        });
+        self.fleet.tell(None, None, Happening::Configured { what });
+    }
+}
