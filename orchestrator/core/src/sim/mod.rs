@@ -7,12 +7,14 @@ mod dice;
 mod execute;
 mod fork;
 mod life;
+mod meddle;
 mod part;
 mod temper;
 mod twin;
 mod world;
 
 pub use dice::Dice;
+pub use meddle::{Asked, Ending};
 pub use temper::{Faults, Flaw, Temper};
 pub use twin::{Forecast, ForecastStep, Unforeseen, foresee, what_if};
 pub use world::{Accounts, World};
