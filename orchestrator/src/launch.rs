@@ -2,6 +2,7 @@
 //! started here rather than in `main`, so that what they run is compiled once, with the library.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io,
     net::Ipv4Addr,
@@ -56,6 +57,27 @@ pub fn agent(name: &str, line: Option<&Path>) -> anyhow::Result<()> {
         let stream = stream.with_context(|| format!("cannot connect to `{}`", line.display()))?;
         let (read, write) = stream.into_split();
         Ok(ostler_agents::run(name, read, write, setup).await?)
+    })
+}
+
+/// Becomes `ostler-eval`, a program of its own beside this one: what replays incidents in virtual time
+/// has no place in a daemon.
+///
+/// # Errors
+/// When it is not there.
+pub fn eval(args: &[OsString]) -> anyhow::Result<()> {
+    let beside = std::env::current_exe()?.with_file_name("ostler-eval");
+    let program = if beside.exists() {
+        beside
+    } else {
+        "ostler-eval".into()
+    };
+    let error = Command::new(&program).arg0("ostler eval").args(args).exec();
+    Err(error).with_context(|| {
+        format!(
+            "cannot start `{}`; build it with `cargo build -p ostler-eval`, or install it beside `ostler`",
+            program.display()
+        )
     })
 }
 

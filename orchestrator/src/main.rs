@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             yes: args.yes,
             keep: args.keep,
         }),
+        Command::Eval { args } => launch::eval(args),
         _ => return ExitCode::from(launch::client(cli)),
     };
     match result {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Allowed edges, dependencies of tests not counted. What is not here is forbidden.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("ostler-core", &[]),
     ("ostler-policies", &["ostler-core"]),
     ("ostler-tools", &["ostler-core"]),
@@ -40,6 +40,15 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("ostler-fake-llm", &[]),
     ("ostler-diagnosis", &[]),
     ("ostler-evals-import", &["ostler-diagnosis"]),
+    (
+        "ostler-eval",
+        &[
+            "ostler-agents",
+            "ostler-core",
+            "ostler-evals",
+            "ostler-evals-closed",
+        ],
+    ),
     (
         "ostler-evals-closed",
         &[

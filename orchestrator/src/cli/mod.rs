@@ -37,7 +37,7 @@ mod top;
 mod up;
 mod words;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -126,6 +126,17 @@ pub enum Command {
     },
     /// A small shop, three faults, and what happens
     Demo(DemoArgs),
+    /// Replay incidents against the agents and say whether they may be trusted
+    #[command(disable_help_flag = true)]
+    Eval {
+        /// What `ostler-eval` is told; `--help` says what that can be
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGS"
+        )]
+        args: Vec<OsString>,
+    },
     /// Speak MCP over standard input and output, for desktop clients
     Mcp(McpArgs),
     /// The whole at a glance
@@ -299,6 +310,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         | Command::Down(_)
         | Command::Agent { .. }
         | Command::Demo(_)
+        | Command::Eval { .. }
         | Command::Mcp(_)
         | Command::Completions { .. } => Err(CliError::Usage(
             "this command does not talk to a daemon".to_owned(),

@@ -1,0 +1,102 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Replays incidents against the agents as they ship, and says whether they may be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "ostler eval", version, max_term_width = 100)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run cases against an agent; exits with 1 when something got worse or, without a baseline, failed
+    Run(RunArgs),
+    /// Say which cases flipped between two reports; exits with 1 when the second is worse
+    Compare(CompareArgs),
+    /// Check that bundles and fault files can be read
+    Lint(Cases),
+}
+
+/// Which cases.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Cases {
+    /// Folder of the evals, with `incidents` and `faults` in it
+    #[arg(long, default_value = "evals", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Which suite
+    #[arg(long, value_enum, default_value_t = Suite::All)]
+    pub suite: Suite,
+    /// Only cases whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Only one half: `dev` to work on, `held-out` to measure by; a case's name decides which it is in
+    #[arg(long, value_enum)]
+    pub split: Option<Split>,
+}
+
+/// A suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Recorded moments: is the cause found?
+    Incidents,
+    /// A fleet that answers to what is done: is it mended, and nothing harmed?
+    Faults,
+    /// Both
+    All,
+}
+
+/// A half of all cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    /// To work on.
+    Dev,
+    /// To measure by.
+    HeldOut,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub cases: Cases,
+    /// The agent that is asked in the suite of faults; bundles name theirs
+    #[arg(long, default_value = "healer", value_name = "NAME")]
+    pub agent: String,
+    /// Cases at a time [default: one for each CPU]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Fixes everything that is left to chance
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub seed: u64,
+    /// Runs of each case, each with a seed of its own; a case counts as passed when all of its runs do
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub repeats: u32,
+    /// Write the report as JSON; an existing one of the same agent, build and seed is gone on with
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write it as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write it as one HTML page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// A report to be held against: exits with 1 when a case that passed there fails
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CompareArgs {
+    /// The report of before
+    pub before: PathBuf,
+    /// The report of after
+    pub after: PathBuf,
+}

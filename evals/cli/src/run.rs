@@ -1,0 +1,239 @@
+//! Runs cases, goes on with an earlier report, writes what came of it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use ostler_evals::bundle::{self, Bundle};
+use ostler_evals_closed::{
+    mechanism::{self, Case},
+    oracle,
+    play::{Hand, play},
+    suite,
+};
+
+use crate::{
+    args::{Cases, RunArgs, Suite},
+    compare, html, junit,
+    report::{FORMAT, Report, Row, half},
+    words,
+};
+
+/// Every case that was asked for.
+struct Chosen {
+    bundles: Vec<Bundle>,
+    faults: Vec<Case>,
+}
+
+impl Chosen {
+    fn read(cases: &Cases) -> anyhow::Result<Self> {
+        let wanted = |suite| cases.suite == suite || cases.suite == Suite::All;
+        let mut chosen = Self {
+            bundles: Vec::new(),
+            faults: Vec::new(),
+        };
+        if wanted(Suite::Incidents) {
+            let folder = cases.folder.join("incidents");
+            chosen.bundles = bundle::read_all(&folder).with_context(|| not_there(cases))?;
+        }
+        if wanted(Suite::Faults) {
+            let folder = cases.folder.join("faults");
+            chosen.faults = mechanism::read_all(&folder).with_context(|| not_there(cases))?;
+        }
+        let fits = |name: &str| {
+            cases.only.as_ref().is_none_or(|only| name.contains(only))
+                && cases.split.is_none_or(|split| half(name) == split)
+        };
+        chosen.bundles.retain(|bundle| fits(&bundle.name));
+        chosen.faults.retain(|case| fits(&case.name));
+        Ok(chosen)
+    }
+
+    const fn count(&self) -> usize {
+        self.bundles.len() + self.faults.len()
+    }
+}
+
+fn not_there(cases: &Cases) -> String {
+    format!(
+        "cannot read the cases of `{}`; name the folder of the evals with --folder",
+        cases.folder.display()
+    )
+}
+
+/// Checks that everything can be read.
+pub fn lint(cases: &Cases) -> anyhow::Result<ExitCode> {
+    let chosen = Chosen::read(cases)?;
+    println!(
+        "{} incidents and {} faults can be read",
+        chosen.bundles.len(),
+        chosen.faults.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs cases.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let known = ostler_agents::registry()
+        .iter()
+        .any(|agent| agent.name == args.agent);
+    ensure!(known, "there is no agent `{}`", args.agent);
+    let chosen = Chosen::read(&args.cases)?;
+    ensure!(chosen.count() > 0, "no case fits what was asked for");
+    let report = Mutex::new(begin(args)?);
+    let bar = bar(chosen.count() * usize::try_from(args.repeats)?);
+    for run in 1..=args.repeats {
+        incidents(args, &chosen.bundles, run, &report, &bar)?;
+        faults(args, &chosen.faults, run, &report, &bar)?;
+    }
+    bar.finish_and_clear();
+    let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    write(args, &report)?;
+    println!("{}", words::summary(&report));
+    judge(args, &report)
+}
+
+/// A report to fill: an earlier one of the same making is gone on with.
+fn begin(args: &RunArgs) -> anyhow::Result<Report> {
+    let fresh = Report {
+        format: FORMAT,
+        agent: args.agent.clone(),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: args.seed,
+        repeats: args.repeats,
+        rows: Vec::new(),
+    };
+    let Some(path) = args.json.as_ref().filter(|path| path.exists()) else {
+        return Ok(fresh);
+    };
+    let earlier = Report::read(path)?;
+    let same = |one: &Report| (one.agent.clone(), one.build.clone(), one.seed, one.repeats);
+    ensure!(
+        same(&earlier) == same(&fresh),
+        "`{}` is the report of another run; move it away or name another file",
+        path.display()
+    );
+    Ok(earlier)
+}
+
+fn bar(length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn done(report: &Mutex<Report>) -> BTreeSet<(String, String, u32)> {
+    let report = report.lock().unwrap_or_else(PoisonError::into_inner);
+    report.rows.iter().map(Row::key).collect()
+}
+
+/// Keeps a row at once, so that a run that is broken off is gone on with.
+fn keep(args: &RunArgs, report: &Mutex<Report>, row: Row) {
+    let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+    report.rows.push(row);
+    report.rows.sort_by_key(Row::key);
+    if let Some(path) = &args.json
+        && let Err(error) = report.write(path)
+    {
+        eprintln!("warning: {error:#}");
+    }
+}
+
+fn incidents(
+    args: &RunArgs,
+    bundles: &[Bundle],
+    run: u32,
+    report: &Mutex<Report>,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
+    let done = done(report);
+    for bundle in bundles {
+        bar.set_message(bundle.name.clone());
+        if !done.contains(&("incidents".to_owned(), bundle.name.clone(), run)) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()?;
+            let seen = runtime.block_on(ostler_evals::replay::replay(bundle, None))?;
+            let verdict = ostler_evals::judge::judge(bundle, &seen);
+            keep(args, report, Row::of_incident(verdict, run));
+        }
+        bar.inc(1);
+    }
+    Ok(())
+}
+
+fn faults(
+    args: &RunArgs,
+    cases: &[Case],
+    run: u32,
+    report: &Mutex<Report>,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
+    let done = done(report);
+    let is_new = |case: &&Case| !done.contains(&("faults".to_owned(), case.name.clone(), run));
+    let todo: Vec<Case> = cases.iter().filter(is_new).cloned().collect();
+    bar.inc(u64::try_from(cases.len() - todo.len()).unwrap_or(0));
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let seed = args.seed.wrapping_add(u64::from(run - 1));
+    let one = async |case: &Case| {
+        let ended = play(case, Hand::Agent(&args.agent), seed).await?;
+        let row = Row::of_fault(oracle::judge(case, &ended), run);
+        keep(args, report, row);
+        Ok(())
+    };
+    let told = |case: &Case| {
+        bar.set_message(case.name.clone());
+        bar.inc(1);
+    };
+    suite::each(&todo, args.jobs.unwrap_or(jobs), one, told)?;
+    Ok(())
+}
+
+fn write(args: &RunArgs, report: &Report) -> anyhow::Result<()> {
+    let text = |path: &Path, text: String| {
+        fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+    };
+    if let Some(path) = &args.json {
+        report.write(path)?;
+    }
+    if let Some(path) = &args.junit {
+        text(path, junit::xml(report))?;
+    }
+    if let Some(path) = &args.html {
+        text(path, html::page(report))?;
+    }
+    Ok(())
+}
+
+/// 1 when something got worse than the baseline; without one, when something failed.
+fn judge(args: &RunArgs, report: &Report) -> anyhow::Result<ExitCode> {
+    let Some(path) = &args.baseline else {
+        let failed = report.rows.iter().any(|row| !row.passed());
+        return Ok(ExitCode::from(u8::from(failed)));
+    };
+    let mut before = Report::read(path)?;
+    // What was not asked for is not gone.
+    let asked: BTreeSet<_> = report
+        .rows
+        .iter()
+        .map(|row| (&row.suite, &row.case))
+        .collect();
+    before
+        .rows
+        .retain(|row| asked.contains(&(&row.suite, &row.case)));
+    let flips = compare::flips(&before, report);
+    println!(
+        "\nagainst `{}`:\n{}",
+        path.display(),
+        compare::in_words(&flips)
+    );
+    Ok(compare::code(&flips))
+}

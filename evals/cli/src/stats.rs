@@ -1,0 +1,86 @@
+//! Shares with their uncertainty, and medians.
+
+use serde::{Deserialize, Serialize};
+
+/// Two-sided 95 %.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// How many.
+    pub part: u32,
+    /// Of how many.
+    pub whole: u32,
+    /// Lower end of the 95 % confidence interval (Wilson score).
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Share {
+    /// The share of those that fulfil it.
+    pub fn of<T>(all: impl IntoIterator<Item = T>, fulfils: impl Fn(T) -> bool) -> Self {
+        let (mut part, mut whole) = (0, 0);
+        for one in all {
+            whole += 1;
+            part += u32::from(fulfils(one));
+        }
+        Self::new(part, whole)
+    }
+
+    fn new(part: u32, whole: u32) -> Self {
+        let (low, high) = wilson(f64::from(part), f64::from(whole));
+        Self {
+            part,
+            whole,
+            low,
+            high,
+        }
+    }
+}
+
+/// E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+fn wilson(part: f64, whole: f64) -> (f64, f64) {
+    if whole == 0.0 {
+        return (0.0, 1.0);
+    }
+    let share = part / whole;
+    let z2 = Z * Z;
+    let centre = share + z2 / (2.0 * whole);
+    let spread = Z * (share * (1.0 - share) / whole + z2 / (4.0 * whole * whole)).sqrt();
+    let by = 1.0 + z2 / whole;
+    (
+        ((centre - spread) / by).max(0.0),
+        ((centre + spread) / by).min(1.0),
+    )
+}
+
+/// The middle of all values; the lower of two.
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut all: Vec<f64> = values.into_iter().collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len().checked_sub(1)? / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_as_published() {
+        // Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662.
+        let share = Share::new(81, 263);
+        assert!((share.low - 0.2553).abs() < 1e-4 && (share.high - 0.3662).abs() < 1e-4);
+        let none = Share::new(0, 20);
+        assert!(none.low.abs() < 1e-9 && (none.high - 0.1611).abs() < 1e-4);
+        assert_eq!(Share::of([true, false], |one| one).part, 1);
+    }
+
+    #[test]
+    fn the_median_of_nothing_is_nothing() {
+        assert_eq!(median([]), None);
+        assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median([2.0, 1.0]), Some(1.0));
+    }
+}

@@ -1,0 +1,117 @@
+//! The program from outside: reports, exit codes, going on with a run that was broken off.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn eval(args: &[&str]) -> Output {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ostler-eval"));
+    command.args(args);
+    if matches!(args[0], "run" | "lint") {
+        command.arg("--folder").arg(folder);
+    }
+    command.output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn a_run_is_reported_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (json, junit, html) = (path("r.json"), path("r.xml"), path("r.html"));
+    let args = [
+        "run",
+        "--suite",
+        "faults",
+        "--only",
+        "quiet-day",
+        "--json",
+        &json,
+    ];
+    let output = eval(&[&args[..], &["--junit", &junit, "--html", &html]].concat());
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(
+        printed(&output).contains("0 of 2, 0 %"),
+        "{}",
+        printed(&output)
+    );
+    assert!(
+        fs::read_to_string(&junit)
+            .unwrap()
+            .contains("tests=\"2\" failures=\"0\"")
+    );
+    assert!(
+        fs::read_to_string(&html)
+            .unwrap()
+            .contains("quiet-day/plain")
+    );
+    let mut report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!(report["rows"].as_array().unwrap().len(), 2);
+
+    // What is there is not run again: a row that was tampered with stays.
+    let broken_off = fs::read_to_string(&json)
+        .unwrap()
+        .replace("\"healthy\"", "\"healthy \"");
+    fs::write(&json, broken_off).unwrap();
+    assert!(eval(&args).status.success());
+    assert!(fs::read_to_string(&json).unwrap().contains("\"healthy \""));
+
+    // Another run's report is not written over.
+    let other = eval(&[&args[..], &["--seed", "7"]].concat());
+    assert_eq!(other.status.code(), Some(2));
+    assert!(
+        printed(&other).contains("another run"),
+        "{}",
+        printed(&other)
+    );
+
+    report["rows"][0]["wrong"] = serde_json::json!(["it burned down"]);
+    let worse = path("worse.json");
+    fs::write(&worse, report.to_string()).unwrap();
+    let compared = eval(&["compare", &json, &worse]);
+    assert_eq!(compared.status.code(), Some(1));
+    assert!(
+        printed(&compared).contains("1 worse, 0 better"),
+        "{}",
+        printed(&compared)
+    );
+    let compared = eval(&["compare", &worse, &json]);
+    assert_eq!(compared.status.code(), Some(0));
+    let held = eval(&[&args[..], &["--baseline", &worse]].concat());
+    assert!(
+        held.status.success() && printed(&held).contains("1 better"),
+        "{}",
+        printed(&held)
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    assert!(eval(&["lint"]).status.success());
+    let nothing = eval(&["run", "--only", "no such case"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(printed(&nothing).contains("no case fits"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.json");
+    fs::write(&file, "{}").unwrap();
+    let file = file.display().to_string();
+    let compared = eval(&["compare", &file, &file]);
+    assert!(
+        printed(&compared).contains("is not a report"),
+        "{}",
+        printed(&compared)
+    );
+}
