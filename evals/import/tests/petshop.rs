@@ -1,14 +1,17 @@
 //! PetShop recordings: from who complained to what was at fault, and silence where nothing was.
 
 mod common;
+#[path = "common/tally.rs"]
+mod tally;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use common::{folder, healthy, place, share};
+use common::folder;
 use ostler_diagnosis::signals;
 use ostler_evals_import::case::Truth;
 use ostler_evals_import::petshop;
+use tally::{healthy, place, share};
 
 #[test]
 fn the_cause_is_named_and_healthy_times_are_left_alone() {

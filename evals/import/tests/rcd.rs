@@ -1,13 +1,16 @@
 //! Sock-shop recordings: the service and the resource at fault are named first.
 
 mod common;
+#[path = "common/tally.rs"]
+mod tally;
 
 use std::time::Instant;
 
-use common::{folder, healthy, place, share};
+use common::folder;
 use ostler_diagnosis::signals;
 use ostler_evals_import::case::Truth;
 use ostler_evals_import::rcd;
+use tally::{healthy, place, share};
 
 #[test]
 fn the_service_and_its_resource_are_named_first() {
