@@ -4,9 +4,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use common::folder;
-use ostler_evals_import::nab::score::{Outcome, STANDARD, outcome};
+use ostler_diagnosis::signals::anomaly::{ALARM, Scorer};
+use ostler_evals_import::nab::score::{Outcome, STANDARD, best_threshold, normalised, outcome};
 use ostler_evals_import::nab::{self, Series};
 
 /// A published row: threshold, score, and points above it within windows and outside.
@@ -99,5 +101,103 @@ fn our_count_agrees_with_the_published_one() {
         agreed * 10 >= corpus.len() * 9,
         "{agreed} of {}",
         corpus.len()
+    );
+}
+
+/// Our scorer's strangeness of every point, in order.
+fn scored(series: &Series) -> Vec<f64> {
+    let mut scorer = Scorer::new();
+    series
+        .points
+        .iter()
+        .map(|(at, value)| scorer.next(*at, *value))
+        .collect()
+}
+
+/// The normalised score of some series at one threshold.
+fn earned(corpus: &[(&Series, &[f64])], threshold: f64) -> Option<f64> {
+    let outcomes: Vec<_> = corpus
+        .iter()
+        .map(|(series, anomalies)| outcome(series, anomalies, threshold, &STANDARD))
+        .collect();
+    normalised(&outcomes, &STANDARD)
+}
+
+#[test]
+fn the_scorer_earns_its_floor() {
+    let Some(folder) = folder("nab") else { return };
+    let corpus = nab::read(&folder).expect("the set is readable");
+    let start = Instant::now();
+    let anomalies: Vec<Vec<f64>> = corpus.iter().map(scored).collect();
+    let points: usize = anomalies.iter().map(Vec::len).sum();
+    let each = start.elapsed() / u32::try_from(points).expect("few points");
+    let all: Vec<(&Series, &[f64])> = corpus
+        .iter()
+        .zip(anomalies.iter().map(Vec::as_slice))
+        .collect();
+    let infrastructure: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|(series, _)| series.is_infrastructure())
+        .collect();
+    let threshold = best_threshold(&all, &STANDARD);
+    println!("series                                                  windows  score  false");
+    for (series, anomalies) in &all {
+        let Outcome {
+            score,
+            windows,
+            false_points,
+            ..
+        } = outcome(series, anomalies, threshold, &STANDARD);
+        println!(
+            "{:55} {windows:7}  {score:5.2}  {false_points:5}",
+            series.name
+        );
+    }
+    let show = |what: &str, chosen: &[(&Series, &[f64])], threshold: f64| {
+        let score = earned(chosen, threshold).unwrap_or_default();
+        println!("{what:50} {score:5.1} at {threshold:.3}");
+        score
+    };
+    let whole = show("all series", &all, threshold);
+    let servers = show(
+        "infrastructure, the corpus's threshold",
+        &infrastructure,
+        threshold,
+    );
+    show(
+        "infrastructure, a threshold of its own",
+        &infrastructure,
+        best_threshold(&infrastructure, &STANDARD),
+    );
+    show(
+        "infrastructure, the scorer's own alarm",
+        &infrastructure,
+        ALARM,
+    );
+    let (mut folded, mut outcomes) = (Vec::new(), Vec::new());
+    for fold in 0..5 {
+        let (held, kept): (Vec<_>, Vec<_>) = all
+            .iter()
+            .copied()
+            .enumerate()
+            .partition(|(i, _)| i % 5 == fold);
+        let kept: Vec<_> = kept.into_iter().map(|(_, one)| one).collect();
+        let threshold = best_threshold(&kept, &STANDARD);
+        for (_, (series, anomalies)) in held {
+            let one = outcome(series, anomalies, threshold, &STANDARD);
+            folded.push(one);
+            outcomes.extend(series.is_infrastructure().then_some(one));
+        }
+    }
+    let [all_folds, server_folds] =
+        [&folded, &outcomes].map(|o| normalised(o, &STANDARD).unwrap_or_default());
+    println!(
+        "5 folds, the threshold from the other four: all {all_folds:.1}, infrastructure {server_folds:.1}"
+    );
+    println!("{each:?} a point");
+    assert!(
+        whole >= 66.0 && servers >= 64.0,
+        "all {whole}, infrastructure {servers}"
     );
 }

@@ -18,6 +18,7 @@
 //! | `errors` | failures arise in it |
 //! | `slow` | the time is lost in it |
 
+pub mod anomaly;
 pub(crate) mod cause;
 pub(crate) mod deviation;
 pub(crate) mod flow;
