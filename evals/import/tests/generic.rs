@@ -1,4 +1,5 @@
 //! The format of our own: what is read, and what is said of mistakes.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,12 @@ impl Folder {
     fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("ostler-generic-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
+        fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
     fn with(self, file: &str, text: &str) -> Self {
-        fs::write(self.0.join(file), text).expect("a file in it");
+        fs::write(self.0.join(file), text).unwrap();
         self
     }
 
@@ -67,8 +68,8 @@ fn a_whole_case_is_read_and_diagnosed() {
             "time,object,reason,message,count\n51,node/a,DiskPressure,\"full, nearly\",3\n",
         )
         .with("logs.csv", "time,object,line,count\n,app/web,timed out,\n");
-    let cases = generic::read(folder.path()).expect("a case");
-    let case = cases.first().expect("one");
+    let cases = generic::read(folder.path()).unwrap();
+    let case = cases.first().unwrap();
     let picture = &case.picture;
     assert_eq!(
         case.truth,
@@ -112,12 +113,12 @@ fn a_folder_of_cases_is_read_in_order() {
     let folder = Folder::new("many");
     for name in ["b", "a"] {
         let inner = folder.path().join(name);
-        fs::create_dir_all(&inner).expect("a folder");
-        fs::write(inner.join("metrics.csv"), metrics()).expect("a file");
-        fs::write(inner.join("truth.yaml"), "healthy: true\n").expect("a file");
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(inner.join("metrics.csv"), metrics()).unwrap();
+        fs::write(inner.join("truth.yaml"), "healthy: true\n").unwrap();
     }
     let ids: Vec<_> = generic::read(folder.path())
-        .expect("cases")
+        .unwrap()
         .into_iter()
         .map(|case| case.id)
         .collect();
@@ -159,13 +160,13 @@ fn mistakes_are_named_with_file_and_line() {
     ];
     for (file, text, expected) in mistakes {
         let folder = incident("wrong").with(file, text);
-        let said = generic::read(folder.path()).expect_err(text).to_string();
+        let said = generic::read(folder.path()).unwrap_err().to_string();
         assert!(said.contains(expected), "{said}");
     }
     let nothing = Folder::new("nothing");
     assert!(
         generic::read(nothing.path())
-            .expect_err("no case")
+            .unwrap_err()
             .to_string()
             .contains("metrics.csv")
     );

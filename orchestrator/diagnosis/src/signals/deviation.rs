@@ -14,6 +14,9 @@ const RELATIVE_FLOOR: f64 = 0.02;
 /// From so many points after the notice on, the level of all of history is compared with, not
 /// the latest one: so long a stretch has seen as much of daily life as the history.
 const LONG: usize = 30;
+/// Fewer points than this tell a level and no spread, so a wider one is assumed: this many times the floor.
+const FEW: usize = 5;
+const FEW_WIDER: f64 = 5.0;
 /// At most so many points before the notice say what the level was just then.
 const LATEST: usize = 12;
 /// A hole this many usual steps wide ends what is called the latest points.
@@ -34,6 +37,8 @@ pub(crate) struct Deviation<'a> {
     pub change: f64,
     /// The change in standard deviations of its normal, negative where it became better.
     pub surprise: f64,
+    /// Which share of its history was as bad.
+    pub usual: f64,
 }
 
 /// Which way is bad.
@@ -97,7 +102,7 @@ fn towards<'a>(
     let values = |points: &[(f64, f64)]| sorted(points.iter().map(|(_, value)| value * sign));
     let history = values(&season::alike(before, after));
     let now = values(after);
-    if history.len() < 2 || now.is_empty() {
+    if history.is_empty() || now.is_empty() {
         return None;
     }
     let latest = values(latest(before));
@@ -112,10 +117,12 @@ fn towards<'a>(
     } else {
         history.len()
     };
-    let scale = spread(&history)?.max(floor(signal, usual));
+    let wider = if history.len() < FEW { FEW_WIDER } else { 1.0 };
+    let scale = spread(&history)?.max(floor(signal, usual) * wider);
     let stands = quantile(&now, STANDS_FOR)?;
     // A level that few points tell is itself uncertain.
     let doubt = (1.0 + 1.0 / known as f64).sqrt();
+    let as_bad = history.len() - history.partition_point(|value| *value < stands);
     Some(Deviation {
         index,
         signal,
@@ -123,6 +130,7 @@ fn towards<'a>(
         after: stands * sign,
         change: (stands - level).max(0.0),
         surprise: (stands - level) / (scale * doubt),
+        usual: as_bad as f64 / history.len() as f64,
     })
 }
 

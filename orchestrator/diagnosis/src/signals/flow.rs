@@ -20,6 +20,8 @@ const SYMPTOM: f64 = 1.5;
 const HANDED_ON: f64 = 3.0;
 /// At least one of them must deviate this much, else all is taken for noise.
 const SURE: f64 = 5.0;
+/// A symptom with nothing below it counts only where at most this share of its history was as bad.
+const UNUSUAL: f64 = 0.01;
 /// Beyond this nothing becomes surer.
 const CERTAIN: f64 = 6.0;
 /// What is only seen from its callers' side is named last: its numbers hold the way to it and
@@ -161,7 +163,8 @@ fn weigh<'a>(
     rates: &BTreeMap<&str, f64>,
 ) -> Vec<(&'a str, Suspicion)> {
     let surprise = |object: &str| shown.get(object).map_or(0.0, |d| d.surprise);
-    if !seen.iter().any(|object| surprise(object) >= SURE) {
+    let alone = seen.len() == 1 && shown.get(start).is_some_and(|d| d.usual > UNUSUAL);
+    if alone || !seen.iter().any(|object| surprise(object) >= SURE) {
         return Vec::new();
     }
     let opaque = |object: &str| {

@@ -65,7 +65,7 @@ pub fn rank(picture: &Picture) -> Diagnosis {
     });
     let verdict = match findings.is_empty() {
         false => Verdict::Found,
-        true if strange(&deviations) => Verdict::Unknown,
+        true if strange(picture, &deviations) => Verdict::Unknown,
         true => Verdict::Healthy,
     };
     Diagnosis { verdict, findings }
@@ -124,11 +124,19 @@ fn near(picture: &Picture) -> Option<BTreeSet<&str>> {
     (seen.len() > 1).then_some(seen)
 }
 
-fn strange(deviations: &[Deviation<'_>]) -> bool {
+/// Whether something without a bad side changed much: of the symptom's owner, where that is known.
+fn strange(picture: &Picture, deviations: &[Deviation<'_>]) -> bool {
     let sideless = |measure| matches!(measure, Measure::Rate | Measure::Other);
+    let concerns = |object: &str| {
+        picture
+            .symptom
+            .as_deref()
+            .is_none_or(|symptom| symptom == object)
+    };
+    let strange = |d: &Deviation<'_>| sideless(d.signal.measure) && d.surprise >= STRANGE;
     deviations
         .iter()
-        .any(|d| sideless(d.signal.measure) && d.surprise >= STRANGE)
+        .any(|d| strange(d) && concerns(&d.signal.object))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use season::Season;
 use window::{Recent, Window};
 
 /// Points below this need no attention; chosen once for all kinds of series.
-pub const ALARM: f64 = 0.6;
+pub const ALARM: f64 = 0.58;
 
 /// So many points come before the first one that is judged.
 const LEARNING: u64 = 100;
@@ -258,7 +258,9 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut scorer = Scorer::new();
-        (0..20_000).for_each(|i| drop(scorer.next(i as f64, noise(i))));
+        for i in 0..20_000 {
+            let _ = scorer.next(i as f64, noise(i));
+        }
         assert!(scorer.values.len() <= window::LENGTH && scorer.season.len() <= season::MOST);
     }
 }

@@ -28,6 +28,7 @@ impl Season {
         Self::default()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.points.len()
     }
