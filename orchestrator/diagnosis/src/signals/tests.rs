@@ -201,3 +201,59 @@ fn evidence_points_into_the_picture() {
         evidence.shows
     );
 }
+
+#[test]
+fn whatever_is_measured_scores_stay_between_nothing_and_one() {
+    let wild = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        0.0,
+        -1e300,
+        1e300,
+        1e-300,
+    ];
+    let measures = [
+        Measure::Latency,
+        Measure::Availability,
+        Measure::Memory,
+        Measure::Rate,
+        Measure::Other,
+    ];
+    let calm = [0.0, 1.0, -1.0, 1e300, f64::NAN];
+    let signals = measures
+        .iter()
+        .flat_map(|m| calm.iter().map(|c| signal("web", *m, *c, &wild)));
+    let cyclic = vec![calls("web", "db"), calls("db", "web"), calls("web", "web")];
+    let mut picture = picture(signals.collect(), cyclic);
+    for noticed in [None, Some(2_400.0), Some(f64::NAN), Some(-1.0), Some(1e12)] {
+        picture.noticed = noticed;
+        let diagnosis = rank(&picture);
+        assert!(
+            diagnosis
+                .findings
+                .iter()
+                .all(|finding| (0.0..=1.0).contains(&finding.score))
+        );
+        assert_eq!(diagnosis, rank(&picture));
+    }
+}
+
+#[test]
+fn what_the_symptom_does_not_depend_on_counts_less() {
+    let signals = vec![
+        signal("web", Measure::Cpu, 1.0, &[1.0, 1.0, 1.0]),
+        signal("db", Measure::Cpu, 1.0, &[3.0, 3.0, 3.0]),
+        signal("stranger", Measure::Cpu, 1.0, &[9.0, 9.0, 9.0]),
+    ];
+    let near = Picture {
+        symptom: Some("web".into()),
+        ..picture(signals, vec![calls("web", "db")])
+    };
+    assert_eq!(rank(&near).findings.first().unwrap().object, "db");
+    let unknown = Picture {
+        symptom: None,
+        ..near
+    };
+    assert_eq!(rank(&unknown).findings.first().unwrap().object, "stranger");
+}

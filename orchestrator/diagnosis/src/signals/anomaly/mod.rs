@@ -7,7 +7,7 @@
 //! far as it breaks the record of one aspect, stranger where it breaks several. A spike that comes
 //! every day breaks no record. After an alarm, further ones need a while: one incident, one alarm.
 //!
-//! Memory is bounded (about 20,000 numbers), work per point too; nothing looks ahead.
+//! Memory is bounded (about 30,000 numbers), work per point too; nothing looks ahead.
 
 mod record;
 mod season;
@@ -17,8 +17,8 @@ use record::Record;
 use season::Season;
 use window::{Recent, Window};
 
-/// Points below this need no attention; chosen once for all kinds of series.
-pub const ALARM: f64 = 0.58;
+/// Points below this need no attention: a record broken by a third. One for all kinds of series.
+pub const ALARM: f64 = 0.573;
 
 /// So many points come before the first one that is judged.
 const LEARNING: u64 = 100;
@@ -30,7 +30,7 @@ const LONG: usize = 72;
 /// Points after an alarm in which strangeness comes back to two thirds.
 const QUIET: f64 = 30.0;
 /// What the agreement of aspects counts beside the strangest one.
-const AGREEMENT: f64 = 0.15;
+const AGREEMENT: f64 = 0.12;
 /// Widths below these shares of a series' own are not believed, by aspect.
 const NARROW: f64 = 0.3;
 const NARROW_MEAN: f64 = 0.1;
