@@ -1,9 +1,8 @@
 //! How strange each new point of a metric is, told as it arrives and from what came before it only.
 //!
-//! Several aspects of a series are watched: the value, its step, its mean over an hour and over some
-//! hours (in twelfths of one), its scatter, its size, and how far it lies from the same hours of
-//! earlier days. Each
-//! aspect remembers how far it ever went off its middle, with slow forgetting: a point is strange as
+//! Several aspects of a series are watched: the value, its step, its mean over the last 12 and the
+//! last 72 points, its scatter, its size, and how far it lies from the same hours of earlier days.
+//! Each aspect remembers how far it ever went off its middle, with slow forgetting: a point is strange as
 //! far as it breaks the record of one aspect, stranger where it breaks several. A spike that comes
 //! every day breaks no record. After an alarm, further ones need a while: one incident, one alarm.
 //!
