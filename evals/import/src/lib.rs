@@ -3,3 +3,9 @@
 //! One module a format. Nothing of the data is kept in the project: users point at a folder of theirs.
 
 pub mod case;
+pub mod generic;
+mod history;
+pub mod nab;
+pub mod petshop;
+pub mod rcd;
+mod table;

@@ -1,0 +1,173 @@
+//! The format of our own: what is read, and what is said of mistakes.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ostler_diagnosis::finding::Verdict;
+use ostler_diagnosis::picture::{How, Kind, Measure};
+use ostler_diagnosis::signals;
+use ostler_evals_import::case::Truth;
+use ostler_evals_import::generic;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("ostler-generic-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(self, file: &str, text: &str) -> Self {
+        fs::write(self.0.join(file), text).unwrap();
+        self
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn metrics() -> String {
+    let mut text = "time,object,measure,name,value\n".to_owned();
+    for at in (0..60).rev() {
+        let slow = if at < 50 { 0.1 } else { 0.9 };
+        text += &format!(
+            "{at},app/web,latency,mean,{slow}\n{at},app/db,latency,mean,{}\n",
+            slow - 0.05
+        );
+    }
+    text + "60,app/web,latency,mean,\n"
+}
+
+fn incident(name: &str) -> Folder {
+    Folder::new(name).with("metrics.csv", &metrics()).with(
+        "truth.yaml",
+        "objects: [app/db]\ncause: slow\nnoticed: 50\nsymptom: app/web\n",
+    )
+}
+
+#[test]
+fn a_whole_case_is_read_and_diagnosed() {
+    let folder = incident("whole")
+        .with(
+            "graph.csv",
+            "from,to,how\napp/web,app/db,calls\napp/web,node/a,runs_on\n",
+        )
+        .with(
+            "events.csv",
+            "time,object,reason,message,count\n51,node/a,DiskPressure,\"full, nearly\",3\n",
+        )
+        .with("logs.csv", "time,object,line,count\n,app/web,timed out,\n");
+    let cases = generic::read(folder.path()).unwrap();
+    let case = cases.first().unwrap();
+    let picture = &case.picture;
+    assert_eq!(
+        case.truth,
+        Truth::Faulty {
+            objects: vec!["app/db".into()],
+            cause: Some("slow".into())
+        }
+    );
+    assert_eq!(
+        (picture.noticed, picture.symptom.as_deref()),
+        (Some(50.0), Some("app/web"))
+    );
+    assert_eq!(picture.signals.len(), 2);
+    assert!(
+        picture
+            .signals
+            .iter()
+            .all(|signal| signal.points.len() == 60 && signal.measure == Measure::Latency)
+    );
+    assert_eq!(
+        picture
+            .edges
+            .iter()
+            .map(|edge| edge.how)
+            .collect::<Vec<_>>(),
+        [How::Calls, How::RunsOn]
+    );
+    assert_eq!(
+        (picture.events[0].count, picture.events[0].message.as_str()),
+        (3, "full, nearly")
+    );
+    assert_eq!((picture.logs[0].count, picture.logs[0].at), (1, None));
+    assert_eq!(picture.objects["node/a"].kind, Kind::Node);
+    let diagnosis = signals::rank(picture);
+    assert_eq!(diagnosis.verdict, Verdict::Found);
+    assert_eq!(diagnosis.findings[0].object, "app/db");
+}
+
+#[test]
+fn a_folder_of_cases_is_read_in_order() {
+    let folder = Folder::new("many");
+    for name in ["b", "a"] {
+        let inner = folder.path().join(name);
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(inner.join("metrics.csv"), metrics()).unwrap();
+        fs::write(inner.join("truth.yaml"), "healthy: true\n").unwrap();
+    }
+    let ids: Vec<_> = generic::read(folder.path())
+        .unwrap()
+        .into_iter()
+        .map(|case| case.id)
+        .collect();
+    assert_eq!(ids, ["generic/a", "generic/b"]);
+}
+
+#[test]
+fn mistakes_are_named_with_file_and_line() {
+    let mistakes = [
+        (
+            "metrics.csv",
+            "time,object,measure,name,value\n1,a,latency,m,1\nx,a,latency,m,1\n",
+            "metrics.csv:3",
+        ),
+        (
+            "metrics.csv",
+            "time,object,measure,name,value\n1,a,speed,m,1\n",
+            "unknown variant `speed`",
+        ),
+        (
+            "metrics.csv",
+            "time,object,name,value\n",
+            "no column `measure`",
+        ),
+        (
+            "metrics.csv",
+            "time,object,measure,name,value\n1,,latency,m,1\n",
+            "`object` is empty",
+        ),
+        ("metrics.csv", "", "is empty"),
+        ("graph.csv", "from,to,how\na,b,phones\n", "graph.csv:2"),
+        (
+            "logs.csv",
+            "time,object,line,count\n1,a,b,many\n",
+            "`many` is no count",
+        ),
+        ("truth.yaml", "cause: slow\n", "either `healthy: true`"),
+        ("truth.yaml", "healthy: true\nobjets: [a]\n", "objets"),
+    ];
+    for (file, text, expected) in mistakes {
+        let folder = incident("wrong").with(file, text);
+        let said = generic::read(folder.path()).unwrap_err().to_string();
+        assert!(said.contains(expected), "{said}");
+    }
+    let nothing = Folder::new("nothing");
+    assert!(
+        generic::read(nothing.path())
+            .unwrap_err()
+            .to_string()
+            .contains("metrics.csv")
+    );
+}
