@@ -3,3 +3,4 @@
 //! One module a format. Nothing of the data is kept in the project: users point at a folder of theirs.
 
 pub mod case;
+pub mod cloudopsbench;

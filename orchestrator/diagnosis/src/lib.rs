@@ -5,4 +5,5 @@
 //! a clock, chance, async or I/O: the same picture gives the same diagnosis.
 
 pub mod finding;
+pub mod knowledge;
 pub mod picture;
