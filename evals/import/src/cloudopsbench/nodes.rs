@@ -26,13 +26,18 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
 }
 
 fn node(id: &str, root: &Entry, picture: &mut Picture) {
-    let labels: Map<String, Value> = root
+    let mut labels: Map<String, Value> = root
         .values_of("Labels")
         .iter()
         .filter_map(|label| label.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.into()))
         .collect();
+    // By convention a node's host name label is its name, even where somebody removed it.
+    let name = id.trim_start_matches("node/");
+    labels.entry("kubernetes.io/hostname").or_insert_with(|| name.into());
     set(picture, id, "node.labels", labels);
+    let roles = root.value_of("Roles").unwrap_or_default();
+    set(picture, id, "node.control_plane", ["master", "control-plane"].iter().any(|role| roles.contains(role)));
     let taints: Vec<Value> = root.values_of("Taints").iter().filter_map(|text| taint(text)).collect();
     set(picture, id, "node.taints", taints);
     set(picture, id, "node.cordoned", root.value_of("Unschedulable") == Some("true"));

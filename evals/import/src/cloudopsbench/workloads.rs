@@ -23,6 +23,7 @@ pub fn read(cache: &Cache, namespace: &str, picture: &mut Picture) {
         let id = app(picture, name, namespace);
         manifest::read(said.as_str().unwrap_or_default(), &id, picture);
     }
+    accounts(cache, picture);
     for (name, text) in cache.by("GetServiceDependencies", "service_name") {
         calls(name, text.as_str().unwrap_or_default(), picture);
     }
@@ -47,6 +48,21 @@ fn created(cache: &Cache, picture: &mut Picture) {
     }
     for (id, made) in sums {
         set(picture, &id, "replicas.created", made);
+    }
+}
+
+/// Whether the account exists that a workload runs as.
+fn accounts(cache: &Cache, picture: &mut Picture) {
+    let Some(rows) = cache.list("serviceaccounts") else { return };
+    let there: Vec<&String> = rows.iter().filter_map(|row| row.get("NAME")).collect();
+    let wanted: Vec<(String, bool)> = picture
+        .objects
+        .iter()
+        .filter_map(|(id, object)| Some((id, object.facts.get("service_account")?.as_str()?)))
+        .map(|(id, account)| (id.clone(), there.iter().any(|name| *name == account)))
+        .collect();
+    for (id, exists) in wanted {
+        set(picture, &id, "service_account.exists", exists);
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::words::distance;
 use super::{Notes, list, text};
+use crate::knowledge::compare::same;
 use crate::knowledge::view::View;
 
 /// So few wrong letters make a name a misspelt one.
@@ -74,7 +75,7 @@ fn wrong_port(view: &View, owner: &str, host: &str, address: &Value) -> bool {
     port.is_some_and(|port| {
         !host.is_empty()
             && !offered.is_empty()
-            && offered.iter().all(|one| one.get("port") != Some(port))
+            && offered.iter().all(|one| one.get("port").is_none_or(|one| !same(one, port)))
     })
 }
 

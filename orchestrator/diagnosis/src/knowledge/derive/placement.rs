@@ -11,7 +11,9 @@ use crate::picture::Kind;
 /// `placement.stopped_by`: the first of `selector`, `affinity`, `cordon`, `taint`, `cpu`, `memory`
 /// that leaves no node, in the order in which a scheduler filters.
 pub fn derive(view: &View, notes: &mut Notes) {
-    let nodes: Vec<&str> = view.of_kind(Kind::Node).collect();
+    // Nodes that steer the fleet take no work of their own, so they are nobody's missed chance.
+    let works = |node: &&str| view.value(node, "node.control_plane") != Some(&Value::Bool(true));
+    let nodes: Vec<&str> = view.of_kind(Kind::Node).filter(works).collect();
     if nodes.is_empty() {
         return;
     }
