@@ -1,6 +1,6 @@
 //! What monitoring said: abnormal numbers and failed requests.
 
-use ostler_diagnosis::picture::{Event, Picture};
+use ostler_diagnosis::picture::{Event, Measure, Picture, Signal};
 use serde_json::Value;
 
 use super::cache::Cache;
@@ -52,4 +52,41 @@ fn add(alert: &Value, at: Option<f64>, picture: &mut Picture) {
         let count = alert.get("occurrences").and_then(Value::as_u64).unwrap_or(1);
         push(entry, "ErrorsHigh", &text_of(alert, "raw_error"), count);
     }
+}
+
+/// Levels that alerts tell, as signals: where no numbers over time were kept, an alert's normal and
+/// current level are all there is of them.
+pub fn signals(picture: &Picture) -> Vec<Signal> {
+    let Some(noticed) = picture.noticed else { return Vec::new() };
+    let mut signals = Vec::new();
+    for event in picture.events.iter().filter(|event| event.message.contains("Normal=")) {
+        for part in event.message.split(" | ") {
+            let Some((measure, name)) = measured(&event.message, part) else { continue };
+            let Some((normal, current)) = levels(part) else { continue };
+            let before = [3.0, 2.0, 1.0].map(|ago| (noticed - ago, normal));
+            let after = [0.0, 1.0, 2.0].map(|on| (noticed + on, current));
+            let points = before.into_iter().chain(after).collect();
+            signals.push(Signal { object: event.object.clone(), measure, name, points });
+        }
+    }
+    signals
+}
+
+fn measured(message: &str, part: &str) -> Option<(Measure, String)> {
+    if message.contains("[TCP Retransmission]") {
+        return Some((Measure::Network, "retransmissions".to_owned()));
+    }
+    let label = part.split_once("latency: ")?.0;
+    let label = label.rsplit('-').next()?;
+    Some((Measure::Latency, format!("latency_{label}")))
+}
+
+/// `Normal=0.07retrans -> Current=0.61retrans (+810.7%)`
+fn levels(part: &str) -> Option<(f64, f64)> {
+    let after = |key: &str| {
+        let rest = part.split_once(key)?.1;
+        let number = |letter: &char| letter.is_ascii_digit() || *letter == '.';
+        rest.chars().take_while(number).collect::<String>().parse::<f64>().ok()
+    };
+    Some((after("Normal=")?, after("Current=")?))
 }

@@ -29,11 +29,7 @@ pub struct Cache {
 impl Cache {
     /// Reads a packed file of answers.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
-        let mut text = String::new();
-        let file = File::open(path).map_err(|error| wrong(path, &error))?;
-        GzDecoder::new(file).read_to_string(&mut text).map_err(|error| wrong(path, &error))?;
-        let all: Map<String, Value> =
-            serde_json::from_str(&text).map_err(|error| wrong(path, &error))?;
+        let all = packed(path)?;
         let collected = all.get("collection_timestamp").and_then(Value::as_str);
         let collected = collected.and_then(super::metrics::seconds);
         let answers = all.into_iter().filter_map(|(key, said)| answer(&key, said)).collect();
@@ -88,6 +84,14 @@ impl Answer {
     pub fn text(&self) -> &str {
         self.said.as_str().unwrap_or_default()
     }
+}
+
+/// A packed file with an object in it.
+pub fn packed(path: &Path) -> Result<Map<String, Value>, ImportError> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| wrong(path, &error))?;
+    GzDecoder::new(file).read_to_string(&mut text).map_err(|error| wrong(path, &error))?;
+    serde_json::from_str(&text).map_err(|error| wrong(path, &error))
 }
 
 fn answer(key: &str, said: Value) -> Option<Answer> {

@@ -1,11 +1,13 @@
 //! What workloads wrote, as the error-log tool groups it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use ostler_diagnosis::picture::{Log, Picture};
 use serde_json::Value;
 
-use super::cache::Cache;
+use super::cache::{Cache, packed};
+use crate::case::ImportError;
 
 /// A longer line says nothing more about a cause.
 const LONGEST: usize = 4_000;
@@ -27,6 +29,38 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
         let logs = counts.into_values().take(MOST);
         picture.logs.extend(logs.map(|(line, count)| Log { at: None, object: object.clone(), line, count }));
     }
+}
+
+/// Adds the last lines of workloads that are not ready and of which the error log says nothing:
+/// what ends a workload is often no error to a filter.
+pub fn last_words(path: &Path, picture: &mut Picture) -> Result<(), ImportError> {
+    let silent: Vec<String> = picture
+        .objects
+        .keys()
+        .filter(|id| short_of_instances(picture, id))
+        .filter(|id| picture.logs.iter().all(|log| log.object != **id))
+        .cloned()
+        .collect();
+    if silent.is_empty() || !path.exists() {
+        return Ok(());
+    }
+    let all = packed(path)?;
+    for object in silent {
+        let name = object.trim_start_matches("app/");
+        for key in [name.to_owned(), format!("{name}.previous")] {
+            let lines = all.get(&key).and_then(Value::as_str).unwrap_or_default();
+            let last = lines.lines().rev().take(MOST).filter(|line| !line.trim().is_empty());
+            let log = |line| Log { at: None, object: object.clone(), line: cut(line), count: 1 };
+            picture.logs.extend(last.map(log));
+        }
+    }
+    Ok(())
+}
+
+fn short_of_instances(picture: &Picture, id: &str) -> bool {
+    let facts = picture.objects.get(id).map(|object| &object.facts);
+    let number = |name: &str| facts?.get(name)?.as_f64();
+    number("replicas.wanted").zip(number("replicas.ready")).is_some_and(|(wanted, ready)| ready < wanted)
 }
 
 /// Patterns with counts, or lists of lines by container, or one text.

@@ -65,7 +65,11 @@ pub fn read_case(root: &Path, folder: &Path) -> Result<Case, ImportError> {
     let metadata: Value = serde_json::from_str(&text).map_err(|error| wrong(&file, &error))?;
     let namespace = text_of(&metadata, "namespace");
     let mut picture = picture(&Cache::read(&folder.join("tool_cache.json.gz"))?, &namespace);
+    logs::last_words(&folder.join("raw_data/logs.json.gz"), &mut picture)?;
     metrics::read(&folder.join("raw_data/metrics.csv"), &mut picture)?;
+    if picture.signals.is_empty() {
+        picture.signals = alerts::signals(&picture);
+    }
     picture.symptom = Some(text_of(&metadata, "query")).filter(|query| !query.is_empty());
     let result = metadata.get("result").unwrap_or(&Value::Null);
     let truth = Truth::Faulty {

@@ -1,42 +1,48 @@
 //! Whose slowness explains the slowness of the others.
 //!
-//! Trouble travels from a service to its callers: the slow service that most of the slow ones lean
-//! on explains them. A slow service's own calls look slow too, but less so than itself.
+//! Trouble travels from a service to its callers. A caller waits for a callee as often as it asks,
+//! so a little slowness may explain a few times as much of it, and never without bound. Towards
+//! its own callees a slow service shows only as a faint echo. What explains (nearly) everything is
+//! the place; of several such, the one that most slow ones lean on. A node is the place when what
+//! runs on it explains clearly more together than any one service does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Notes;
 use super::shift;
+use super::Notes;
 use crate::knowledge::cause::Who;
 use crate::knowledge::view::View;
 use crate::picture::{Kind, Measure};
 
 /// Explanations so close to the best one are as good; then the deepest wins.
 const AS_GOOD: f64 = 0.12;
+/// How many times its own slowness a service may explain at a caller.
+const ASKED_AGAIN: f64 = 5.0;
+/// The most of a service's slowness that echoes at its callees.
+const ECHO: f64 = 0.15;
+/// How much more a node must explain than the best service on it.
+const MANY_AT_ONCE: f64 = 0.15;
+/// Slower by less is not felt by anybody, in the signal's unit (milliseconds in every known source).
+const FELT: f64 = 5.0;
 
 struct Slow<'p> {
-    weight: f64,
+    delta: f64,
     times: f64,
     leans_on: BTreeSet<&'p str>,
     from: String,
 }
 
-/// `latency.slow`, `latency.place` (1 for the service that explains the slowness best).
+type AllSlow<'p> = BTreeMap<&'p str, Slow<'p>>;
+
+/// `latency.slow`, `latency.place` (1 for the service that explains the slowness best),
+/// `latency.explains` (its share), `latency.node_place` (1 for a node that explains it better).
 pub fn derive(view: &View, notes: &mut Notes) {
     let slow = slow(view);
-    let total: f64 = slow.values().map(|one| one.weight).sum();
+    let total: f64 = slow.values().map(weight).sum();
     let mut places: Vec<(&str, f64)> =
-        slow.keys().map(|id| (*id, explained(view, id, &slow) / total)).collect();
+        slow.keys().map(|id| (*id, explained(view, &[id], &slow) / total)).collect();
     let best = places.iter().map(|(_, share)| *share).fold(0.0, f64::max);
-    places.sort_by(|one, other| {
-        let good = |share: f64| share >= best - AS_GOOD;
-        let depth = |id: &str| slow.values().filter(|one| one.leans_on.contains(id)).count();
-        let times = |id: &str| slow.get(id).map_or(0.0, |one| one.times);
-        good(other.1)
-            .cmp(&good(one.1))
-            .then_with(|| if good(one.1) { depth(other.0).cmp(&depth(one.0)) } else { other.1.total_cmp(&one.1) })
-            .then_with(|| times(other.0).total_cmp(&times(one.0)))
-    });
+    order(&mut places, best, &slow);
     for ((id, share), place) in places.into_iter().zip(1..) {
         if let Some(one) = slow.get(id) {
             notes.note_from(id, "latency.slow", one.times, one.from.clone());
@@ -44,41 +50,89 @@ pub fn derive(view: &View, notes: &mut Notes) {
             notes.note_from(id, "latency.explains", share, one.from.clone());
         }
     }
+    node_place(view, &slow, total, best, notes);
+}
+
+/// Best first: as good as the best before the others, then depth, then by how many times slower.
+fn order(places: &mut [(&str, f64)], best: f64, slow: &AllSlow) {
+    let depth = |id: &str| slow.values().filter(|one| one.leans_on.contains(id)).count();
+    let times = |id: &str| slow.get(id).map_or(0.0, |one| one.times);
+    places.sort_by(|(one, its), (other, others)| {
+        let good = |share: f64| share >= best - AS_GOOD;
+        match (good(*its), good(*others)) {
+            (true, true) => depth(other)
+                .cmp(&depth(one))
+                .then_with(|| times(other).total_cmp(&times(one))),
+            (false, false) => others.total_cmp(its),
+            (one, other) => other.cmp(&one),
+        }
+    });
+}
+
+fn node_place(view: &View, slow: &AllSlow, total: f64, best: f64, notes: &mut Notes) {
+    let shares = view.of_kind(Kind::Node).filter_map(|node| {
+        let guests: BTreeSet<&str> = view
+            .near(node, Who::Guests)
+            .into_iter()
+            .flat_map(|guest| view.near(guest, Who::Whole))
+            .filter(|service| slow.contains_key(service))
+            .collect();
+        let guests: Vec<&str> = guests.into_iter().collect();
+        (guests.len() > 1).then(|| (node, explained(view, &guests, slow) / total, guests))
+    });
+    let most = shares.max_by(|one, other| one.1.total_cmp(&other.1));
+    let Some((node, share, guests)) = most.filter(|(_, share, _)| *share > best + MANY_AT_ONCE) else {
+        return;
+    };
+    let first = guests.first().and_then(|guest| slow.get(guest));
+    if let Some(first) = first {
+        notes.note_from(node, "latency.node_place", 1, first.from.clone());
+        notes.note_from(node, "latency.explains", share, first.from.clone());
+    }
 }
 
 /// Everything that became slow, by how much.
-fn slow<'p>(view: &View<'p>) -> BTreeMap<&'p str, Slow<'p>> {
-    let mut slow: BTreeMap<&str, Slow> = BTreeMap::new();
+fn slow<'p>(view: &View<'p>) -> AllSlow<'p> {
+    let mut slow: AllSlow = BTreeMap::new();
     let Some(noticed) = view.picture.noticed else { return slow };
     for (place, signal) in view.picture.signals.iter().enumerate() {
         let service = view.kind(&signal.object) == Some(Kind::Service);
-        let moved = shift::of(signal, noticed).filter(|moved| moved.risen(1.5));
-        let Some(moved) = moved.filter(|_| service && signal.measure == Measure::Latency) else {
+        if !service || signal.measure != Measure::Latency {
             continue;
-        };
-        let weight = (moved.after - moved.before).ln_1p();
+        }
+        let Some(moved) = shift::of(signal, noticed).filter(|moved| moved.risen(1.5)) else { continue };
+        // Trouble that comes and goes shows in the upper quartile alone.
+        let delta = (moved.after_middle - moved.before).max((moved.after - moved.before) / 4.0);
         let id = signal.object.as_str();
-        if weight > slow.get(id).map_or(0.0, |one| one.weight) {
+        if delta > slow.get(id).map_or(FELT, |one| one.delta) {
             let times = moved.after / moved.before.max(1.0);
-            let from = format!("signals/{place}");
-            slow.insert(id, Slow { weight, times, leans_on: calls(view, id), from });
+            slow.insert(id, Slow { delta, times, leans_on: calls(view, id), from: format!("signals/{place}") });
         }
     }
     slow
 }
 
-/// How much of all slowness one service's slowness explains.
-fn explained(view: &View, id: &str, slow: &BTreeMap<&str, Slow>) -> f64 {
-    let own = slow.get(id).map_or(0.0, |one| one.weight);
-    let callees = view.near(id, Who::Callees);
-    slow.iter()
-        .filter(|(other, one)| {
-            **other == id
-                || one.leans_on.contains(id)
-                || (callees.contains(*other) && one.weight < own)
-        })
-        .map(|(_, one)| one.weight)
-        .sum()
+/// Slowness weighs less than in proportion: ten times as slow is not ten times as telling.
+fn weight(one: &Slow) -> f64 {
+    one.delta.sqrt()
+}
+
+/// How much of all slowness that of some services explains.
+fn explained(view: &View, places: &[&str], slow: &AllSlow) -> f64 {
+    let share = |id: &str, one: &Slow| -> f64 {
+        let of_place = |place: &&str| match slow.get(*place) {
+            _ if *place == id => 1.0,
+            Some(own) if one.leans_on.contains(*place) => {
+                (ASKED_AGAIN * own.delta / one.delta).min(1.0)
+            }
+            Some(own) if one.delta <= ECHO * own.delta => {
+                f64::from(u8::from(view.near(place, Who::Callees).contains(id)))
+            }
+            _ => 0.0,
+        };
+        places.iter().map(of_place).fold(0.0, f64::max)
+    };
+    slow.iter().map(|(id, one)| weight(one) * share(id, one)).sum()
 }
 
 /// Whom a service calls, however far.

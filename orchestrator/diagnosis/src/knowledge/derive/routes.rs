@@ -17,8 +17,9 @@ pub fn derive(view: &View, notes: &mut Notes) {
                 .iter()
                 .filter(|(_, service)| !name.is_empty() && service.contains(&name))
                 .min_by_key(|(_, service)| service.len());
-            let leads_to_known = services.iter().any(|(_, service)| *service == to);
-            if let Some((owner, _)) = owner.filter(|_| leads_to_known && !to.contains(&name)) {
+            // A name that is nobody's is astray even where it resembles the right one.
+            let nobody = services.iter().all(|(_, service)| *service != to);
+            if let Some((owner, _)) = owner.filter(|_| nobody || !to.contains(&name)) {
                 let from = format!("objects/{gateway}/facts/routes");
                 notes.note_from(owner, "route.astray", text(route, "to"), from);
             }

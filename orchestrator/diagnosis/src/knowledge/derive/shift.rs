@@ -9,6 +9,8 @@ pub struct Shift {
     pub before: f64,
     /// Upper quartile after: trouble may end before the recording does.
     pub after: f64,
+    /// Median after.
+    pub after_middle: f64,
     /// Lower quartile after.
     pub after_low: f64,
     /// Median distance from the median before, scaled to a standard deviation.
@@ -42,6 +44,7 @@ pub fn of(signal: &Signal, noticed: f64) -> Option<Shift> {
     Some(Shift {
         before,
         after: quantile(&late, 0.75)?,
+        after_middle: quantile(&late, 0.5)?,
         after_low: quantile(&late, 0.25)?,
         noise: 1.4826 * quantile(&distances, 0.5)?,
     })
