@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ostler_diagnosis::finding::Diagnosis;
+use ostler_diagnosis::finding::{Diagnosis, Finding};
 use ostler_diagnosis::knowledge::{Knowledge, by_knowledge};
 use ostler_evals_import::case::{Case, Truth};
 use ostler_evals_import::cloudopsbench::{folders, read_case, right};
@@ -48,6 +48,7 @@ fn causes_are_found() {
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let mut folds: BTreeMap<(String, usize), Tally> = BTreeMap::new();
     let mut causes: BTreeMap<(String, String), Tally> = BTreeMap::new();
+    let mut doubtful = 0;
     let mut longest = Duration::ZERO;
     let mut whole = Duration::ZERO;
     for (place, folder) in folders(&root).expect("folders").iter().enumerate() {
@@ -61,6 +62,14 @@ fn causes_are_found() {
         tallies.entry(system.clone()).or_default().add(score);
         folds.entry((system.clone(), place % 5)).or_default().add(score);
         causes.entry((system, cause(&case))).or_default().add(score);
+        let (margin, spurious) = doubts(&case, &said);
+        doubtful += u32::from(spurious.is_some());
+        if let Some(spurious) = spurious {
+            println!("ALSO {}: {} {spurious}", case.id, cause(&case));
+        }
+        if score[0] && margin < 0.1 {
+            println!("NARROW {}: {} {margin:.2}", case.id, miss(&case, &said));
+        }
         if !score[0] {
             println!("{}", miss(&case, &said));
         }
@@ -72,6 +81,7 @@ fn causes_are_found() {
         println!("{system:12} fold {fold} {:3} {:.3?}", tally.cases, tally.shares());
     }
     println!("in all {whole:?}, longest {longest:?}");
+    println!("cases with a wrong finding of 0.5 or more: {doubtful}");
     for (system, tally) in &tallies {
         println!("{system:12} {:3} A@1 A@3 object@1 {:.3?}", tally.cases, tally.shares());
     }
@@ -98,6 +108,16 @@ fn miss(case: &Case, said: &Diagnosis) -> String {
         .map(|one| format!("{} {} {:.2}", one.object, one.cause.as_deref().unwrap_or("?"), one.score))
         .collect();
     format!("MISS {}: {} {} -> {}", case.id, objects.join(","), cause(case), found.join("; "))
+}
+
+/// How far the first finding is ahead, and a finding that is wrong and not weak.
+fn doubts(case: &Case, said: &Diagnosis) -> (f64, Option<String>) {
+    let wrong = |one: &&Finding| !right(one, &case.truth).0;
+    let first = said.findings.first().map_or(0.0, |one| one.score);
+    let next = said.findings.iter().skip(1).find(wrong).map_or(0.0, |one| one.score);
+    let spurious = said.findings.iter().filter(wrong).find(|one| one.score >= 0.5);
+    let words = spurious.map(|one| format!("{} {:?} {:.2}", one.object, one.cause, one.score));
+    (first - next, words)
 }
 
 fn cause(case: &Case) -> String {

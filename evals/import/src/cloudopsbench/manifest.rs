@@ -13,12 +13,12 @@ pub fn read(text: &str, id: &str, picture: &mut Picture) {
     let mut addresses = Vec::new();
     for document in &documents {
         match document.get("kind").and_then(Value::as_str).unwrap_or_default() {
-            "Deployment" | "StatefulSet" | "DaemonSet" => {
+            // A file may hold more than one workload; each document speaks for its own.
+            "Deployment" | "StatefulSet" | "DaemonSet" if named(document, id) => {
                 workload(document, id, picture, &mut addresses);
             }
             "Service" => {
-                let name = at(document, "/metadata/name").clone();
-                if id.strip_prefix("app/") == name.as_str() {
+                if named(document, id) {
                     set(picture, id, "service.declared", true);
                 }
             }
@@ -31,6 +31,10 @@ pub fn read(text: &str, id: &str, picture: &mut Picture) {
     if !addresses.is_empty() {
         set(picture, id, "addresses", addresses);
     }
+}
+
+fn named(document: &Value, id: &str) -> bool {
+    id.strip_prefix("app/") == at(document, "/metadata/name").as_str()
 }
 
 fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut Vec<Value>) {
@@ -59,6 +63,8 @@ fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut V
             }
         }
     }
+    let images: Vec<Value> = containers.iter().map(|one| at(one, "/image").clone()).collect();
+    set(picture, id, "images", images);
     placement(spec, id, picture);
     let mounted: Vec<Value> = items(at(spec, "/volumes"))
         .iter()

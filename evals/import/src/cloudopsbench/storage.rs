@@ -18,6 +18,8 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
         set(picture, &id, "volume.size", amount(value("Capacity")).unwrap_or_default());
         set(picture, &id, "volume.class", value("StorageClass"));
         set(picture, &id, "volume.free", value("Status") == "Available");
+        let claim = value("Claim").rsplit('/').next().unwrap_or_default();
+        set(picture, &id, "volume.claim", claim);
         let modes: Vec<Value> = value("Access Modes").split(',').map(Value::from).collect();
         set(picture, &id, "volume.modes", modes);
         let labels: Map<String, Value> = root

@@ -171,7 +171,7 @@ impl<'a> Judge<'_, 'a> {
             let moved = shift::of(signal, picture.noticed?)?;
             let holds = test.risen.is_none_or(|times| moved.risen(times))
                 && test.fallen.is_none_or(|share| moved.fallen(share))
-                && test.above.is_none_or(|level| moved.after > level)
+                && test.above.is_none_or(|level| moved.after_middle > level)
                 && test.stands_out.is_none_or(|times| shift::stands_out(picture, signal, times));
             holds.then(|| {
                 let (before, after) = (moved.before, moved.after);

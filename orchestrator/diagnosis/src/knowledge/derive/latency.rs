@@ -35,7 +35,7 @@ struct Slow<'p> {
 type AllSlow<'p> = BTreeMap<&'p str, Slow<'p>>;
 
 /// `latency.slow`, `latency.place` (1 for the service that explains the slowness best),
-/// `latency.explains` (its share), `latency.node_place` (1 for a node that explains it better).
+/// `latency.explains` (its share), `latency.node_place` (the same for nodes that explain it better).
 pub fn derive(view: &View, notes: &mut Notes) {
     let slow = slow(view);
     let total: f64 = slow.values().map(weight).sum();
@@ -80,14 +80,13 @@ fn node_place(view: &View, slow: &AllSlow, total: f64, best: f64, notes: &mut No
         let guests: Vec<&str> = guests.into_iter().collect();
         (guests.len() > 1).then(|| (node, explained(view, &guests, slow) / total, guests))
     });
-    let most = shares.max_by(|one, other| one.1.total_cmp(&other.1));
-    let Some((node, share, guests)) = most.filter(|(_, share, _)| *share > best + MANY_AT_ONCE) else {
-        return;
-    };
-    let first = guests.first().and_then(|guest| slow.get(guest));
-    if let Some(first) = first {
-        notes.note_from(node, "latency.node_place", 1, first.from.clone());
-        notes.note_from(node, "latency.explains", share, first.from.clone());
+    let mut nodes: Vec<_> = shares.filter(|(_, share, _)| *share > best + MANY_AT_ONCE).collect();
+    nodes.sort_by(|one, other| other.1.total_cmp(&one.1));
+    for ((node, share, guests), place) in nodes.into_iter().zip(1..) {
+        if let Some(first) = guests.first().and_then(|guest| slow.get(guest)) {
+            notes.note_from(node, "latency.node_place", place, first.from.clone());
+            notes.note_from(node, "latency.explains", share, first.from.clone());
+        }
     }
 }
 

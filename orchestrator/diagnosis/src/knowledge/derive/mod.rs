@@ -13,6 +13,7 @@ mod routes;
 mod routing;
 pub mod shift;
 mod storage;
+mod stores;
 mod words;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub fn all(view: &View) -> DerivedFacts {
     addresses::derive(view, &mut notes);
     placement::derive(view, &mut notes);
     storage::derive(view, &mut notes);
+    stores::derive(view, &mut notes);
     quota::derive(view, &mut notes);
     routes::derive(view, &mut notes);
     latency::derive(view, &mut notes);

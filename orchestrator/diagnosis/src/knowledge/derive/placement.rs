@@ -8,8 +8,8 @@ use super::{Notes, list, selects, text};
 use crate::knowledge::view::View;
 use crate::picture::Kind;
 
-/// `placement.stopped_by`: the first of `selector`, `affinity`, `cordon`, `taint`, `cpu`, `memory`
-/// that leaves no node, in the order in which a scheduler filters.
+/// `placement.stopped_by`: the first of `selector`, `affinity`, `cordon`, `taint`, `ready`,
+/// `cpu`, `memory` that leaves no node, in the order in which a scheduler filters.
 pub fn derive(view: &View, notes: &mut Notes) {
     // Nodes that steer the fleet take no work of their own, so they are nobody's missed chance.
     let works = |node: &&str| view.value(node, "node.control_plane") != Some(&Value::Bool(true));
@@ -28,11 +28,12 @@ fn stopped_by(view: &View, id: &str, nodes: &[&str]) -> Option<&'static str> {
     let null = Value::Null;
     let of = |name: &str| view.value(id, name).unwrap_or(&null);
     let labels = |node: &str| view.value(node, "node.labels").unwrap_or(&null);
-    let keeps: [(&'static str, &dyn Fn(&str) -> bool); 6] = [
+    let keeps: [(&'static str, &dyn Fn(&str) -> bool); 7] = [
         ("selector", &|node| selects(of("placement.selector"), labels(node))),
         ("affinity", &|node| agrees(list(view.value(id, "placement.affinity")), labels(node))),
         ("cordon", &|node| view.value(node, "node.cordoned") != Some(&Value::Bool(true))),
         ("taint", &|node| tolerates(view, id, node)),
+        ("ready", &|node| view.value(node, "node.ready") != Some(&Value::Bool(false))),
         ("cpu", &|node| fits(view, id, node, "cpu")),
         ("memory", &|node| fits(view, id, node, "memory")),
     ];

@@ -53,7 +53,7 @@ pub fn of(signal: &Signal, noticed: f64) -> Option<Shift> {
 /// True when a signal's level after is so many times that of the same signal anywhere else.
 pub fn stands_out(picture: &Picture, signal: &Signal, times: f64) -> bool {
     let Some(noticed) = picture.noticed else { return false };
-    let level = |signal: &Signal| of(signal, noticed).map(|shift| shift.after - shift.before);
+    let level = |signal: &Signal| of(signal, noticed).map(|shift| shift.after_middle - shift.before);
     let kind = |object: &str| picture.objects.get(object).map(|object| object.kind);
     let Some(own) = level(signal).filter(|own| *own > 0.0) else { return false };
     picture

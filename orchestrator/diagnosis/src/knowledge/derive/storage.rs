@@ -64,7 +64,11 @@ fn lacks(view: &View, claim: &str, volume: &str) -> Vec<&'static str> {
     if number(claim, "claim.size") > number(volume, "volume.size") {
         lacks.push("size");
     }
-    if of(volume, "volume.free") == Value::Bool(false) {
+    // A volume may be kept for a claim before it is bound to it.
+    let kept_for = of(volume, "volume.claim");
+    let kept_for = kept_for.as_str().filter(|name| !name.is_empty());
+    let others = kept_for.is_some_and(|name| !claim.ends_with(&format!("/{name}")));
+    if of(volume, "volume.free") == Value::Bool(false) || others {
         lacks.push("occupied");
     }
     lacks
