@@ -27,7 +27,8 @@ pub struct Scenario {
     pub solutions: Vec<Vec<String>>,
 }
 
-/// Every scenario, in order of its folder's name.
+/// Every scenario in which something is broken, in order of its folder's name; the set has others,
+/// about cost.
 ///
 /// # Errors
 /// Which file cannot be read and why.
@@ -37,12 +38,15 @@ pub fn read(root: &Path) -> Result<Vec<Scenario>, ImportError> {
     let mut folders: Vec<_> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
-    folders.iter().map(|folder| scenario(folder)).collect()
+    folders.iter().filter_map(|folder| scenario(folder).transpose()).collect()
 }
 
-fn scenario(folder: &Path) -> Result<Scenario, ImportError> {
+fn scenario(folder: &Path) -> Result<Option<Scenario>, ImportError> {
     let truth = document(&folder.join("groundtruth.yaml"))?;
     let fault = document(&folder.join("scenario.yaml"))?;
+    if list(&fault, "/spec/faults").is_empty() {
+        return Ok(None);
+    }
     let earlier = folder.join("groundtruth_v1.yaml");
     let earlier = if earlier.exists() { document(&earlier)? } else { Value::Null };
     let truth = truth.get("spec").unwrap_or(&truth);
@@ -61,10 +65,10 @@ fn scenario(folder: &Path) -> Result<Scenario, ImportError> {
         objects: objects.into_iter().collect(),
         cause: Some(injected).filter(|cause| !cause.is_empty()),
     };
-    Ok(Scenario {
+    Ok(Some(Scenario {
         case: Case { id: name, picture, truth: truth_of_case },
         solutions: solutions(truth),
-    })
+    }))
 }
 
 /// Objects by the ids that the alerts use.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ostler_diagnosis::finding::{Diagnosis, Finding};
 use ostler_diagnosis::knowledge::{Knowledge, by_knowledge};
+use ostler_diagnosis::picture::Picture;
 use ostler_evals_import::case::{Case, Truth};
 use ostler_evals_import::cloudopsbench::{folders, read_case, right};
 
@@ -48,6 +49,7 @@ fn causes_are_found() {
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let mut folds: BTreeMap<(String, usize), Tally> = BTreeMap::new();
     let mut causes: BTreeMap<(String, String), Tally> = BTreeMap::new();
+    let (mut calms, mut alarms) = (0, 0);
     let mut doubtful = 0;
     let mut longest = Duration::ZERO;
     let mut whole = Duration::ZERO;
@@ -57,6 +59,14 @@ fn causes_are_found() {
         let said = by_knowledge(&case.picture, &knowledge);
         longest = longest.max(started.elapsed());
         whole += started.elapsed();
+        if let Some(calm) = before_trouble(&case) {
+            let said = by_knowledge(&calm, &knowledge);
+            calms += 1;
+            if let Some(first) = said.findings.first() {
+                alarms += 1;
+                println!("ALARM {}: {} {:?} {:.2}", case.id, first.object, first.cause, first.score);
+            }
+        }
         let score = score(&said, &case.truth);
         let system = case.id.split('/').next().unwrap_or_default().to_owned();
         tallies.entry(system.clone()).or_default().add(score);
@@ -81,6 +91,7 @@ fn causes_are_found() {
         println!("{system:12} fold {fold} {:3} {:.3?}", tally.cases, tally.shares());
     }
     println!("in all {whole:?}, longest {longest:?}");
+    println!("findings before trouble began: {alarms} of {calms} recordings");
     println!("cases with a wrong finding of 0.5 or more: {doubtful}");
     for (system, tally) in &tallies {
         println!("{system:12} {:3} A@1 A@3 object@1 {:.3?}", tally.cases, tally.shares());
@@ -108,6 +119,23 @@ fn miss(case: &Case, said: &Diagnosis) -> String {
         .map(|one| format!("{} {} {:.2}", one.object, one.cause.as_deref().unwrap_or("?"), one.score))
         .collect();
     format!("MISS {}: {} {} -> {}", case.id, objects.join(","), cause(case), found.join("; "))
+}
+
+/// The same system before anything was broken: numbers up to then, noticed halfway, nothing said.
+fn before_trouble(case: &Case) -> Option<Picture> {
+    let mut calm = case.picture.clone();
+    let noticed = calm.noticed?;
+    calm.symptom = None;
+    calm.events.clear();
+    calm.logs.clear();
+    for signal in &mut calm.signals {
+        signal.points.retain(|(at, _)| *at < noticed);
+    }
+    calm.signals.retain(|signal| signal.points.len() >= 8);
+    let first = calm.signals.iter().filter_map(|signal| signal.points.first()).map(|(at, _)| *at);
+    let first = first.fold(f64::INFINITY, f64::min);
+    calm.noticed = Some(first + (noticed - first) / 2.0);
+    (!calm.signals.is_empty()).then_some(calm)
 }
 
 /// How far the first finding is ahead, and a finding that is wrong and not weak.

@@ -17,11 +17,7 @@ pub fn read(text: &str, id: &str, picture: &mut Picture) {
             "Deployment" | "StatefulSet" | "DaemonSet" if named(document, id) => {
                 workload(document, id, picture, &mut addresses);
             }
-            "Service" => {
-                if named(document, id) {
-                    set(picture, id, "service.declared", true);
-                }
-            }
+            "Service" if named(document, id) => set(picture, id, "service.declared", true),
             "Secret" => pairs(at(document, "/stringData"), &mut addresses),
             "ConfigMap" => routes(document, id, picture),
             "PersistentVolumeClaim" => claim(document, id, picture),

@@ -175,6 +175,8 @@ pub enum Who {
     Users,
     /// Everything else of its kind.
     Siblings,
+    /// Everything else.
+    Everything,
 }
 
 /// How many neighbours.

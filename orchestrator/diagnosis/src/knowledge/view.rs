@@ -119,6 +119,10 @@ impl<'p> View<'p> {
                 }
                 hosts
             }
+            Who::Everything => {
+                let all = self.picture.objects.keys().map(String::as_str);
+                all.filter(|other| *other != object).collect()
+            }
             Who::Siblings => {
                 let kind = self.kind(object);
                 let siblings = kind.into_iter().flat_map(|kind| self.of_kind(kind));
@@ -146,6 +150,11 @@ impl<'p> View<'p> {
     /// True when an object cannot do its work, as far as its state says.
     pub fn in_distress(&self, object: &str) -> bool {
         self.value(object, "distress").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// True when monitoring said of anything that it is not as usual.
+    pub fn anybody_alerted(&self) -> bool {
+        self.picture.events.iter().any(|event| derive::ALERTS.contains(&event.reason.as_str()))
     }
 
     /// True when anything cannot do its work.

@@ -65,17 +65,17 @@ fn blame_ports(view: &View, missed: &[(&str, &str, &Value)], notes: &mut Notes) 
     }
 }
 
-fn unknown<'n>(
+fn unknown(
     view: &View,
     id: &str,
     host: &str,
     names: &Names,
-    found: &mut BTreeMap<&'n str, Vec<Value>>,
+    found: &mut BTreeMap<&str, Vec<Value>>,
 ) {
     let mut add = |name| found.entry(name).or_default().push(Value::from(host));
     add("addresses.unknown");
     let label = first_label(host);
-    let close = |name: &&str| distance(name, label) <= MISSPELT.min(label.len() / 3);
+    let close = |name: &&str| distance(name, label) <= MISSPELT.min(label.len() / 4);
     if names.owners.keys().any(close) {
         add("addresses.misspelt");
     }

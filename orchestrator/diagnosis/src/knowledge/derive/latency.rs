@@ -25,6 +25,9 @@ const MANY_AT_ONCE: f64 = 0.15;
 /// Slower by less is not felt by anybody, in the signal's unit (milliseconds in every known source).
 const FELT: f64 = 5.0;
 
+/// So many times slower is told even though nobody complained.
+const UNTOLD: f64 = 5.0;
+
 struct Slow<'p> {
     delta: f64,
     times: f64,
@@ -94,12 +97,13 @@ fn node_place(view: &View, slow: &AllSlow, total: f64, best: f64, notes: &mut No
 fn slow<'p>(view: &View<'p>) -> AllSlow<'p> {
     let mut slow: AllSlow = BTreeMap::new();
     let Some(noticed) = view.picture.noticed else { return slow };
+    let told = view.picture.symptom.is_some() || view.anybody_alerted();
     for (place, signal) in view.picture.signals.iter().enumerate() {
         let service = view.kind(&signal.object) == Some(Kind::Service);
         if !service || signal.measure != Measure::Latency {
             continue;
         }
-        let Some(moved) = shift::of(signal, noticed).filter(|moved| moved.risen(1.5)) else { continue };
+        let Some(moved) = shift::of(signal, noticed).filter(|moved| felt(moved, told)) else { continue };
         // Trouble that comes and goes shows in the upper quartile alone.
         let delta = (moved.after_middle - moved.before).max((moved.after - moved.before) / 4.0);
         let id = signal.object.as_str();
@@ -109,6 +113,11 @@ fn slow<'p>(view: &View<'p>) -> AllSlow<'p> {
         }
     }
     slow
+}
+
+/// Where somebody complained, a change is looked for; where nobody did, only a great one is told.
+fn felt(moved: &shift::Shift, told: bool) -> bool {
+    if told { moved.risen(1.5) } else { moved.risen(UNTOLD) && moved.beyond() }
 }
 
 /// Slowness weighs less than in proportion: ten times as slow is not ten times as telling.

@@ -16,6 +16,8 @@ mod storage;
 mod stores;
 mod words;
 
+pub use replicas::ALERTS;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

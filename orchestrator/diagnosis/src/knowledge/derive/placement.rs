@@ -24,11 +24,14 @@ pub fn derive(view: &View, notes: &mut Notes) {
     }
 }
 
+/// What a demand is called, and whether a node satisfies it.
+type Filter<'f> = (&'static str, &'f dyn Fn(&str) -> bool);
+
 fn stopped_by(view: &View, id: &str, nodes: &[&str]) -> Option<&'static str> {
     let null = Value::Null;
     let of = |name: &str| view.value(id, name).unwrap_or(&null);
     let labels = |node: &str| view.value(node, "node.labels").unwrap_or(&null);
-    let keeps: [(&'static str, &dyn Fn(&str) -> bool); 7] = [
+    let keeps: [Filter; 7] = [
         ("selector", &|node| selects(of("placement.selector"), labels(node))),
         ("affinity", &|node| agrees(list(view.value(id, "placement.affinity")), labels(node))),
         ("cordon", &|node| view.value(node, "node.cordoned") != Some(&Value::Bool(true))),

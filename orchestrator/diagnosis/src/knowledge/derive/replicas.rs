@@ -7,7 +7,7 @@ use crate::knowledge::view::View;
 use crate::picture::Kind;
 
 /// Reasons of events with which monitoring says that something is not as usual.
-const ALERTS: &[&str] = &["LatencyHigh", "ErrorsHigh", "TrafficLow", "Saturated", "NetworkBad"];
+pub const ALERTS: &[&str] = &["LatencyHigh", "ErrorsHigh", "TrafficLow", "Saturated", "NetworkBad"];
 
 /// `replicas.missing`, `replicas.uncreated`, `distress`.
 pub fn derive(view: &View, notes: &mut Notes) {

@@ -7,6 +7,8 @@ use crate::picture::{Picture, Signal};
 pub struct Shift {
     /// Median before.
     pub before: f64,
+    /// The highest that it was before: what it may be without anybody calling it trouble.
+    pub before_highest: f64,
     /// Upper quartile after: trouble may end before the recording does.
     pub after: f64,
     /// Median after.
@@ -21,6 +23,11 @@ impl Shift {
     /// At least so many times what it was, beyond noise.
     pub fn risen(&self, times: f64) -> bool {
         self.after >= self.before * times && self.after - self.before > 3.0 * self.noise
+    }
+
+    /// Above all that it was before, for most of the time after.
+    pub fn beyond(&self) -> bool {
+        self.after_middle > self.before_highest
     }
 
     /// At most this share of what it was, beyond noise.
@@ -43,6 +50,7 @@ pub fn of(signal: &Signal, noticed: f64) -> Option<Shift> {
     let distances = sorted(early.iter().map(|value| (value - before).abs()));
     Some(Shift {
         before,
+        before_highest: early.last().copied()?,
         after: quantile(&late, 0.75)?,
         after_middle: quantile(&late, 0.5)?,
         after_low: quantile(&late, 0.25)?,
