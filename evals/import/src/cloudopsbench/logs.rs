@@ -31,21 +31,19 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
     }
 }
 
-/// Adds the last lines of workloads that are not ready and of which the error log says nothing:
-/// what ends a workload is often no error to a filter.
+/// Adds the last lines of workloads that are not ready: what ends one is often no error to a filter.
 pub fn last_words(path: &Path, picture: &mut Picture) -> Result<(), ImportError> {
-    let silent: Vec<String> = picture
+    let ended: Vec<String> = picture
         .objects
         .keys()
         .filter(|id| short_of_instances(picture, id))
-        .filter(|id| picture.logs.iter().all(|log| log.object != **id))
         .cloned()
         .collect();
-    if silent.is_empty() || !path.exists() {
+    if ended.is_empty() || !path.exists() {
         return Ok(());
     }
     let all = packed(path)?;
-    for object in silent {
+    for object in ended {
         let name = object.trim_start_matches("app/");
         for key in [name.to_owned(), format!("{name}.previous")] {
             let lines = all.get(&key).and_then(Value::as_str).unwrap_or_default();
