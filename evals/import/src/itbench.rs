@@ -35,10 +35,16 @@ pub struct Scenario {
 pub fn read(root: &Path) -> Result<Vec<Scenario>, ImportError> {
     let folder = root.join(SCENARIOS);
     let entries = fs::read_dir(&folder).map_err(|error| wrong(&folder, &error))?;
-    let mut folders: Vec<_> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
     folders.sort();
-    folders.iter().filter_map(|folder| scenario(folder).transpose()).collect()
+    folders
+        .iter()
+        .filter_map(|folder| scenario(folder).transpose())
+        .collect()
 }
 
 fn scenario(folder: &Path) -> Result<Option<Scenario>, ImportError> {
@@ -48,7 +54,11 @@ fn scenario(folder: &Path) -> Result<Option<Scenario>, ImportError> {
         return Ok(None);
     }
     let earlier = folder.join("groundtruth_v1.yaml");
-    let earlier = if earlier.exists() { document(&earlier)? } else { Value::Null };
+    let earlier = if earlier.exists() {
+        document(&earlier)?
+    } else {
+        Value::Null
+    };
     let truth = truth.get("spec").unwrap_or(&truth);
     let earlier = earlier.get("spec").unwrap_or(&earlier);
     let mut picture = Picture::default();
@@ -60,13 +70,21 @@ fn scenario(folder: &Path) -> Result<Option<Scenario>, ImportError> {
         .map(|entity| id(&text(entity, "/kind"), &text(entity, "/metadata/name")))
         .collect();
     let injected = text(&fault, "/spec/faults/0/injections/0/id");
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let truth_of_case = Truth::Faulty {
         objects: objects.into_iter().collect(),
         cause: Some(injected).filter(|cause| !cause.is_empty()),
     };
     Ok(Some(Scenario {
-        case: Case { id: name, picture, truth: truth_of_case },
+        case: Case {
+            id: name,
+            picture,
+            truth: truth_of_case,
+        },
         solutions: solutions(truth),
     }))
 }
@@ -77,10 +95,20 @@ fn groups(earlier: &Value, picture: &mut Picture) -> BTreeMap<String, (String, b
     for group in list(earlier, "/groups") {
         let kind = text(group, "/kind");
         let own = text(group, "/name");
-        let name = if own.is_empty() { plain(&text(group, "/filter/0")) } else { own };
+        let name = if own.is_empty() {
+            plain(&text(group, "/filter/0"))
+        } else {
+            own
+        };
         let object = id(&kind, &name);
-        let root = group.get("root_cause").and_then(Value::as_bool).unwrap_or_default();
-        let new = || Object { kind: meaning(&kind), facts: BTreeMap::new() };
+        let root = group
+            .get("root_cause")
+            .and_then(Value::as_bool)
+            .unwrap_or_default();
+        let new = || Object {
+            kind: meaning(&kind),
+            facts: BTreeMap::new(),
+        };
         picture.objects.entry(object.clone()).or_insert_with(new);
         groups.insert(text(group, "/id"), (object, root));
     }
@@ -115,22 +143,34 @@ fn reason(alert: &str) -> String {
 /// Trouble travels from what is leaned on to what leans on it.
 fn edges(earlier: &Value, groups: &BTreeMap<String, (String, bool)>, picture: &mut Picture) {
     for way in list(earlier, "/propagations") {
-        let ends = groups.get(&text(way, "/source")).zip(groups.get(&text(way, "/target")));
+        let ends = groups
+            .get(&text(way, "/source"))
+            .zip(groups.get(&text(way, "/target")));
         if let Some(((source, false), (target, _))) = ends.filter(|((a, _), (b, _))| a != b) {
             let (from, to) = (target.clone(), source.clone());
-            picture.edges.push(Edge { from, to, how: How::Calls });
+            picture.edges.push(Edge {
+                from,
+                to,
+                how: How::Calls,
+            });
         }
     }
 }
 
 fn solutions(truth: &Value) -> Vec<Vec<String>> {
-    let ways = list(truth, "/solutions").iter().flat_map(|way| way.as_array().into_iter().flatten());
+    let ways = list(truth, "/solutions")
+        .iter()
+        .flat_map(|way| way.as_array().into_iter().flatten());
     ways.map(|way| {
         list(way, "/steps")
             .iter()
             .map(|step| {
                 let command = text(step, "/command");
-                if command.is_empty() { text(step, "/text") } else { command }
+                if command.is_empty() {
+                    text(step, "/text")
+                } else {
+                    command
+                }
             })
             .collect()
     })
@@ -167,15 +207,25 @@ fn document(path: &Path) -> Result<Value, ImportError> {
 }
 
 fn list<'v>(value: &'v Value, path: &str) -> &'v [Value] {
-    value.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .pointer(path)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn text(value: &Value, path: &str) -> String {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .pointer(path)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn wrong(path: &Path, words: &impl ToString) -> ImportError {
-    ImportError { path: path.display().to_string(), words: words.to_string() }
+    ImportError {
+        path: path.display().to_string(),
+        words: words.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +250,9 @@ mod tests {
         edges(&spec, &groups, &mut picture);
         assert_eq!(picture.objects.len(), 3);
         assert_eq!(picture.edges.len(), 1);
-        assert_eq!((picture.edges[0].from.as_str(), picture.edges[0].to.as_str()), ("app/three", "app/two"));
+        assert_eq!(
+            (picture.edges[0].from.as_str(), picture.edges[0].to.as_str()),
+            ("app/three", "app/two")
+        );
     }
 }

@@ -32,7 +32,10 @@ impl Cache {
         let all = packed(path)?;
         let collected = all.get("collection_timestamp").and_then(Value::as_str);
         let collected = collected.and_then(super::metrics::seconds);
-        let answers = all.into_iter().filter_map(|(key, said)| answer(&key, said)).collect();
+        let answers = all
+            .into_iter()
+            .filter_map(|(key, said)| answer(&key, said))
+            .collect();
         Ok(Self { answers, collected })
     }
 
@@ -58,13 +61,16 @@ impl Cache {
 
     /// Names and descriptions of every resource of a kind.
     pub fn described(&self, kind: &str) -> impl Iterator<Item = (&str, &str)> {
-        let all = self.of("DescribeResource").filter(move |one| one.word("resource_type") == kind);
+        let all = self
+            .of("DescribeResource")
+            .filter(move |one| one.word("resource_type") == kind);
         all.filter_map(|one| Some((one.word("name"), one.said.as_str()?)))
     }
 
     /// What a tool answered, by the value of one of its arguments.
     pub fn by(&self, tool: &str, argument: &'static str) -> impl Iterator<Item = (&str, &Value)> {
-        self.of(tool).map(move |one| (one.word(argument), &one.said))
+        self.of(tool)
+            .map(move |one| (one.word(argument), &one.said))
     }
 
     /// Every answer of a tool.
@@ -77,7 +83,10 @@ impl Cache {
 impl Answer {
     /// An argument's text; empty where there is none.
     pub fn word(&self, argument: &str) -> &str {
-        self.asked.get(argument).and_then(Value::as_str).unwrap_or_default()
+        self.asked
+            .get(argument)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The answer as text.
@@ -90,12 +99,18 @@ impl Answer {
 pub fn packed(path: &Path) -> Result<Map<String, Value>, ImportError> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| wrong(path, &error))?;
-    GzDecoder::new(file).read_to_string(&mut text).map_err(|error| wrong(path, &error))?;
+    GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .map_err(|error| wrong(path, &error))?;
     serde_json::from_str(&text).map_err(|error| wrong(path, &error))
 }
 
 fn answer(key: &str, said: Value) -> Option<Answer> {
     let (tool, asked) = key.split_once(':')?;
     let asked = serde_json::from_str(asked).ok()?;
-    Some(Answer { tool: tool.to_owned(), asked, said })
+    Some(Answer {
+        tool: tool.to_owned(),
+        asked,
+        said,
+    })
 }

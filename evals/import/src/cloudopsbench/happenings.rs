@@ -11,14 +11,19 @@ use super::kubectl::quantity::age_s;
 /// Adds events of pods, claims and nodes from their descriptions, and of replica sets from the list.
 pub fn read(cache: &Cache, picture: &mut Picture) {
     let mut done: BTreeSet<String> = BTreeSet::new();
-    for (kind, prefix) in
-        [("pods", "pod"), ("pod", "pod"), ("persistentvolumeclaims", "claim"), ("nodes", "node")]
-    {
+    for (kind, prefix) in [
+        ("pods", "pod"),
+        ("pod", "pod"),
+        ("persistentvolumeclaims", "claim"),
+        ("nodes", "node"),
+    ] {
         for (name, text) in cache.described(kind) {
             let id = format!("{prefix}/{name}");
             if picture.objects.contains_key(&id) && done.insert(id.clone()) {
                 let all = events(text).into_iter();
-                picture.events.extend(all.map(|happened| event(cache, &id, happened)));
+                picture
+                    .events
+                    .extend(all.map(|happened| event(cache, &id, happened)));
             }
         }
     }
@@ -36,26 +41,43 @@ fn replica_sets(cache: &Cache, picture: &mut Picture) {
         .collect();
     for line in cache.texts("events").flat_map(str::lines) {
         let mut words = line.split_whitespace();
-        let (age, _, reason, object) =
-            (words.next(), words.next(), words.next(), words.next().unwrap_or_default());
-        let Some(name) = object.strip_prefix("replicaset/").filter(|name| wanted.contains(*name)) else {
+        let (age, _, reason, object) = (
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next().unwrap_or_default(),
+        );
+        let Some(name) = object
+            .strip_prefix("replicaset/")
+            .filter(|name| wanted.contains(*name))
+        else {
             continue;
         };
-        let Some((app, _)) = name.rsplit_once('-') else { continue };
-        let message = line.split_once(object).map_or("", |(_, message)| message).trim();
+        let Some((app, _)) = name.rsplit_once('-') else {
+            continue;
+        };
+        let message = line
+            .split_once(object)
+            .map_or("", |(_, message)| message)
+            .trim();
         let happened = Happened {
             reason: reason.unwrap_or_default().to_owned(),
             ago_s: age.and_then(age_s),
             count: 1,
             message: message.to_owned(),
         };
-        picture.events.push(event(cache, &format!("app/{app}"), happened));
+        picture
+            .events
+            .push(event(cache, &format!("app/{app}"), happened));
     }
 }
 
 fn event(cache: &Cache, object: &str, happened: Happened) -> Event {
     Event {
-        at: cache.collected.zip(happened.ago_s).map(|(now, ago)| now - ago),
+        at: cache
+            .collected
+            .zip(happened.ago_s)
+            .map(|(now, ago)| now - ago),
         object: object.to_owned(),
         reason: happened.reason,
         message: happened.message,

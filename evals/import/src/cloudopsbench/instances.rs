@@ -23,7 +23,9 @@ fn pod(id: &str, root: &Entry, picture: &mut Picture) {
     let Some(app) = owner(root) else { return };
     add(picture, id, Kind::Instance);
     link(picture, id, &format!("app/{app}"), How::PartOf);
-    let node = root.value_of("Node").and_then(|node| node.split('/').next());
+    let node = root
+        .value_of("Node")
+        .and_then(|node| node.split('/').next());
     match node {
         Some(node) => link(picture, id, &format!("node/{node}"), How::RunsOn),
         None => set(picture, id, "scheduled", false),
@@ -34,8 +36,15 @@ fn pod(id: &str, root: &Entry, picture: &mut Picture) {
         }
     }
     let conditions = root.get("Conditions").map_or(&[][..], |entry| &entry.below);
-    let ready = conditions.iter().find_map(|line| line.key.strip_prefix("Ready "));
-    set(picture, id, "ready", ready.is_some_and(|status| status.trim() == "True"));
+    let ready = conditions
+        .iter()
+        .find_map(|line| line.key.strip_prefix("Ready "));
+    set(
+        picture,
+        id,
+        "ready",
+        ready.is_some_and(|status| status.trim() == "True"),
+    );
     containers(id, root, picture);
     claims(root, &app, picture);
 }
@@ -54,8 +63,15 @@ fn containers(id: &str, root: &Entry, picture: &mut Picture) {
     let all = root.get("Containers").map_or(&[][..], |entry| &entry.below);
     let mut restarts = 0.0;
     for container in all {
-        restarts += container.value_of("Restart Count").and_then(|text| text.parse().ok()).unwrap_or(0.0);
-        let reason = |key: &str| container.get(key).and_then(|state| state.value_of("Reason"));
+        restarts += container
+            .value_of("Restart Count")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0);
+        let reason = |key: &str| {
+            container
+                .get(key)
+                .and_then(|state| state.value_of("Reason"))
+        };
         let waits = container.value_of("State") == Some("Waiting");
         if let Some(reason) = reason("State").filter(|_| waits) {
             set(picture, id, "waiting", reason);
@@ -64,17 +80,29 @@ fn containers(id: &str, root: &Entry, picture: &mut Picture) {
             set(picture, id, "terminated", reason);
         }
         if let Some(last) = container.get("Last State") {
-            let exit = last.value_of("Exit Code").and_then(|text| text.parse::<f64>().ok());
-            exit.into_iter().for_each(|exit| set(picture, id, "last_exit", exit));
-            last.value_of("Reason").into_iter().for_each(|reason| set(picture, id, "last_reason", reason));
+            let exit = last
+                .value_of("Exit Code")
+                .and_then(|text| text.parse::<f64>().ok());
+            exit.into_iter()
+                .for_each(|exit| set(picture, id, "last_exit", exit));
+            last.value_of("Reason")
+                .into_iter()
+                .for_each(|reason| set(picture, id, "last_reason", reason));
         }
     }
     set(picture, id, "restarts", restarts);
     set(picture, id, "containers", all.len());
-    for container in root.get("Init Containers").map_or(&[][..], |entry| &entry.below) {
-        let state = container.get("State").filter(|state| state.value != "Terminated");
+    for container in root
+        .get("Init Containers")
+        .map_or(&[][..], |entry| &entry.below)
+    {
+        let state = container
+            .get("State")
+            .filter(|state| state.value != "Terminated");
         let reason = state.and_then(|state| state.value_of("Reason"));
-        reason.into_iter().for_each(|reason| set(picture, id, "init_waiting", reason));
+        reason
+            .into_iter()
+            .for_each(|reason| set(picture, id, "init_waiting", reason));
     }
 }
 

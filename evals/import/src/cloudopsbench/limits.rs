@@ -11,7 +11,10 @@ use super::set;
 pub fn read(cache: &Cache, namespace: &str, picture: &mut Picture) {
     let mut quota: Map<String, Value> = Map::new();
     for row in cache.list("resourcequota").unwrap_or_default() {
-        for cell in ["REQUEST", "LIMIT"].iter().filter_map(|heading| row.get(*heading)) {
+        for cell in ["REQUEST", "LIMIT"]
+            .iter()
+            .filter_map(|heading| row.get(*heading))
+        {
             for entry in cell.split(',') {
                 quota.extend(limit(entry));
             }
@@ -26,5 +29,8 @@ pub fn read(cache: &Cache, namespace: &str, picture: &mut Picture) {
 fn limit(entry: &str) -> Option<(String, Value)> {
     let (name, amounts) = entry.split_once(": ")?;
     let (used, limit) = amounts.trim().split_once('/')?;
-    Some((name.trim().to_owned(), json!({ "used": amount(used)?, "limit": amount(limit)? })))
+    Some((
+        name.trim().to_owned(),
+        json!({ "used": amount(used)?, "limit": amount(limit)? }),
+    ))
 }

@@ -12,7 +12,11 @@ pub fn read(text: &str, id: &str, picture: &mut Picture) {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_default();
     let mut addresses = Vec::new();
     for document in &documents {
-        match document.get("kind").and_then(Value::as_str).unwrap_or_default() {
+        match document
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+        {
             // A file may hold more than one workload; each document speaks for its own.
             "Deployment" | "StatefulSet" | "DaemonSet" if named(document, id) => {
                 workload(document, id, picture, &mut addresses);
@@ -36,7 +40,12 @@ fn named(document: &Value, id: &str) -> bool {
 fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut Vec<Value>) {
     let template = at(document, "/spec/template");
     let spec = at(template, "/spec");
-    set(picture, id, "workload.labels", at(template, "/metadata/labels").clone());
+    set(
+        picture,
+        id,
+        "workload.labels",
+        at(template, "/metadata/labels").clone(),
+    );
     let containers = items(at(spec, "/containers"));
     set(picture, id, "container.ports", ports(containers));
     for container in containers {
@@ -44,7 +53,11 @@ fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut V
         let mut settings = Map::new();
         for entry in items(at(container, "/env")) {
             let value = at(entry, "/value").clone();
-            settings.extend(at(entry, "/name").as_str().map(|name| (name.to_owned(), value)));
+            settings.extend(
+                at(entry, "/name")
+                    .as_str()
+                    .map(|name| (name.to_owned(), value)),
+            );
         }
         pairs(&Value::Object(settings), addresses);
     }
@@ -59,12 +72,19 @@ fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut V
             }
         }
     }
-    let images: Vec<Value> = containers.iter().map(|one| at(one, "/image").clone()).collect();
+    let images: Vec<Value> = containers
+        .iter()
+        .map(|one| at(one, "/image").clone())
+        .collect();
     set(picture, id, "images", images);
     placement(spec, id, picture);
     let mounted: Vec<Value> = items(at(spec, "/volumes"))
         .iter()
-        .filter(|volume| ["configMap", "secret", "projected"].iter().all(|kind| volume.get(kind).is_none()))
+        .filter(|volume| {
+            ["configMap", "secret", "projected"]
+                .iter()
+                .all(|kind| volume.get(kind).is_none())
+        })
         .map(|volume| at(volume, "/name").clone())
         .collect();
     if !mounted.is_empty() {
@@ -73,7 +93,8 @@ fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut V
 }
 
 fn placement(spec: &Value, id: &str, picture: &mut Picture) {
-    let required = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let required =
+        "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
     let terms: Vec<Value> = items(at(spec, required))
         .iter()
         .map(|term| at(term, "/matchExpressions").clone())
@@ -82,7 +103,10 @@ fn placement(spec: &Value, id: &str, picture: &mut Picture) {
         ("placement.affinity", Value::from(terms)),
         ("placement.selector", at(spec, "/nodeSelector").clone()),
         ("placement.tolerations", at(spec, "/tolerations").clone()),
-        ("dns.nameservers", at(spec, "/dnsConfig/nameservers").clone()),
+        (
+            "dns.nameservers",
+            at(spec, "/dnsConfig/nameservers").clone(),
+        ),
         ("service_account", at(spec, "/serviceAccountName").clone()),
     ];
     for (name, value) in lists {
@@ -96,7 +120,9 @@ fn placement(spec: &Value, id: &str, picture: &mut Picture) {
 }
 
 fn ports(containers: &[Value]) -> Vec<Value> {
-    let all = containers.iter().flat_map(|container| items(at(container, "/ports")));
+    let all = containers
+        .iter()
+        .flat_map(|container| items(at(container, "/ports")));
     all.map(|port| {
         json!({
             "port": at(port, "/containerPort"),
@@ -108,13 +134,23 @@ fn ports(containers: &[Value]) -> Vec<Value> {
 }
 
 fn probes(container: &Value, id: &str, picture: &mut Picture) {
-    for (field, name) in
-        [("livenessProbe", "liveness"), ("readinessProbe", "readiness"), ("startupProbe", "startup")]
-    {
-        let Some(probe) = container.get(field) else { continue };
-        let kinds = [("httpGet", "http"), ("grpc", "grpc"), ("tcpSocket", "tcp"), ("exec", "exec")];
-        let Some((kind, how)) =
-            kinds.iter().find_map(|(key, kind)| Some((*kind, probe.get(key)?)))
+    for (field, name) in [
+        ("livenessProbe", "liveness"),
+        ("readinessProbe", "readiness"),
+        ("startupProbe", "startup"),
+    ] {
+        let Some(probe) = container.get(field) else {
+            continue;
+        };
+        let kinds = [
+            ("httpGet", "http"),
+            ("grpc", "grpc"),
+            ("tcpSocket", "tcp"),
+            ("exec", "exec"),
+        ];
+        let Some((kind, how)) = kinds
+            .iter()
+            .find_map(|(key, kind)| Some((*kind, probe.get(key)?)))
         else {
             continue;
         };
@@ -135,7 +171,9 @@ fn probes(container: &Value, id: &str, picture: &mut Picture) {
 
 /// Settings that are addresses: `host:port`, a URL, or `…_HOST` beside `…_PORT`.
 fn pairs(settings: &Value, addresses: &mut Vec<Value>) {
-    let Some(settings) = settings.as_object() else { return };
+    let Some(settings) = settings.as_object() else {
+        return;
+    };
     for (name, value) in settings {
         let Some(text) = value.as_str() else { continue };
         if let Some(stem) = name.strip_suffix("_HOST") {
@@ -158,9 +196,17 @@ fn host_and_port(text: &str) -> Option<(&str, f64)> {
 /// Routes of a gateway, wherever in a configuration they stand.
 fn routes(document: &Value, id: &str, picture: &mut Picture) {
     let mut found = Vec::new();
-    for text in at(document, "/data").as_object().into_iter().flat_map(Map::values) {
-        let inner = text.as_str().and_then(|text| serde_saphyr::from_str::<Value>(text).ok());
-        inner.iter().for_each(|inner| collect_routes(inner, &mut found));
+    for text in at(document, "/data")
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values)
+    {
+        let inner = text
+            .as_str()
+            .and_then(|text| serde_saphyr::from_str::<Value>(text).ok());
+        inner
+            .iter()
+            .for_each(|inner| collect_routes(inner, &mut found));
     }
     if !found.is_empty() {
         set(picture, id, "routes", found);
@@ -168,12 +214,16 @@ fn routes(document: &Value, id: &str, picture: &mut Picture) {
 }
 
 fn collect_routes(value: &Value, found: &mut Vec<Value>) {
-    let Some(fields) = value.as_object() else { return };
+    let Some(fields) = value.as_object() else {
+        return;
+    };
     for (name, inner) in fields {
         if name == "routes" {
             for route in items(inner) {
                 let to = destination(at(route, "/uri").as_str().unwrap_or_default());
-                found.push(json!({ "id": at(route, "/id"), "to": to, "path": at(route, "/predicates/0") }));
+                found.push(
+                    json!({ "id": at(route, "/id"), "to": to, "path": at(route, "/predicates/0") }),
+                );
             }
         }
         collect_routes(inner, found);
@@ -183,15 +233,22 @@ fn collect_routes(value: &Value, found: &mut Vec<Value>) {
 /// `lb://${NAME:default}:80/x` leads to `default`.
 fn destination(uri: &str) -> String {
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    let host = match rest.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
-        Some((inside, _)) => inside.split_once(':').map_or(inside, |(_, default)| default),
+    let host = match rest
+        .strip_prefix("${")
+        .and_then(|rest| rest.split_once('}'))
+    {
+        Some((inside, _)) => inside
+            .split_once(':')
+            .map_or(inside, |(_, default)| default),
         None => rest.split(['/', ':']).next().unwrap_or(rest),
     };
     host.to_owned()
 }
 
 fn claim(document: &Value, app: &str, picture: &mut Picture) {
-    let Some(name) = at(document, "/metadata/name").as_str() else { return };
+    let Some(name) = at(document, "/metadata/name").as_str() else {
+        return;
+    };
     let id = format!("claim/{name}");
     add(picture, &id, Kind::Volume);
     link(picture, app, &id, How::Uses);
@@ -201,9 +258,24 @@ fn claim(document: &Value, app: &str, picture: &mut Picture) {
         .map(|mode| Value::from(short_mode(mode)))
         .collect();
     set(picture, &id, "claim.modes", modes);
-    set(picture, &id, "claim.class", at(document, "/spec/storageClassName").clone());
-    set(picture, &id, "claim.selector", at(document, "/spec/selector/matchLabels").clone());
-    set(picture, &id, "claim.volume", at(document, "/spec/volumeName").clone());
+    set(
+        picture,
+        &id,
+        "claim.class",
+        at(document, "/spec/storageClassName").clone(),
+    );
+    set(
+        picture,
+        &id,
+        "claim.selector",
+        at(document, "/spec/selector/matchLabels").clone(),
+    );
+    set(
+        picture,
+        &id,
+        "claim.volume",
+        at(document, "/spec/volumeName").clone(),
+    );
     if let Some(size) = number(at(document, "/spec/resources/requests/storage")) {
         set(picture, &id, "claim.size", size);
     }
@@ -232,7 +304,10 @@ mod tests {
 
     #[test]
     fn a_templated_route_leads_to_its_default() {
-        assert_eq!(destination("lb://${CART_HOST:cart-service}"), "cart-service");
+        assert_eq!(
+            destination("lb://${CART_HOST:cart-service}"),
+            "cart-service"
+        );
         assert_eq!(destination("http://${CART_HOST:cart}:80"), "cart");
         assert_eq!(destination("http://cart:80/x"), "cart");
     }
@@ -240,7 +315,10 @@ mod tests {
     #[test]
     fn addresses_are_found_in_settings() {
         let mut found = Vec::new();
-        pairs(&json!({"A": "cart:70", "DB_HOST": "db", "DB_PORT": "3306", "N": "5050"}), &mut found);
+        pairs(
+            &json!({"A": "cart:70", "DB_HOST": "db", "DB_PORT": "3306", "N": "5050"}),
+            &mut found,
+        );
         assert_eq!(found.len(), 2);
         assert_eq!(found[1]["port"], json!(3306.0));
     }

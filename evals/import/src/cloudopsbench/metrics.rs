@@ -29,12 +29,16 @@ pub fn read(path: &Path, picture: &mut Picture) -> Result<(), ImportError> {
         return Ok(());
     }
     let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(path, &error))?;
-    let head = reader.headers().map_err(|error| wrong(path, &error))?.clone();
-    let mut columns: Vec<Option<Signal>> =
-        head.iter().map(|name| signal(name, picture)).collect();
+    let head = reader
+        .headers()
+        .map_err(|error| wrong(path, &error))?
+        .clone();
+    let mut columns: Vec<Option<Signal>> = head.iter().map(|name| signal(name, picture)).collect();
     for row in reader.records() {
         let row = row.map_err(|error| wrong(path, &error))?;
-        let Some(at) = row.get(0).and_then(seconds) else { continue };
+        let Some(at) = row.get(0).and_then(seconds) else {
+            continue;
+        };
         for (column, cell) in columns.iter_mut().zip(row.iter()) {
             if let (Some(column), Ok(value)) = (column, cell.parse::<f64>()) {
                 column.points.push((at, value));
@@ -49,8 +53,15 @@ fn signal(column: &str, picture: &Picture) -> Option<Signal> {
     let (object, measure) = column.rsplit_once('-')?;
     let (_, measure, name) = MEASURES.iter().find(|(word, _, _)| *word == measure)?;
     let known = ["app", "node"].map(|prefix| format!("{prefix}/{object}"));
-    let object = known.into_iter().find(|id| picture.objects.contains_key(id))?;
-    Some(Signal { object, measure: *measure, name: (*name).to_owned(), points: Vec::new() })
+    let object = known
+        .into_iter()
+        .find(|id| picture.objects.contains_key(id))?;
+    Some(Signal {
+        object,
+        measure: *measure,
+        name: (*name).to_owned(),
+        points: Vec::new(),
+    })
 }
 
 /// `2025-12-26 12:22:11` or `2025-11-28T15:33:20.5` as seconds; only differences mean anything.
@@ -62,7 +73,11 @@ pub fn seconds(text: &str) -> Option<f64> {
     let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
     // Days since an era began in March, so that a leap day is a year's last (Hinnant, "chrono-compatible
     // low-level date algorithms").
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
     #[expect(clippy::cast_precision_loss, reason = "a number of days")]
     let days = days as f64;
@@ -77,7 +92,8 @@ mod tests {
     fn seconds_count_over_the_end_of_a_month() {
         let day = seconds("2024-03-01 00:00:00").unwrap() - seconds("2024-02-29 00:00:00").unwrap();
         assert!((day - 86_400.0).abs() < 1e-6);
-        let year = seconds("2026-01-01T00:00:00").unwrap() - seconds("2025-12-31T23:59:30").unwrap();
+        let year =
+            seconds("2026-01-01T00:00:00").unwrap() - seconds("2025-12-31T23:59:30").unwrap();
         assert!((year - 30.0).abs() < 1e-6);
         assert_eq!(seconds("yesterday"), None);
     }

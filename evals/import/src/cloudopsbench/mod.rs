@@ -34,7 +34,10 @@ pub use truth::{accepted, right};
 /// # Errors
 /// The first folder that cannot be read.
 pub fn read(root: &Path) -> Result<Vec<Case>, ImportError> {
-    folders(root)?.iter().map(|folder| read_case(root, folder)).collect()
+    folders(root)?
+        .iter()
+        .map(|folder| read_case(root, folder))
+        .collect()
 }
 
 /// Folders of cases below the set's `benchmark` folder.
@@ -47,7 +50,12 @@ pub fn folders(root: &Path) -> Result<Vec<PathBuf>, ImportError> {
         let mut below = Vec::new();
         for folder in &level {
             let entries = fs::read_dir(folder).map_err(|error| wrong(folder, &error))?;
-            below.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()));
+            below.extend(
+                entries
+                    .flatten()
+                    .map(|entry| entry.path())
+                    .filter(|path| path.is_dir()),
+            );
         }
         level = below;
     }
@@ -64,7 +72,10 @@ pub fn read_case(root: &Path, folder: &Path) -> Result<Case, ImportError> {
     let text = fs::read_to_string(&file).map_err(|error| wrong(&file, &error))?;
     let metadata: Value = serde_json::from_str(&text).map_err(|error| wrong(&file, &error))?;
     let namespace = text_of(&metadata, "namespace");
-    let mut picture = picture(&Cache::read(&folder.join("tool_cache.json.gz"))?, &namespace);
+    let mut picture = picture(
+        &Cache::read(&folder.join("tool_cache.json.gz"))?,
+        &namespace,
+    );
     logs::last_words(&folder.join("raw_data/logs.json.gz"), &mut picture)?;
     metrics::read(&folder.join("raw_data/metrics.csv"), &mut picture)?;
     if picture.signals.is_empty() {
@@ -76,13 +87,23 @@ pub fn read_case(root: &Path, folder: &Path) -> Result<Case, ImportError> {
         objects: vec![text_of(result, "fault_object")],
         cause: Some(text_of(result, "root_cause")),
     };
-    let below = folder.strip_prefix(root.join("benchmark")).unwrap_or(folder);
-    Ok(Case { id: below.display().to_string(), picture, truth })
+    let below = folder
+        .strip_prefix(root.join("benchmark"))
+        .unwrap_or(folder);
+    Ok(Case {
+        id: below.display().to_string(),
+        picture,
+        truth,
+    })
 }
 
 fn picture(cache: &Cache, namespace: &str) -> Picture {
     let mut picture = Picture::default();
-    add(&mut picture, &format!("namespace/{namespace}"), Kind::Namespace);
+    add(
+        &mut picture,
+        &format!("namespace/{namespace}"),
+        Kind::Namespace,
+    );
     nodes::read(cache, &mut picture);
     workloads::read(cache, namespace, &mut picture);
     instances::read(cache, &mut picture);
@@ -97,7 +118,10 @@ fn picture(cache: &Cache, namespace: &str) -> Picture {
 
 /// The object with an id, made where it is not there yet.
 fn add<'p>(picture: &'p mut Picture, id: &str, kind: Kind) -> &'p mut Object {
-    let new = || Object { kind, facts: std::collections::BTreeMap::default() };
+    let new = || Object {
+        kind,
+        facts: std::collections::BTreeMap::default(),
+    };
     picture.objects.entry(id.to_owned()).or_insert_with(new)
 }
 
@@ -109,9 +133,16 @@ fn set(picture: &mut Picture, id: &str, name: &str, value: impl Into<Value>) {
 }
 
 fn text_of(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn wrong(path: &Path, words: &impl ToString) -> ImportError {
-    ImportError { path: path.display().to_string(), words: words.to_string() }
+    ImportError {
+        path: path.display().to_string(),
+        words: words.to_string(),
+    }
 }

@@ -17,10 +17,22 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
     }
     for answer in cache.of("CheckNodeServiceStatus") {
         let id = format!("node/{}", answer.word("node_name"));
-        let line = answer.text().lines().find_map(|line| line.trim().strip_prefix("Active: "));
+        let line = answer
+            .text()
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Active: "));
         if let Some(line) = line {
-            let state = if line.starts_with("active") { "running" } else { "stopped" };
-            set(picture, &id, &format!("node.component.{}", answer.word("service_name")), state);
+            let state = if line.starts_with("active") {
+                "running"
+            } else {
+                "stopped"
+            };
+            set(
+                picture,
+                &id,
+                &format!("node.component.{}", answer.word("service_name")),
+                state,
+            );
         }
     }
 }
@@ -34,13 +46,31 @@ fn node(id: &str, root: &Entry, picture: &mut Picture) {
         .collect();
     // By convention a node's host name label is its name, even where somebody removed it.
     let name = id.trim_start_matches("node/");
-    labels.entry("kubernetes.io/hostname").or_insert_with(|| name.into());
+    labels
+        .entry("kubernetes.io/hostname")
+        .or_insert_with(|| name.into());
     set(picture, id, "node.labels", labels);
     let roles = root.value_of("Roles").unwrap_or_default();
-    set(picture, id, "node.control_plane", ["master", "control-plane"].iter().any(|role| roles.contains(role)));
-    let taints: Vec<Value> = root.values_of("Taints").iter().filter_map(|text| taint(text)).collect();
+    set(
+        picture,
+        id,
+        "node.control_plane",
+        ["master", "control-plane"]
+            .iter()
+            .any(|role| roles.contains(role)),
+    );
+    let taints: Vec<Value> = root
+        .values_of("Taints")
+        .iter()
+        .filter_map(|text| taint(text))
+        .collect();
     set(picture, id, "node.taints", taints);
-    set(picture, id, "node.cordoned", root.value_of("Unschedulable") == Some("true"));
+    set(
+        picture,
+        id,
+        "node.cordoned",
+        root.value_of("Unschedulable") == Some("true"),
+    );
     for line in root.get("Conditions").map_or(&[][..], |entry| &entry.below) {
         let mut words = line.key.split_whitespace();
         let (name, status) = (words.next().unwrap_or_default(), words.next());
@@ -55,8 +85,12 @@ fn node(id: &str, root: &Entry, picture: &mut Picture) {
         set(picture, id, fact, status == Some("True"));
     }
     for what in ["cpu", "memory"] {
-        let there = root.get("Allocatable").and_then(|entry| amount(entry.value_of(what)?));
-        there.into_iter().for_each(|there| set(picture, id, &format!("node.allocatable.{what}"), there));
+        let there = root
+            .get("Allocatable")
+            .and_then(|entry| amount(entry.value_of(what)?));
+        there
+            .into_iter()
+            .for_each(|there| set(picture, id, &format!("node.allocatable.{what}"), there));
     }
 }
 

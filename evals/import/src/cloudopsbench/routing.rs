@@ -13,17 +13,23 @@ use super::workloads::link;
 /// Sets `names`, `service.*`, `reachable`, and adds calls to the addresses that workloads were given.
 pub fn read(cache: &Cache, picture: &mut Picture) {
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
-    let described: Vec<(&str, Entry)> =
-        cache.described("services").map(|(name, text)| (name, tree(text))).collect();
+    let described: Vec<(&str, Entry)> = cache
+        .described("services")
+        .map(|(name, text)| (name, tree(text)))
+        .collect();
     for (name, root) in &described {
         if let Some(app) = owner(name, root, picture) {
             owners.insert((*name).to_owned(), app);
         }
     }
     for (name, root) in &described {
-        let Some(app) = owners.get(*name) else { continue };
+        let Some(app) = owners.get(*name) else {
+            continue;
+        };
         // The service of the same name speaks for a workload; another one only where there is none.
-        if app.strip_prefix("app/") == Some(name) || !owners.contains_key(app.trim_start_matches("app/")) {
+        if app.strip_prefix("app/") == Some(name)
+            || !owners.contains_key(app.trim_start_matches("app/"))
+        {
             service(app, root, picture);
         }
     }
@@ -44,12 +50,16 @@ fn owner(name: &str, root: &Entry, picture: &Picture) -> Option<String> {
     let wanted = labels(&root.values_of("Selector"));
     let selected = picture.objects.iter().find(|(_, object)| {
         let labels = object.facts.get("workload.labels");
-        !wanted.is_empty() && wanted.iter().all(|(key, value)| {
-            labels.and_then(|labels| labels.get(key)) == Some(value)
-        })
+        !wanted.is_empty()
+            && wanted
+                .iter()
+                .all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
     });
     let by_name = || {
-        let of = |id: &&String| id.strip_prefix("app/").is_some_and(|app| name.starts_with(app));
+        let of = |id: &&String| {
+            id.strip_prefix("app/")
+                .is_some_and(|app| name.starts_with(app))
+        };
         picture.objects.keys().filter(of).max_by_key(|id| id.len())
     };
     selected.map(|(id, _)| id).or_else(by_name).cloned()
@@ -62,7 +72,10 @@ fn service(app: &str, root: &Entry, picture: &mut Picture) {
     }
     let mut ports: Vec<Value> = Vec::new();
     for entry in &root.below {
-        let (number, protocol) = entry.value.rsplit_once('/').unwrap_or((&entry.value, "TCP"));
+        let (number, protocol) = entry
+            .value
+            .rsplit_once('/')
+            .unwrap_or((&entry.value, "TCP"));
         let number = number.split_whitespace().last().unwrap_or_default();
         match entry.key.as_str() {
             "Port" => ports.push(json!({ "port": port(number), "protocol": protocol })),
@@ -76,7 +89,12 @@ fn service(app: &str, root: &Entry, picture: &mut Picture) {
     }
     set(picture, app, "service.ports", ports);
     let endpoints = root.value_of("Endpoints").unwrap_or_default();
-    set(picture, app, "service.endpoints", endpoints.split(',').filter(|one| one.contains(':')).count());
+    set(
+        picture,
+        app,
+        "service.endpoints",
+        endpoints.split(',').filter(|one| one.contains(':')).count(),
+    );
     set(picture, app, "service.exists", true);
 }
 
@@ -97,10 +115,15 @@ fn missing(rows: &[BTreeMap<String, String>], picture: &mut Picture) {
         .objects
         .iter()
         .filter(|(_, object)| object.facts.contains_key("service.declared"))
-        .filter(|(id, _)| there.iter().all(|name| id.strip_prefix("app/") != Some(name)))
+        .filter(|(id, _)| {
+            there
+                .iter()
+                .all(|name| id.strip_prefix("app/") != Some(name))
+        })
         .map(|(id, _)| id.clone())
         .collect();
-    gone.iter().for_each(|id| set(picture, id, "service.exists", false));
+    gone.iter()
+        .for_each(|id| set(picture, id, "service.exists", false));
 }
 
 fn reached(cache: &Cache, owners: &BTreeMap<String, String>, picture: &mut Picture) {
@@ -117,10 +140,17 @@ fn reached(cache: &Cache, owners: &BTreeMap<String, String>, picture: &mut Pictu
 /// A workload that was given an address calls whom it leads to.
 fn calls(owners: &BTreeMap<String, String>, picture: &mut Picture) {
     let mut found = Vec::new();
-    for (id, object) in picture.objects.iter().filter(|(_, object)| object.kind == Kind::Service) {
+    for (id, object) in picture
+        .objects
+        .iter()
+        .filter(|(_, object)| object.kind == Kind::Service)
+    {
         let addresses = object.facts.get("addresses").and_then(Value::as_array);
         for address in addresses.into_iter().flatten() {
-            let host = address.get("host").and_then(Value::as_str).unwrap_or_default();
+            let host = address
+                .get("host")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let name = host.split('.').next().unwrap_or_default();
             found.extend(owners.get(name).map(|owner| (id.clone(), owner.clone())));
         }
@@ -132,9 +162,13 @@ fn calls(owners: &BTreeMap<String, String>, picture: &mut Picture) {
 
 fn labels(texts: &[&str]) -> Map<String, Value> {
     let pairs = texts.iter().flat_map(|text| text.split(','));
-    pairs.filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect()
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect()
 }
 
 fn port(text: &str) -> Value {
-    text.parse::<u16>().map_or_else(|_| text.into(), Value::from)
+    text.parse::<u16>()
+        .map_or_else(|_| text.into(), Value::from)
 }

@@ -15,7 +15,12 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
         let id = format!("volume/{name}");
         add(picture, &id, Kind::Volume);
         let value = |key: &str| root.value_of(key).unwrap_or_default();
-        set(picture, &id, "volume.size", amount(value("Capacity")).unwrap_or_default());
+        set(
+            picture,
+            &id,
+            "volume.size",
+            amount(value("Capacity")).unwrap_or_default(),
+        );
         set(picture, &id, "volume.class", value("StorageClass"));
         set(picture, &id, "volume.free", value("Status") == "Available");
         let claim = value("Claim").rsplit('/').next().unwrap_or_default();
@@ -30,12 +35,21 @@ pub fn read(cache: &Cache, picture: &mut Picture) {
             .collect();
         set(picture, &id, "volume.labels", labels);
     }
-    let Some(rows) = cache.list("persistentvolumeclaims") else { return };
+    let Some(rows) = cache.list("persistentvolumeclaims") else {
+        return;
+    };
     for row in &rows {
-        let Some(name) = row.get("NAME") else { continue };
+        let Some(name) = row.get("NAME") else {
+            continue;
+        };
         let id = format!("claim/{name}");
         add(picture, &id, Kind::Volume);
-        set(picture, &id, "claim.bound", row.get("STATUS").is_some_and(|status| status == "Bound"));
+        set(
+            picture,
+            &id,
+            "claim.bound",
+            row.get("STATUS").is_some_and(|status| status == "Bound"),
+        );
     }
     missing(picture);
 }
@@ -53,8 +67,13 @@ fn missing(picture: &mut Picture) {
         .map(|edge| (edge.from.clone(), edge.to.clone()))
         .collect();
     for (app, claim) in waiting {
-        let size = picture.objects.get(&claim).and_then(|claim| claim.facts.get("claim.size")).cloned();
+        let size = picture
+            .objects
+            .get(&claim)
+            .and_then(|claim| claim.facts.get("claim.size"))
+            .cloned();
         set(picture, &app, "claims.missing", vec![claim]);
-        size.into_iter().for_each(|size| set(picture, &app, "claims.missing_size", size));
+        size.into_iter()
+            .for_each(|size| set(picture, &app, "claims.missing_size", size));
     }
 }

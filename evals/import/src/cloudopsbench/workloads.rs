@@ -9,7 +9,9 @@ use super::{add, manifest, set};
 pub fn read(cache: &Cache, namespace: &str, picture: &mut Picture) {
     for kind in ["deployments", "statefulsets"] {
         for row in cache.list(kind).unwrap_or_default() {
-            let Some(name) = row.get("NAME") else { continue };
+            let Some(name) = row.get("NAME") else {
+                continue;
+            };
             let id = app(picture, name, namespace);
             let ready = row.get("READY").and_then(|cell| cell.split_once('/'));
             if let Some((ready, wanted)) = ready.and_then(|(a, b)| Some((number(a)?, number(b)?))) {
@@ -27,7 +29,9 @@ pub fn read(cache: &Cache, namespace: &str, picture: &mut Picture) {
     for (name, text) in cache.by("GetServiceDependencies", "service_name") {
         calls(name, text.as_str().unwrap_or_default(), picture);
     }
-    picture.edges.sort_by(|one, other| (&one.from, &one.to, one.how).cmp(&(&other.from, &other.to, other.how)));
+    picture.edges.sort_by(|one, other| {
+        (&one.from, &one.to, one.how).cmp(&(&other.from, &other.to, other.how))
+    });
     picture.edges.dedup();
 }
 
@@ -42,8 +46,13 @@ fn app(picture: &mut Picture, name: &str, namespace: &str) -> String {
 fn created(cache: &Cache, picture: &mut Picture) {
     let mut sums: std::collections::BTreeMap<String, f64> = std::collections::BTreeMap::new();
     for row in cache.list("replicasets").unwrap_or_default() {
-        let Some((name, _)) = row.get("NAME").and_then(|name| name.rsplit_once('-')) else { continue };
-        let made = row.get("CURRENT").and_then(|cell| number(cell)).unwrap_or_default();
+        let Some((name, _)) = row.get("NAME").and_then(|name| name.rsplit_once('-')) else {
+            continue;
+        };
+        let made = row
+            .get("CURRENT")
+            .and_then(|cell| number(cell))
+            .unwrap_or_default();
         *sums.entry(format!("app/{name}")).or_default() += made;
     }
     for (id, made) in sums {
@@ -53,7 +62,9 @@ fn created(cache: &Cache, picture: &mut Picture) {
 
 /// Whether the account exists that a workload runs as.
 fn accounts(cache: &Cache, picture: &mut Picture) {
-    let Some(rows) = cache.list("serviceaccounts") else { return };
+    let Some(rows) = cache.list("serviceaccounts") else {
+        return;
+    };
     let there: Vec<&String> = rows.iter().filter_map(|row| row.get("NAME")).collect();
     let wanted: Vec<(String, bool)> = picture
         .objects
@@ -75,7 +86,9 @@ fn calls(name: &str, text: &str, picture: &mut Picture) {
                 call(picture, caller, name);
             }
         }
-        let Some(at) = line.find("── ") else { continue };
+        let Some(at) = line.find("── ") else {
+            continue;
+        };
         let depth = line.get(..at).map_or(0, |before| before.chars().count()) + 1;
         let callee = line.get(at..).unwrap_or_default().trim_start_matches("── ");
         let callee = callee.split_whitespace().next().unwrap_or_default();
@@ -88,13 +101,22 @@ fn calls(name: &str, text: &str, picture: &mut Picture) {
 }
 
 fn call(picture: &mut Picture, from: &str, to: &str) {
-    link(picture, &format!("app/{from}"), &format!("app/{to}"), How::Calls);
+    link(
+        picture,
+        &format!("app/{from}"),
+        &format!("app/{to}"),
+        How::Calls,
+    );
 }
 
 /// Adds an edge between objects that are there.
 pub fn link(picture: &mut Picture, from: &str, to: &str, how: How) {
     if from != to && picture.objects.contains_key(from) && picture.objects.contains_key(to) {
-        picture.edges.push(Edge { from: from.to_owned(), to: to.to_owned(), how });
+        picture.edges.push(Edge {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            how,
+        });
     }
 }
 

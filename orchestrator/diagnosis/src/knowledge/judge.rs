@@ -37,7 +37,12 @@ pub fn candidates<'a>(view: &View<'a>, knowledge: &'a Knowledge) -> Vec<Candidat
     }
     let moot: Vec<(&str, &str)> = all
         .iter()
-        .flat_map(|one: &Candidate| one.cause.excludes.iter().map(|id| (one.object, id.as_str())))
+        .flat_map(|one: &Candidate| {
+            one.cause
+                .excludes
+                .iter()
+                .map(|id| (one.object, id.as_str()))
+        })
         .collect();
     all.retain(|one| !moot.contains(&(one.object, one.cause.id.as_str())));
     all
@@ -59,7 +64,12 @@ fn candidate<'a>(
         }
     }
     evidence.dedup();
-    Some(Candidate { object, cause, strength, evidence })
+    Some(Candidate {
+        object,
+        cause,
+        strength,
+        evidence,
+    })
 }
 
 struct Judge<'v, 'a> {
@@ -79,8 +89,10 @@ impl<'a> Judge<'_, 'a> {
                 shown.map(|shown| shown.into_iter().flatten().collect())
             }
             Test::Any(tests) => {
-                let shown: Vec<_> =
-                    tests.iter().filter_map(|test| self.holds(test, object)).collect();
+                let shown: Vec<_> = tests
+                    .iter()
+                    .filter_map(|test| self.holds(test, object))
+                    .collect();
                 (!shown.is_empty()).then(|| shown.into_iter().flatten().collect())
             }
             Test::Not(test) => self.holds(test, object).is_none().then(Vec::new),
@@ -94,39 +106,56 @@ impl<'a> Judge<'_, 'a> {
     }
 
     fn fact(&self, test: &FactTest, object: &'a str) -> Shown {
-        let objects = if test.own { vec![object] } else { self.view.with_parts(object) };
-        objects.into_iter().find_map(|object| self.fact_of(test, object))
+        let objects = if test.own {
+            vec![object]
+        } else {
+            self.view.with_parts(object)
+        };
+        objects
+            .into_iter()
+            .find_map(|object| self.fact_of(test, object))
     }
 
     fn fact_of(&self, test: &FactTest, object: &str) -> Shown {
         let (value, from) = self.view.fact(object, &test.name)?;
         let number = value.as_f64();
-        let other = |name: &Option<String>| {
-            name.as_ref().map(|name| self.view.value(object, name))
-        };
+        let other = |name: &Option<String>| name.as_ref().map(|name| self.view.value(object, name));
         let demands = [
             test.equals.as_ref().map(|wanted| same(value, wanted)),
             test.differs.as_ref().map(|unwanted| !same(value, unwanted)),
-            test.one_of.as_ref().map(|list| list.iter().any(|one| same(value, one))),
-            test.above.map(|limit| number.is_some_and(|number| number > limit)),
-            test.below.map(|limit| number.is_some_and(|number| number < limit)),
+            test.one_of
+                .as_ref()
+                .map(|list| list.iter().any(|one| same(value, one))),
+            test.above
+                .map(|limit| number.is_some_and(|number| number > limit)),
+            test.below
+                .map(|limit| number.is_some_and(|number| number < limit)),
             other(&test.above_fact).map(|limit| {
-                number.zip(limit.and_then(|limit| limit.as_f64())).is_some_and(|(a, b)| a > b)
+                number
+                    .zip(limit.and_then(|limit| limit.as_f64()))
+                    .is_some_and(|(a, b)| a > b)
             }),
             other(&test.same_as).map(|other| other.is_some_and(|other| same(value, other))),
             test.matches.as_deref().map(|text| {
-                self.knowledge.pattern(text).is_some_and(|pattern| found(pattern, value))
+                self.knowledge
+                    .pattern(text)
+                    .is_some_and(|pattern| found(pattern, value))
             }),
         ];
-        demands.into_iter().all(|demand| demand.unwrap_or(true)).then(|| {
-            let shows = format!("`{}` of {object} is {}", test.name, short(value));
-            vec![Evidence { from, shows }]
-        })
+        demands
+            .into_iter()
+            .all(|demand| demand.unwrap_or(true))
+            .then(|| {
+                let shows = format!("`{}` of {object} is {}", test.name, short(value));
+                vec![Evidence { from, shows }]
+            })
     }
 
     fn event(&self, test: &EventTest, object: &'a str) -> Shown {
-        let (reason, message) =
-            (self.wanted(test.reason.as_deref())?, self.wanted(test.message.as_deref())?);
+        let (reason, message) = (
+            self.wanted(test.reason.as_deref())?,
+            self.wanted(test.message.as_deref())?,
+        );
         let mut times = 0;
         let mut shown = Vec::new();
         for object in self.view.with_parts(object) {
@@ -172,11 +201,19 @@ impl<'a> Judge<'_, 'a> {
             let holds = test.risen.is_none_or(|times| moved.risen(times))
                 && test.fallen.is_none_or(|share| moved.fallen(share))
                 && test.above.is_none_or(|level| moved.after_middle > level)
-                && test.stands_out.is_none_or(|times| shift::stands_out(picture, signal, times));
+                && test
+                    .stands_out
+                    .is_none_or(|times| shift::stands_out(picture, signal, times));
             holds.then(|| {
                 let (before, after) = (moved.before, moved.after);
-                let shows = format!("{} of {object} went from {before:.3} to {after:.3}", signal.name);
-                vec![Evidence { from: format!("signals/{place}"), shows }]
+                let shows = format!(
+                    "{} of {object} went from {before:.3} to {after:.3}",
+                    signal.name
+                );
+                vec![Evidence {
+                    from: format!("signals/{place}"),
+                    shows,
+                }]
             })
         })
     }
@@ -214,7 +251,10 @@ impl<'a> Judge<'_, 'a> {
     }
 
     /// The compiled pattern of a text: nothing demanded, demanded, or unknown (which holds of nothing).
-    #[expect(clippy::option_option, reason = "not demanded is not the same as not known")]
+    #[expect(
+        clippy::option_option,
+        reason = "not demanded is not the same as not known"
+    )]
     fn wanted(&self, text: Option<&str>) -> Option<Option<&'a Regex>> {
         match text {
             None => Some(None),

@@ -9,15 +9,27 @@ use super::cause::{Cause, Test};
 
 /// The files that come with the program.
 const BUILT_IN: &[(&str, &str)] = &[
-    ("admission.yaml", include_str!("../../knowledge/admission.yaml")),
-    ("scheduling.yaml", include_str!("../../knowledge/scheduling.yaml")),
+    (
+        "admission.yaml",
+        include_str!("../../knowledge/admission.yaml"),
+    ),
+    (
+        "scheduling.yaml",
+        include_str!("../../knowledge/scheduling.yaml"),
+    ),
     ("storage.yaml", include_str!("../../knowledge/storage.yaml")),
     ("startup.yaml", include_str!("../../knowledge/startup.yaml")),
     ("runtime.yaml", include_str!("../../knowledge/runtime.yaml")),
     ("probes.yaml", include_str!("../../knowledge/probes.yaml")),
     ("routing.yaml", include_str!("../../knowledge/routing.yaml")),
-    ("dependencies.yaml", include_str!("../../knowledge/dependencies.yaml")),
-    ("performance.yaml", include_str!("../../knowledge/performance.yaml")),
+    (
+        "dependencies.yaml",
+        include_str!("../../knowledge/dependencies.yaml"),
+    ),
+    (
+        "performance.yaml",
+        include_str!("../../knowledge/performance.yaml"),
+    ),
     ("nodes.yaml", include_str!("../../knowledge/nodes.yaml")),
 ];
 
@@ -60,7 +72,8 @@ struct File {
 }
 
 impl Knowledge {
-    /// The knowledge base that comes with the program.
+    /// The knowledge base that comes with the program. Compiling its patterns takes tens of
+    /// milliseconds: load it once.
     ///
     /// # Errors
     /// When one of its files is wrong; a test holds that none is.
@@ -80,7 +93,12 @@ impl Knowledge {
                     file: (*file).to_owned(),
                     reason: error.to_string(),
                 })?;
-            read.extend(content.causes.into_iter().map(|cause| ((*file).to_owned(), cause)));
+            read.extend(
+                content
+                    .causes
+                    .into_iter()
+                    .map(|cause| ((*file).to_owned(), cause)),
+            );
         }
         let patterns = checked(&read)?;
         let causes = read.into_iter().map(|(_, cause)| cause).collect();
@@ -116,14 +134,20 @@ fn checked(read: &[(String, Cause)]) -> Result<BTreeMap<String, Regex>, Knowledg
             reason,
         };
         if !seen.insert(cause.id.as_str()) {
-            return Err(wrong("id", "is taken by another cause; ids are unique".into()));
+            return Err(wrong(
+                "id",
+                "is taken by another cause; ids are unique".into(),
+            ));
         }
         if !(cause.strength > 0.0 && cause.strength <= 1.0) {
             let reason = format!("is {}; accepted is above 0 up to 1", cause.strength);
             return Err(wrong("strength", reason));
         }
         if let Some(other) = cause.excludes.iter().find(|id| !ids.contains(id.as_str())) {
-            return Err(wrong("excludes", format!("names `{other}`, which no file has")));
+            return Err(wrong(
+                "excludes",
+                format!("names `{other}`, which no file has"),
+            ));
         }
         for test in std::iter::once(&cause.when).chain(&cause.likelier) {
             compile(test, &mut patterns).map_err(|(field, reason)| wrong(field, reason))?;
@@ -137,17 +161,22 @@ type Wrong = (&'static str, String);
 /// Compiles every pattern of a test, and refuses a test that says nothing.
 fn compile(test: &Test, patterns: &mut BTreeMap<String, Regex>) -> Result<(), Wrong> {
     match test {
-        Test::All(tests) | Test::Any(tests) if tests.is_empty() => {
-            Err(("when", "has an empty list; one test or more is accepted".into()))
-        }
+        Test::All(tests) | Test::Any(tests) if tests.is_empty() => Err((
+            "when",
+            "has an empty list; one test or more is accepted".into(),
+        )),
         Test::All(tests) | Test::Any(tests) => {
             tests.iter().try_for_each(|test| compile(test, patterns))
         }
         Test::Not(test) => compile(test, patterns),
-        Test::Near(near) => near.test.as_ref().map_or(Ok(()), |test| compile(test, patterns)),
-        Test::Fact(fact) if fact.name.is_empty() => {
-            Err(("fact", "has no `name`; the name of a fact is accepted".into()))
-        }
+        Test::Near(near) => near
+            .test
+            .as_ref()
+            .map_or(Ok(()), |test| compile(test, patterns)),
+        Test::Fact(fact) if fact.name.is_empty() => Err((
+            "fact",
+            "has no `name`; the name of a fact is accepted".into(),
+        )),
         Test::Fact(fact) => keep("matches", fact.matches.as_deref(), patterns),
         Test::Event(event) => {
             keep("reason", event.reason.as_deref(), patterns)?;

@@ -21,7 +21,11 @@ pub fn ranked(view: &View, candidates: Vec<Candidate>) -> Vec<Finding> {
         .keys()
         .map(|object| (object.as_str(), view.leans_on(object)))
         .collect();
-    let sad: Vec<&str> = leans.keys().copied().filter(|object| view.in_distress(object)).collect();
+    let sad: Vec<&str> = leans
+        .keys()
+        .copied()
+        .filter(|object| view.in_distress(object))
+        .collect();
     let mut findings: Vec<Finding> = candidates
         .iter()
         .map(|one| Finding {
@@ -47,9 +51,8 @@ fn score(
     let reaches = |from: &str, to: &str| leans.get(from).is_some_and(|set| set.contains(to));
     let explained = all.iter().any(|other| {
         let same_place = other.object == one.object;
-        let upstream = !same_place
-            && reaches(one.object, other.object)
-            && !reaches(other.object, one.object);
+        let upstream =
+            !same_place && reaches(one.object, other.object) && !reaches(other.object, one.object);
         let stands = !other.cause.effect && (one.cause.effect || other.strength >= one.strength);
         stands && (upstream || (same_place && one.cause.effect))
     });
@@ -58,9 +61,15 @@ fn score(
         (true, false) => EXPLAINED_CAUSE,
         (false, _) => 1.0,
     };
-    let explains = sad.iter().filter(|object| **object == one.object || reaches(object, one.object));
+    let explains = sad
+        .iter()
+        .filter(|object| **object == one.object || reaches(object, one.object));
     #[expect(clippy::cast_precision_loss, reason = "counts of objects are small")]
-    let share = if sad.is_empty() { 0.0 } else { explains.count() as f64 / sad.len() as f64 };
+    let share = if sad.is_empty() {
+        0.0
+    } else {
+        explains.count() as f64 / sad.len() as f64
+    };
     // What explains everything that is wrong is likelier than what explains a part of it.
     (one.strength * left) * (1.0 - FULL_EXPLANATION + FULL_EXPLANATION * share)
 }

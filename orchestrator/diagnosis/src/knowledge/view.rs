@@ -44,8 +44,14 @@ impl<'p> View<'p> {
             logs: index(picture.logs.iter().map(|log| log.object.as_str())),
         };
         for edge in &picture.edges {
-            view.outgoing.entry(&edge.from).or_default().push((edge.how, &edge.to));
-            view.incoming.entry(&edge.to).or_default().push((edge.how, &edge.from));
+            view.outgoing
+                .entry(&edge.from)
+                .or_default()
+                .push((edge.how, &edge.to));
+            view.incoming
+                .entry(&edge.to)
+                .or_default()
+                .push((edge.how, &edge.from));
         }
         view.derived = derive::all(&view);
         view
@@ -79,7 +85,9 @@ impl<'p> View<'p> {
     /// Ids of every object of a kind, in order.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &'p str> {
         let objects = self.picture.objects.iter();
-        objects.filter(move |(_, object)| object.kind == kind).map(|(id, _)| id.as_str())
+        objects
+            .filter(move |(_, object)| object.kind == kind)
+            .map(|(id, _)| id.as_str())
     }
 
     /// Events of an object, with their place in the picture.
@@ -98,8 +106,14 @@ impl<'p> View<'p> {
 
     /// An object and its parts.
     pub fn with_parts(&self, object: &str) -> Vec<&'p str> {
-        let own = self.picture.objects.get_key_value(object).map(|(id, _)| id.as_str());
-        own.into_iter().chain(self.near(object, Who::Parts)).collect()
+        let own = self
+            .picture
+            .objects
+            .get_key_value(object)
+            .map(|(id, _)| id.as_str());
+        own.into_iter()
+            .chain(self.near(object, Who::Parts))
+            .collect()
     }
 
     /// Neighbours of an object, each once.
@@ -134,7 +148,12 @@ impl<'p> View<'p> {
     /// Everything that an object leans on, however far: whom it calls, uses, runs on, is a part of.
     pub fn leans_on(&self, object: &str) -> BTreeSet<&'p str> {
         let beyond = |at: &str| -> Vec<&'p str> {
-            let to = self.outgoing.get(at).into_iter().flatten().map(|(_, to)| *to);
+            let to = self
+                .outgoing
+                .get(at)
+                .into_iter()
+                .flatten()
+                .map(|(_, to)| *to);
             to.chain(self.near(at, Who::Hosts)).collect()
         };
         let mut reached = BTreeSet::new();
@@ -149,17 +168,25 @@ impl<'p> View<'p> {
 
     /// True when an object cannot do its work, as far as its state says.
     pub fn in_distress(&self, object: &str) -> bool {
-        self.value(object, "distress").and_then(Value::as_bool).unwrap_or_default()
+        self.value(object, "distress")
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
     }
 
     /// True when monitoring said of anything that it is not as usual.
     pub fn anybody_alerted(&self) -> bool {
-        self.picture.events.iter().any(|event| derive::ALERTS.contains(&event.reason.as_str()))
+        self.picture
+            .events
+            .iter()
+            .any(|event| derive::ALERTS.contains(&event.reason.as_str()))
     }
 
     /// True when anything cannot do its work.
     pub fn anybody_in_distress(&self) -> bool {
-        self.picture.objects.keys().any(|object| self.in_distress(object))
+        self.picture
+            .objects
+            .keys()
+            .any(|object| self.in_distress(object))
     }
 
     fn sources(&self, object: &str, how: How) -> BTreeSet<&'p str> {
@@ -173,7 +200,10 @@ impl<'p> View<'p> {
 
 fn picked<'p>(edges: Option<&Vec<(How, &'p str)>>, how: How) -> BTreeSet<&'p str> {
     let edges = edges.into_iter().flatten();
-    edges.filter(|(other, _)| *other == how).map(|(_, id)| *id).collect()
+    edges
+        .filter(|(other, _)| *other == how)
+        .map(|(_, id)| *id)
+        .collect()
 }
 
 fn index<'p>(owners: impl Iterator<Item = &'p str>) -> BTreeMap<&'p str, Vec<usize>> {

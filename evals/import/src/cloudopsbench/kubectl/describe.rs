@@ -27,9 +27,15 @@ impl Entry {
 
     /// A value that may go on over the lines below, as labels and taints do.
     pub fn values_of(&self, key: &str) -> Vec<&str> {
-        let Some(entry) = self.get(key) else { return Vec::new() };
-        let first = Some(entry.value.as_str()).filter(|value| !value.is_empty() && *value != "<none>");
-        first.into_iter().chain(entry.below.iter().map(|below| below.key.as_str())).collect()
+        let Some(entry) = self.get(key) else {
+            return Vec::new();
+        };
+        let first =
+            Some(entry.value.as_str()).filter(|value| !value.is_empty() && *value != "<none>");
+        first
+            .into_iter()
+            .chain(entry.below.iter().map(|below| below.key.as_str()))
+            .collect()
     }
 }
 
@@ -48,7 +54,10 @@ pub struct Happened {
 
 /// The whole text as one entry.
 pub fn tree(text: &str) -> Entry {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
     let mut root = Entry::default();
     below(&mut lines, None, &mut root);
     root
@@ -77,7 +86,11 @@ fn entry(line: &str) -> Entry {
         Some((key, value)) => (key, value.trim()),
         None => (line.strip_suffix(':').unwrap_or(line), ""),
     };
-    Entry { key: key.trim().to_owned(), value: value.to_owned(), below: Vec::new() }
+    Entry {
+        key: key.trim().to_owned(),
+        value: value.to_owned(),
+        below: Vec::new(),
+    }
 }
 
 /// The table of events at the end of a description.
@@ -99,7 +112,11 @@ fn happened(line: &str) -> Option<Happened> {
         return None;
     }
     let (ago, times) = age.split_once(' ').unwrap_or((age, ""));
-    let count = times.trim_start_matches("(x").split(' ').next().and_then(|n| n.parse().ok());
+    let count = times
+        .trim_start_matches("(x")
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok());
     Some(Happened {
         reason: reason.to_owned(),
         ago_s: age_s(ago),
@@ -119,7 +136,13 @@ mod tests {
         let root = tree(TEXT);
         assert_eq!(root.value_of("Name"), Some("one"));
         assert_eq!(root.values_of("Labels"), ["app=one", "tier=web"]);
-        let state = root.get("Containers").unwrap().get("main").unwrap().get("State").unwrap();
+        let state = root
+            .get("Containers")
+            .unwrap()
+            .get("main")
+            .unwrap()
+            .get("State")
+            .unwrap();
         assert_eq!(state.value, "Waiting");
         assert_eq!(state.value_of("Reason"), Some("Crash"));
     }

@@ -5,7 +5,9 @@
 /// Source: Kubernetes API reference, `resource.Quantity`.
 pub fn amount(text: &str) -> Option<f64> {
     let text = text.trim();
-    let split = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    let split = text
+        .find(|letter: char| letter.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(split)?;
     let number: f64 = number.parse().ok()?;
     let factor = match unit {

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 /// Rows of a table, each by its headings; cells that are empty are absent.
 pub fn rows(text: &str) -> Vec<BTreeMap<String, String>> {
     let mut lines = text.lines();
-    let Some(head) = lines.next() else { return Vec::new() };
+    let Some(head) = lines.next() else {
+        return Vec::new();
+    };
     let columns = columns(head);
-    lines.filter(|line| !line.trim().is_empty()).map(|line| row(line, &columns)).collect()
+    lines
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| row(line, &columns))
+        .collect()
 }
 
 /// Where each heading starts; headings are apart by two spaces or more.
@@ -30,11 +35,18 @@ fn columns(head: &str) -> Vec<(usize, String)> {
 }
 
 fn row(line: &str, columns: &[(usize, String)]) -> BTreeMap<String, String> {
-    let ends = columns.iter().skip(1).map(|(start, _)| *start).chain([usize::MAX]);
+    let ends = columns
+        .iter()
+        .skip(1)
+        .map(|(start, _)| *start)
+        .chain([usize::MAX]);
     let mut row = BTreeMap::new();
     for ((start, name), end) in columns.iter().zip(ends) {
-        let cell: String =
-            line.chars().skip(*start).take(end.saturating_sub(*start)).collect();
+        let cell: String = line
+            .chars()
+            .skip(*start)
+            .take(end.saturating_sub(*start))
+            .collect();
         let cell = cell.trim();
         if !cell.is_empty() {
             row.insert(name.clone(), cell.to_owned());
@@ -49,7 +61,8 @@ mod tests {
 
     #[test]
     fn cells_are_found_below_their_headings() {
-        let text = "NAME   ACCESS MODES   AGE\none    RWO            2d\ntwo                   3d\n";
+        let text =
+            "NAME   ACCESS MODES   AGE\none    RWO            2d\ntwo                   3d\n";
         let rows = rows(text);
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0]["ACCESS MODES"], "RWO");

@@ -58,9 +58,19 @@ fn blame_ports(view: &View, missed: &[(&str, &str, &Value)], notes: &mut Notes) 
             other == owner && address.get("port").is_some_and(|one| same(one, port))
         });
         if listens || agreed.count() > 1 {
-            notes.note(owner, "routing.port_unoffered", port.clone(), "service.ports");
+            notes.note(
+                owner,
+                "routing.port_unoffered",
+                port.clone(),
+                "service.ports",
+            );
         } else {
-            notes.note(id, "addresses.wrong_port", vec![(*address).clone()], "addresses");
+            notes.note(
+                id,
+                "addresses.wrong_port",
+                vec![(*address).clone()],
+                "addresses",
+            );
         }
     }
 }
@@ -79,7 +89,10 @@ fn unknown(
     if names.owners.keys().any(close) {
         add("addresses.misspelt");
     }
-    let mut lines = view.with_parts(id).into_iter().flat_map(|part| view.logs(part));
+    let mut lines = view
+        .with_parts(id)
+        .into_iter()
+        .flat_map(|part| view.logs(part));
     if lines.any(|(_, log)| log.line.contains(host)) {
         add("addresses.missed");
     }
@@ -93,8 +106,13 @@ impl<'v> Names<'v> {
                 owners.extend(name.as_str().map(|name| (name, id.as_str())));
             }
         }
-        let namespaces = view.of_kind(Kind::Namespace).map(|id| id.rsplit('/').next().unwrap_or(id));
-        Self { owners, namespaces: namespaces.collect() }
+        let namespaces = view
+            .of_kind(Kind::Namespace)
+            .map(|id| id.rsplit('/').next().unwrap_or(id));
+        Self {
+            owners,
+            namespaces: namespaces.collect(),
+        }
     }
 
     /// Who answers to a host name: its own name, perhaps with its namespace, or a part of a set
@@ -117,7 +135,9 @@ fn offered(view: &View, owner: &str, address: &Value) -> bool {
     let port = address.get("port").filter(|port| port.as_f64().is_some());
     port.is_none_or(|port| {
         offered.is_empty()
-            || offered.iter().any(|one| one.get("port").is_some_and(|one| same(one, port)))
+            || offered
+                .iter()
+                .any(|one| one.get("port").is_some_and(|one| same(one, port)))
     })
 }
 
@@ -127,7 +147,9 @@ fn first_label(host: &str) -> &str {
 
 /// Not a name of this fleet: an address of numbers, this machine, a public or templated name.
 fn outside(host: &str) -> bool {
-    let numbers = host.chars().all(|letter| letter.is_ascii_digit() || ".:[]".contains(letter));
+    let numbers = host
+        .chars()
+        .all(|letter| letter.is_ascii_digit() || ".:[]".contains(letter));
     let public = host.contains('.') && !host.contains(".svc") && host.split('.').count() > 2;
     host.is_empty() || numbers || public || host == "localhost" || host.contains('$')
 }

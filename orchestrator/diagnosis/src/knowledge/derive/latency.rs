@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shift;
 use super::Notes;
+use super::shift;
 use crate::knowledge::cause::Who;
 use crate::knowledge::view::View;
 use crate::picture::{Kind, Measure};
@@ -42,8 +42,10 @@ type AllSlow<'p> = BTreeMap<&'p str, Slow<'p>>;
 pub fn derive(view: &View, notes: &mut Notes) {
     let slow = slow(view);
     let total: f64 = slow.values().map(weight).sum();
-    let mut places: Vec<(&str, f64)> =
-        slow.keys().map(|id| (*id, explained(view, &[id], &slow) / total)).collect();
+    let mut places: Vec<(&str, f64)> = slow
+        .keys()
+        .map(|id| (*id, explained(view, &[id], &slow) / total))
+        .collect();
     let best = places.iter().map(|(_, share)| *share).fold(0.0, f64::max);
     order(&mut places, best, &slow);
     for ((id, share), place) in places.into_iter().zip(1..) {
@@ -58,7 +60,11 @@ pub fn derive(view: &View, notes: &mut Notes) {
 
 /// Best first: as good as the best before the others, then depth, then by how many times slower.
 fn order(places: &mut [(&str, f64)], best: f64, slow: &AllSlow) {
-    let depth = |id: &str| slow.values().filter(|one| one.leans_on.contains(id)).count();
+    let depth = |id: &str| {
+        slow.values()
+            .filter(|one| one.leans_on.contains(id))
+            .count()
+    };
     let times = |id: &str| slow.get(id).map_or(0.0, |one| one.times);
     places.sort_by(|(one, its), (other, others)| {
         let good = |share: f64| share >= best - AS_GOOD;
@@ -83,7 +89,9 @@ fn node_place(view: &View, slow: &AllSlow, total: f64, best: f64, notes: &mut No
         let guests: Vec<&str> = guests.into_iter().collect();
         (guests.len() > 1).then(|| (node, explained(view, &guests, slow) / total, guests))
     });
-    let mut nodes: Vec<_> = shares.filter(|(_, share, _)| *share > best + MANY_AT_ONCE).collect();
+    let mut nodes: Vec<_> = shares
+        .filter(|(_, share, _)| *share > best + MANY_AT_ONCE)
+        .collect();
     nodes.sort_by(|one, other| other.1.total_cmp(&one.1));
     for ((node, share, guests), place) in nodes.into_iter().zip(1..) {
         if let Some(first) = guests.first().and_then(|guest| slow.get(guest)) {
@@ -96,20 +104,32 @@ fn node_place(view: &View, slow: &AllSlow, total: f64, best: f64, notes: &mut No
 /// Everything that became slow, by how much.
 fn slow<'p>(view: &View<'p>) -> AllSlow<'p> {
     let mut slow: AllSlow = BTreeMap::new();
-    let Some(noticed) = view.picture.noticed else { return slow };
+    let Some(noticed) = view.picture.noticed else {
+        return slow;
+    };
     let told = view.picture.symptom.is_some() || view.anybody_alerted();
     for (place, signal) in view.picture.signals.iter().enumerate() {
         let service = view.kind(&signal.object) == Some(Kind::Service);
         if !service || signal.measure != Measure::Latency {
             continue;
         }
-        let Some(moved) = shift::of(signal, noticed).filter(|moved| felt(moved, told)) else { continue };
+        let Some(moved) = shift::of(signal, noticed).filter(|moved| felt(moved, told)) else {
+            continue;
+        };
         // Trouble that comes and goes shows in the upper quartile alone.
         let delta = (moved.after_middle - moved.before).max((moved.after - moved.before) / 4.0);
         let id = signal.object.as_str();
         if delta > slow.get(id).map_or(FELT, |one| one.delta) {
             let times = moved.after / moved.before.max(1.0);
-            slow.insert(id, Slow { delta, times, leans_on: calls(view, id), from: format!("signals/{place}") });
+            slow.insert(
+                id,
+                Slow {
+                    delta,
+                    times,
+                    leans_on: calls(view, id),
+                    from: format!("signals/{place}"),
+                },
+            );
         }
     }
     slow
@@ -117,7 +137,11 @@ fn slow<'p>(view: &View<'p>) -> AllSlow<'p> {
 
 /// Where somebody complained, a change is looked for; where nobody did, only a great one is told.
 fn felt(moved: &shift::Shift, told: bool) -> bool {
-    if told { moved.risen(1.5) } else { moved.risen(UNTOLD) && moved.beyond() }
+    if told {
+        moved.risen(1.5)
+    } else {
+        moved.risen(UNTOLD) && moved.beyond()
+    }
 }
 
 /// Slowness weighs less than in proportion: ten times as slow is not ten times as telling.
@@ -140,7 +164,9 @@ fn explained(view: &View, places: &[&str], slow: &AllSlow) -> f64 {
         };
         places.iter().map(of_place).fold(0.0, f64::max)
     };
-    slow.iter().map(|(id, one)| weight(one) * share(id, one)).sum()
+    slow.iter()
+        .map(|(id, one)| weight(one) * share(id, one))
+        .sum()
 }
 
 /// Whom a service calls, however far.

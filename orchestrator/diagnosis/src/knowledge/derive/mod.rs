@@ -46,19 +46,24 @@ pub struct Notes(DerivedFacts);
 impl Notes {
     /// Notes a fact of an object that follows from one of its own facts.
     pub fn note(&mut self, object: &str, name: &str, value: impl Into<Value>, fact: &str) {
-        self.note_from(object, name, value, format!("objects/{object}/facts/{fact}"));
+        self.note_from(
+            object,
+            name,
+            value,
+            format!("objects/{object}/facts/{fact}"),
+        );
     }
 
     /// Notes a fact of an object that follows from any entry of the picture.
-    pub fn note_from(
-        &mut self,
-        object: &str,
-        name: &str,
-        value: impl Into<Value>,
-        from: String,
-    ) {
-        let derived = Derived { value: value.into(), from };
-        self.0.entry(object.to_owned()).or_default().insert(name.to_owned(), derived);
+    pub fn note_from(&mut self, object: &str, name: &str, value: impl Into<Value>, from: String) {
+        let derived = Derived {
+            value: value.into(),
+            from,
+        };
+        self.0
+            .entry(object.to_owned())
+            .or_default()
+            .insert(name.to_owned(), derived);
     }
 }
 
@@ -74,6 +79,10 @@ pub fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 
 /// True when each label that is demanded is there with that value.
 pub fn selects(selector: &Value, labels: &Value) -> bool {
-    let Some(wanted) = selector.as_object() else { return true };
-    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    let Some(wanted) = selector.as_object() else {
+        return true;
+    };
+    wanted
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
 }

@@ -32,11 +32,19 @@ fn stopped_by(view: &View, id: &str, nodes: &[&str]) -> Option<&'static str> {
     let of = |name: &str| view.value(id, name).unwrap_or(&null);
     let labels = |node: &str| view.value(node, "node.labels").unwrap_or(&null);
     let keeps: [Filter; 7] = [
-        ("selector", &|node| selects(of("placement.selector"), labels(node))),
-        ("affinity", &|node| agrees(list(view.value(id, "placement.affinity")), labels(node))),
-        ("cordon", &|node| view.value(node, "node.cordoned") != Some(&Value::Bool(true))),
+        ("selector", &|node| {
+            selects(of("placement.selector"), labels(node))
+        }),
+        ("affinity", &|node| {
+            agrees(list(view.value(id, "placement.affinity")), labels(node))
+        }),
+        ("cordon", &|node| {
+            view.value(node, "node.cordoned") != Some(&Value::Bool(true))
+        }),
         ("taint", &|node| tolerates(view, id, node)),
-        ("ready", &|node| view.value(node, "node.ready") != Some(&Value::Bool(false))),
+        ("ready", &|node| {
+            view.value(node, "node.ready") != Some(&Value::Bool(false))
+        }),
         ("cpu", &|node| fits(view, id, node, "cpu")),
         ("memory", &|node| fits(view, id, node, "memory")),
     ];
@@ -61,8 +69,12 @@ fn expression(one: &Value, labels: &Value) -> bool {
         "NotIn" => label.is_none_or(|label| !values.contains(label)),
         "Exists" => label.is_some(),
         "DoesNotExist" => label.is_none(),
-        "Gt" => number(label).zip(number(values.first())).is_some_and(|(is, than)| is > than),
-        "Lt" => number(label).zip(number(values.first())).is_some_and(|(is, than)| is < than),
+        "Gt" => number(label)
+            .zip(number(values.first()))
+            .is_some_and(|(is, than)| is > than),
+        "Lt" => number(label)
+            .zip(number(values.first()))
+            .is_some_and(|(is, than)| is < than),
         _ => label.is_some_and(|label| values.contains(label)),
     }
 }
@@ -73,12 +85,16 @@ fn tolerates(view: &View, id: &str, node: &str) -> bool {
     list(view.value(node, "node.taints")).iter().all(|taint| {
         let own = text(taint, "key").starts_with("node.kubernetes.io/");
         let soft = text(taint, "effect") == "PreferNoSchedule";
-        own || soft || tolerations.iter().any(|toleration| covers(toleration, taint))
+        own || soft
+            || tolerations
+                .iter()
+                .any(|toleration| covers(toleration, taint))
     })
 }
 
 fn covers(toleration: &Value, taint: &Value) -> bool {
-    let agrees = |key: &str| text(toleration, key).is_empty() || text(toleration, key) == text(taint, key);
+    let agrees =
+        |key: &str| text(toleration, key).is_empty() || text(toleration, key) == text(taint, key);
     let value = text(toleration, "operator") == "Exists"
         || text(toleration, "value") == text(taint, "value");
     agrees("key") && agrees("effect") && value
@@ -88,5 +104,7 @@ fn covers(toleration: &Value, taint: &Value) -> bool {
 fn fits(view: &View, id: &str, node: &str, what: &str) -> bool {
     let wanted = view.number(id, &format!("requests.{what}"));
     let there = view.number(node, &format!("node.allocatable.{what}"));
-    wanted.zip(there).is_none_or(|(wanted, there)| wanted <= there)
+    wanted
+        .zip(there)
+        .is_none_or(|(wanted, there)| wanted <= there)
 }

@@ -13,7 +13,9 @@ pub fn derive(view: &View, notes: &mut Notes) {
         let offered = list(view.value(id, "container.ports"));
         for which in PROBES {
             let name = format!("probe.{which}");
-            let Some(probe) = view.value(id, &name) else { continue };
+            let Some(probe) = view.value(id, &name) else {
+                continue;
+            };
             if let Some(port) = probe.get("port").filter(|_| !offered.is_empty()) {
                 let known = offered
                     .iter()
@@ -31,13 +33,15 @@ pub fn derive(view: &View, notes: &mut Notes) {
 
 fn others<'v>(view: &'v View, id: &str, which: &'static str) -> impl Iterator<Item = &'v Value> {
     let id = id.to_owned();
-    PROBES.into_iter().filter(move |other| *other != which).filter_map(move |other| {
-        view.value(&id, &format!("probe.{other}"))
-    })
+    PROBES
+        .into_iter()
+        .filter(move |other| *other != which)
+        .filter_map(move |other| view.value(&id, &format!("probe.{other}")))
 }
 
 /// Seconds after a start until failing checks end it; defaults are those of Kubernetes' API.
 fn patience_s(probe: &Value) -> f64 {
-    let number = |key: &str, default: f64| probe.get(key).and_then(Value::as_f64).unwrap_or(default);
+    let number =
+        |key: &str, default: f64| probe.get(key).and_then(Value::as_f64).unwrap_or(default);
     number("delay_s", 0.0) + number("period_s", 10.0) * number("failures", 3.0)
 }

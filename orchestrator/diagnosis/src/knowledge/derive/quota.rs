@@ -11,7 +11,9 @@ use crate::picture::Kind;
 /// somebody waits for.
 pub fn derive(view: &View, notes: &mut Notes) {
     for id in view.of_kind(Kind::Namespace) {
-        let Some(quota) = view.value(id, "quota").and_then(Value::as_object) else { continue };
+        let Some(quota) = view.value(id, "quota").and_then(Value::as_object) else {
+            continue;
+        };
         let waiting: f64 = view
             .near(id, Who::Parts)
             .into_iter()
@@ -21,10 +23,14 @@ pub fn derive(view: &View, notes: &mut Notes) {
             .iter()
             .filter(|(resource, entry)| {
                 let number = |key: &str| entry.get(key).and_then(Value::as_f64);
-                let more = if resource.ends_with("storage") { waiting } else { 0.0 };
-                number("used").zip(number("limit")).is_some_and(|(used, limit)| {
-                    used >= limit || used + more > limit
-                })
+                let more = if resource.ends_with("storage") {
+                    waiting
+                } else {
+                    0.0
+                };
+                number("used")
+                    .zip(number("limit"))
+                    .is_some_and(|(used, limit)| used >= limit || used + more > limit)
             })
             .map(|(resource, _)| Value::from(resource.as_str()))
             .collect();

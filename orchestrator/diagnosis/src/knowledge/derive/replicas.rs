@@ -7,7 +7,13 @@ use crate::knowledge::view::View;
 use crate::picture::Kind;
 
 /// Reasons of events with which monitoring says that something is not as usual.
-pub const ALERTS: &[&str] = &["LatencyHigh", "ErrorsHigh", "TrafficLow", "Saturated", "NetworkBad"];
+pub const ALERTS: &[&str] = &[
+    "LatencyHigh",
+    "ErrorsHigh",
+    "TrafficLow",
+    "Saturated",
+    "NetworkBad",
+];
 
 /// `replicas.missing`, `replicas.uncreated`, `distress`.
 pub fn derive(view: &View, notes: &mut Notes) {
@@ -31,7 +37,9 @@ pub fn derive(view: &View, notes: &mut Notes) {
 fn distress(view: &View, id: &str, kind: Kind) -> Option<String> {
     let is = |name: &str, bad: bool| view.value(id, name).and_then(Value::as_bool) == Some(bad);
     let fact = |name: &str| Some(format!("objects/{id}/facts/{name}"));
-    let short = view.number(id, "replicas.wanted").zip(view.number(id, "replicas.ready"));
+    let short = view
+        .number(id, "replicas.wanted")
+        .zip(view.number(id, "replicas.ready"));
     match kind {
         Kind::Service if short.is_some_and(|(wanted, ready)| ready < wanted) => {
             return fact("replicas.ready");

@@ -7,8 +7,10 @@ use crate::picture::Kind;
 
 /// `route.astray` on the service that a route is named after but does not lead to.
 pub fn derive(view: &View, notes: &mut Notes) {
-    let services: Vec<(&str, String)> =
-        view.of_kind(Kind::Service).map(|id| (id, plain(short(id)))).collect();
+    let services: Vec<(&str, String)> = view
+        .of_kind(Kind::Service)
+        .map(|id| (id, plain(short(id))))
+        .collect();
     for gateway in view.of_kind(Kind::Service) {
         for route in list(view.value(gateway, "routes")) {
             let name = plain(text(route, "id"));

@@ -12,7 +12,12 @@ pub fn derive(view: &View, notes: &mut Notes) {
         let labels = view.value(id, "workload.labels");
         if let Some((selector, labels)) = selector.zip(labels) {
             let fact = "service.selector";
-            notes.note(id, "routing.selector_matches", selects(selector, labels), fact);
+            notes.note(
+                id,
+                "routing.selector_matches",
+                selects(selector, labels),
+                fact,
+            );
         }
         let offered = list(view.value(id, "container.ports"));
         let ports = list(view.value(id, "service.ports"));
@@ -31,5 +36,7 @@ pub fn derive(view: &View, notes: &mut Notes) {
 /// The offered port to which a service's port leads, by number or name.
 fn target<'v>(port: &Value, offered: &'v [Value]) -> Option<&'v Value> {
     let wanted = port.get("target")?;
-    offered.iter().find(|one| one.get("port") == Some(wanted) || one.get("name") == Some(wanted))
+    offered
+        .iter()
+        .find(|one| one.get("port") == Some(wanted) || one.get("name") == Some(wanted))
 }

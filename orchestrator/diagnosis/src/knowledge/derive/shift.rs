@@ -39,8 +39,15 @@ impl Shift {
 /// The change of a signal at a moment; nothing where there are too few points on either side.
 pub fn of(signal: &Signal, noticed: f64) -> Option<Shift> {
     let side = |late: bool| -> Vec<f64> {
-        let points = signal.points.iter().filter(|(at, _)| (*at >= noticed) == late);
-        sorted(points.map(|(_, value)| *value).filter(|value| value.is_finite()))
+        let points = signal
+            .points
+            .iter()
+            .filter(|(at, _)| (*at >= noticed) == late);
+        sorted(
+            points
+                .map(|(_, value)| *value)
+                .filter(|value| value.is_finite()),
+        )
     };
     let (early, late) = (side(false), side(true));
     if early.len() < 3 || late.len() < 3 {
@@ -60,10 +67,15 @@ pub fn of(signal: &Signal, noticed: f64) -> Option<Shift> {
 
 /// True when a signal's level after is so many times that of the same signal anywhere else.
 pub fn stands_out(picture: &Picture, signal: &Signal, times: f64) -> bool {
-    let Some(noticed) = picture.noticed else { return false };
-    let level = |signal: &Signal| of(signal, noticed).map(|shift| shift.after_middle - shift.before);
+    let Some(noticed) = picture.noticed else {
+        return false;
+    };
+    let level =
+        |signal: &Signal| of(signal, noticed).map(|shift| shift.after_middle - shift.before);
     let kind = |object: &str| picture.objects.get(object).map(|object| object.kind);
-    let Some(own) = level(signal).filter(|own| *own > 0.0) else { return false };
+    let Some(own) = level(signal).filter(|own| *own > 0.0) else {
+        return false;
+    };
     picture
         .signals
         .iter()

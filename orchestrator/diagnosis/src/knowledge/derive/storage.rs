@@ -9,8 +9,10 @@ use crate::picture::Kind;
 /// `claim.stopped_by`: `class`, `modes`, `selector`, `size` or `occupied`; what the volume that
 /// comes closest lacks. `none` where there is no volume at all.
 pub fn derive(view: &View, notes: &mut Notes) {
-    let volumes: Vec<&str> =
-        view.of_kind(Kind::Volume).filter(|id| view.value(id, "volume.size").is_some()).collect();
+    let volumes: Vec<&str> = view
+        .of_kind(Kind::Volume)
+        .filter(|id| view.value(id, "volume.size").is_some())
+        .collect();
     let mut wanting = Vec::new();
     for claim in view.of_kind(Kind::Volume) {
         if view.value(claim, "claim.bound") == Some(&Value::Bool(false)) {
@@ -43,7 +45,8 @@ fn stopped_by(view: &View, claim: &str, volumes: &[&str]) -> &'static str {
         .filter(|lacks| !lacks.is_empty())
         // Fewest lacks; of these one that is free, as nobody would look at another's volume first.
         .min_by_key(|lacks| (lacks.len(), lacks.contains(&"occupied")));
-    best.and_then(|lacks| lacks.first().copied()).unwrap_or("none")
+    best.and_then(|lacks| lacks.first().copied())
+        .unwrap_or("none")
 }
 
 fn lacks(view: &View, claim: &str, volume: &str) -> Vec<&'static str> {
@@ -55,7 +58,10 @@ fn lacks(view: &View, claim: &str, volume: &str) -> Vec<&'static str> {
         lacks.push("class");
     }
     let modes = of(volume, "volume.modes");
-    if list(Some(&of(claim, "claim.modes"))).iter().any(|mode| !list(Some(&modes)).contains(mode)) {
+    if list(Some(&of(claim, "claim.modes")))
+        .iter()
+        .any(|mode| !list(Some(&modes)).contains(mode))
+    {
         lacks.push("modes");
     }
     if !selects(&of(claim, "claim.selector"), &of(volume, "volume.labels")) {
