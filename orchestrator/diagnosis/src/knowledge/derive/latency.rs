@@ -6,13 +6,13 @@
 //! the place; of several such, the one that most slow ones lean on. A node is the place when what
 //! runs on it explains clearly more together than any one service does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Notes;
-use super::shift;
+use super::slowness::{AllSlow, Slow, slow};
 use crate::knowledge::cause::Who;
 use crate::knowledge::view::View;
-use crate::picture::{Kind, Measure};
+use crate::picture::Kind;
 
 /// Explanations so close to the best one are as good; then the deepest wins.
 const AS_GOOD: f64 = 0.12;
@@ -22,26 +22,14 @@ const ASKED_AGAIN: f64 = 5.0;
 const ECHO: f64 = 0.15;
 /// How much more a node must explain than the best service on it.
 const MANY_AT_ONCE: f64 = 0.15;
-/// Slower by less is not felt by anybody, in the signal's unit (milliseconds in every known source).
-const FELT: f64 = 5.0;
 
-/// So many times slower is told even though nobody complained.
-const UNTOLD: f64 = 5.0;
-
-struct Slow<'p> {
-    delta: f64,
-    times: f64,
-    leans_on: BTreeSet<&'p str>,
-    from: String,
-}
-
-type AllSlow<'p> = BTreeMap<&'p str, Slow<'p>>;
 
 /// `latency.slow`, `latency.place` (1 for the service that explains the slowness best),
 /// `latency.explains` (its share), `latency.node_place` (the same for nodes that explain it better).
 pub fn derive(view: &View, notes: &mut Notes) {
     let slow = slow(view);
-    let total: f64 = slow.values().map(weight).sum();
+    let deltas = slow.values().flat_map(|one| one.deltas.values());
+    let total: f64 = deltas.map(|delta| weight(*delta)).sum();
     let mut places: Vec<(&str, f64)> = slow
         .keys()
         .map(|id| (*id, explained(view, &[id], &slow) / total))
@@ -101,82 +89,36 @@ fn node_place(view: &View, slow: &AllSlow, total: f64, best: f64, notes: &mut No
     }
 }
 
-/// Everything that became slow, by how much.
-fn slow<'p>(view: &View<'p>) -> AllSlow<'p> {
-    let mut slow: AllSlow = BTreeMap::new();
-    let Some(noticed) = view.picture.noticed else {
-        return slow;
-    };
-    let told = view.picture.symptom.is_some() || view.anybody_alerted();
-    for (place, signal) in view.picture.signals.iter().enumerate() {
-        let service = view.kind(&signal.object) == Some(Kind::Service);
-        if !service || signal.measure != Measure::Latency {
-            continue;
-        }
-        let Some(moved) = shift::of(signal, noticed).filter(|moved| felt(moved, told)) else {
-            continue;
-        };
-        // Trouble that comes and goes shows in the upper quartile alone.
-        let delta = (moved.after_middle - moved.before).max((moved.after - moved.before) / 4.0);
-        let id = signal.object.as_str();
-        if delta > slow.get(id).map_or(FELT, |one| one.delta) {
-            let times = moved.after / moved.before.max(1.0);
-            slow.insert(
-                id,
-                Slow {
-                    delta,
-                    times,
-                    leans_on: calls(view, id),
-                    from: format!("signals/{place}"),
-                },
-            );
-        }
-    }
-    slow
-}
-
-/// Where somebody complained, a change is looked for; where nobody did, only a great one is told.
-fn felt(moved: &shift::Shift, told: bool) -> bool {
-    if told {
-        moved.risen(1.5)
-    } else {
-        moved.risen(UNTOLD) && moved.beyond()
-    }
-}
-
 /// Slowness weighs less than in proportion: ten times as slow is not ten times as telling.
-fn weight(one: &Slow) -> f64 {
-    one.delta.sqrt()
+fn weight(delta: f64) -> f64 {
+    delta.sqrt()
 }
 
 /// How much of all slowness that of some services explains.
 fn explained(view: &View, places: &[&str], slow: &AllSlow) -> f64 {
-    let share = |id: &str, one: &Slow| -> f64 {
-        let of_place = |place: &&str| match slow.get(*place) {
-            _ if *place == id => 1.0,
-            Some(own) if one.leans_on.contains(*place) => {
-                (ASKED_AGAIN * own.delta / one.delta).min(1.0)
-            }
-            Some(own) if one.delta <= ECHO * own.delta => {
-                f64::from(u8::from(view.near(place, Who::Callees).contains(id)))
-            }
-            _ => 0.0,
-        };
-        places.iter().map(of_place).fold(0.0, f64::max)
-    };
-    slow.iter()
-        .map(|(id, one)| weight(one) * share(id, one))
+    let items = slow.iter().flat_map(|(id, one)| {
+        let deltas = one.deltas.iter();
+        deltas.map(move |(name, delta)| (*id, one, *name, *delta))
+    });
+    items
+        .map(|(id, one, name, delta)| {
+            let credits = places.iter().map(|place| match slow.get(place) {
+                _ if *place == id => 1.0,
+                Some(own) if one.leans_on.contains(place) => asked_again(own, name, delta),
+                Some(own) if delta <= ECHO * own.delta() => {
+                    f64::from(u8::from(view.near(place, Who::Callees).contains(id)))
+                }
+                _ => 0.0,
+            });
+            weight(delta) * credits.fold(0.0, f64::max)
+        })
         .sum()
 }
 
-/// Whom a service calls, however far.
-fn calls<'p>(view: &View<'p>, id: &str) -> BTreeSet<&'p str> {
-    let mut reached = BTreeSet::new();
-    let mut next: Vec<&'p str> = view.near(id, Who::Callees).into_iter().collect();
-    while let Some(at) = next.pop() {
-        if reached.insert(at) {
-            next.extend(view.near(at, Who::Callees));
-        }
-    }
-    reached
+/// How much of a caller's slowness its callee's may account for. A caller that asks often is slow in
+/// the middle where its callee is so only at times: that counts by half.
+fn asked_again(own: &Slow, name: &str, delta: f64) -> f64 {
+    let credit = |own: f64| (ASKED_AGAIN * own / delta).min(1.0);
+    let same = own.deltas.get(name).map_or(0.0, |own| credit(*own));
+    same.max(credit(own.delta()) / 2.0)
 }

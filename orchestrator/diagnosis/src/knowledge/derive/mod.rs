@@ -12,6 +12,7 @@ mod replicas;
 mod routes;
 mod routing;
 pub mod shift;
+mod slowness;
 mod storage;
 mod stores;
 mod words;
