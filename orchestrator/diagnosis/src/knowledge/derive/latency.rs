@@ -19,10 +19,9 @@ const AS_GOOD: f64 = 0.12;
 /// How many times its own slowness a service may explain at a caller.
 const ASKED_AGAIN: f64 = 5.0;
 /// The most of a service's slowness that echoes at its callees.
-const ECHO: f64 = 0.15;
+const ECHO: f64 = 0.2;
 /// How much more a node must explain than the best service on it.
 const MANY_AT_ONCE: f64 = 0.15;
-
 
 /// `latency.slow`, `latency.place` (1 for the service that explains the slowness best),
 /// `latency.explains` (its share), `latency.node_place` (the same for nodes that explain it better).
