@@ -5,5 +5,6 @@
 //! a clock, chance, async or I/O: the same picture gives the same diagnosis.
 
 pub mod finding;
+pub mod knowledge;
 pub mod picture;
 pub mod signals;
