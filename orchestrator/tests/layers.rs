@@ -13,7 +13,7 @@ use serde_json::Value;
 const ALLOWED: [(&str, &[&str]); 20] = [
     ("ostler-core", &[]),
     ("ostler-policies", &["ostler-core"]),
-    ("ostler-tools", &["ostler-core"]),
+    ("ostler-tools", &["ostler-core", "ostler-diagnosis"]),
     ("ostler-runtime", &["ostler-core"]),
     ("ostler-shim", &[]),
     ("ostler-signals", &["ostler-core"]),
@@ -45,8 +45,10 @@ const ALLOWED: [(&str, &[&str]); 20] = [
         &[
             "ostler-agents",
             "ostler-core",
+            "ostler-diagnosis",
             "ostler-evals",
             "ostler-evals-closed",
+            "ostler-evals-import",
         ],
     ),
     (

@@ -20,6 +20,8 @@ pub enum Command {
     Run(RunArgs),
     /// Say which cases flipped between two reports; exits with 1 when the second is worse
     Compare(CompareArgs),
+    /// Hold incidents that others recorded, or your own, against the root-cause engine
+    Import(ImportArgs),
     /// Check that bundles and fault files can be read
     Lint(Cases),
 }
@@ -99,4 +101,34 @@ pub struct CompareArgs {
     pub before: PathBuf,
     /// The report of after
     pub after: PathBuf,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ImportArgs {
+    /// Whose format
+    #[arg(value_enum)]
+    pub format: Format,
+    /// Where the set was unpacked
+    pub folder: PathBuf,
+    /// Show the cases that were not found, and healthy ones that were suspected
+    #[arg(long)]
+    pub misses: bool,
+}
+
+/// A format of recorded incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Kubernetes incidents of Cloud-OpsBench
+    Cloudopsbench,
+    /// Issues of PetShop
+    Petshop,
+    /// Sock-shop recordings of RCD
+    Rcd,
+    /// Series of the Numenta Anomaly Benchmark
+    Nab,
+    /// Scenario specifications of ITBench; listed only, as they hold no telemetry
+    Itbench,
+    /// Your own: metrics.csv, graph.csv, truth.yaml; see docs/evals.md
+    Generic,
 }

@@ -8,6 +8,7 @@
 mod args;
 mod compare;
 mod html;
+mod import;
 mod junit;
 mod report;
 mod run;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Lint(args) => run::lint(&args),
     };
     match done {

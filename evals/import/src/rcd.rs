@@ -8,11 +8,30 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ostler_diagnosis::finding::Finding;
 use ostler_diagnosis::picture::{Kind, Measure, Object, Picture, Signal};
 
 use crate::case::{Case, ImportError, Truth};
 use crate::history;
 use crate::table::{Table, error, folders, name};
+
+/// Whether a finding names the right object, and whether it names the resource too.
+#[must_use]
+pub fn right(finding: &Finding, truth: &Truth) -> (bool, bool) {
+    let Truth::Faulty { objects, cause } = truth else {
+        return (false, false);
+    };
+    let resource = match finding.cause.as_deref() {
+        Some("cpu_saturated") => Some("cpu"),
+        Some("memory_growth") => Some("mem"),
+        _ => None,
+    };
+    let object = objects.contains(&finding.object);
+    (
+        object,
+        object && resource.is_some() && resource == cause.as_deref(),
+    )
+}
 
 /// Reads all recordings under a folder, which is `sock-shop-data` or the one that holds it.
 ///

@@ -4,6 +4,7 @@
 //! particular platform: importers and the daemon map their own vocabulary onto it. Nothing here has
 //! a clock, chance, async or I/O: the same picture gives the same diagnosis.
 
+pub mod diagnose;
 pub mod finding;
 pub mod knowledge;
 pub mod picture;

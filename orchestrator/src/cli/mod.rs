@@ -10,6 +10,7 @@ mod audit;
 mod client;
 mod delete;
 mod describe;
+mod diagnose;
 mod down;
 mod error;
 mod events;
@@ -167,6 +168,8 @@ pub enum Command {
     Signals(signals::SignalsArgs),
     /// What instances use now
     Top(top::TopArgs),
+    /// What is probably wrong, and what speaks for it
+    Diagnose(diagnose::DiagnoseArgs),
     /// Who needs whom
     Graph(graph::GraphArgs),
     /// Incidents, or one of them
@@ -290,6 +293,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Events(args) => events::run(args, client, out).await,
         Command::Signals(args) => signals::run(args, client, out).await,
         Command::Top(args) => top::run(args, client, out).await,
+        Command::Diagnose(args) => diagnose::run(args, client, out).await,
         Command::Graph(args) => graph::run(args, client, out).await,
         Command::Incidents(args) => incidents::run(args, client, out).await,
         Command::Correct(args) => incidents::correct(args, client, out).await,

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod base;
 pub mod catalogue;
 pub mod contract;
+pub mod picture;
 pub mod principal;
 pub mod proposals;
 pub mod query;

@@ -297,6 +297,16 @@ fn the_graph_knows_who_feels_what() {
 }
 
 #[test]
+fn a_diagnosis_names_what_fails_and_knows_when_nothing_does() {
+    let found = answer("diagnose", json!({ "service": "web" }));
+    assert!(
+        ["healthy", "found", "unknown"].contains(&found["verdict"].as_str().unwrap()),
+        "{found}"
+    );
+    assert!(refusal("diagnose", json!({ "service": "nobody" })).contains("services are"));
+}
+
+#[test]
 fn signals_have_a_shape() {
     let read = answer(
         "query_signals",

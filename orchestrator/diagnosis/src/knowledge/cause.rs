@@ -36,6 +36,10 @@ pub struct Cause {
 /// Something that holds of an object or does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "read once, a few hundred of them"
+)]
 pub enum Test {
     /// Each of these.
     All(Vec<Test>),

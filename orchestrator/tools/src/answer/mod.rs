@@ -6,6 +6,7 @@
 
 mod audit;
 mod change;
+mod diagnosis;
 mod fleet;
 mod instance;
 mod paper;
@@ -17,6 +18,7 @@ pub use audit::{
     TokenInfo, TokenMade, Tokens, Verdict,
 };
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
+pub use diagnosis::{Diagnosed, Suspect};
 pub use fleet::{
     AgentInfo, AgentLog, Agents, Counts, DamagedLayer, Damages, Events, Freed, Graph, GraphEdge,
     GraphNode, Image, Images, NodeInfo, Nodes, SecretInfo, Secrets, Status,

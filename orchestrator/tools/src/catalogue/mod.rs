@@ -16,6 +16,7 @@ pub mod correct_incident;
 pub mod create_token;
 pub mod delete_secret;
 pub mod delete_service;
+pub mod diagnose;
 pub mod drain_node;
 pub mod exec_instance;
 pub mod explain_policy;
@@ -75,6 +76,7 @@ pub const ALL: &[Tool] = &[
     tool::<list_events::ListEvents>(),
     tool::<query_signals::QuerySignals>(),
     tool::<get_graph::GetGraph>(),
+    tool::<diagnose::Diagnose>(),
     tool::<list_changes::ListChanges>(),
     tool::<list_incidents::ListIncidents>(),
     tool::<get_incident::GetIncident>(),

@@ -1,0 +1,98 @@
+//! `diagnose`: what is probably wrong, and what speaks for it.
+
+use std::sync::OnceLock;
+
+use ostler_core::id::ServiceKey;
+use ostler_diagnosis::{
+    diagnose::diagnose,
+    finding::{Finding, Verdict},
+    knowledge::Knowledge,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    answer::{Diagnosed, Suspect},
+    contract::{About, Class, Decided, Refusal},
+    picture::picture,
+    view::View,
+};
+
+use super::lookup::{self, answer};
+use crate::contract::Describe;
+
+/// Most suspects that are told.
+const SUSPECTS: usize = 5;
+/// Most pieces of evidence told of each.
+const EVIDENCE: usize = 6;
+
+/// See the module.
+pub struct Diagnose;
+
+/// Its arguments.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Args {
+    /// The service that shows the symptom, if it is about one.
+    pub service: Option<ServiceKey>,
+}
+
+impl Describe for Diagnose {
+    type Args = Args;
+    type Answer = Diagnosed;
+    const NAME: &'static str = "diagnose";
+    const TITLE: &'static str = "Say what is probably wrong";
+    const DESCRIPTION: &'static str = "Looks at states, needs, events, changes and an hour of signals of the whole fleet and ranks \
+        what is probably at fault, with a score from 0 to 1, the evidence and remedies in general terms; \
+        says `healthy` when nothing is wrong and `unknown` when the evidence does not settle it. It reads \
+        no logs and changes nothing.";
+    const CLASS: Class = Class::Read;
+
+    fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
+        if let Some(key) = &args.service {
+            lookup::service(view, key)?;
+        }
+        let knowledge = knowledge()?;
+        let found = diagnose(&picture(view, args.service.as_ref()), knowledge);
+        let suspects = found.findings.into_iter().take(SUSPECTS);
+        let diagnosed = Diagnosed {
+            verdict: match found.verdict {
+                Verdict::Healthy => "healthy",
+                Verdict::Found => "found",
+                Verdict::Unknown => "unknown",
+            }
+            .to_owned(),
+            suspects: suspects
+                .map(|finding| suspect(knowledge, finding))
+                .collect(),
+        };
+        let about = args
+            .service
+            .as_ref()
+            .map_or_else(About::fleet, About::service);
+        answer(&diagnosed, about)
+    }
+}
+
+/// Read once: it is the same for every call.
+fn knowledge() -> Result<&'static Knowledge, Refusal> {
+    static KNOWLEDGE: OnceLock<Result<Knowledge, String>> = OnceLock::new();
+    let read = KNOWLEDGE.get_or_init(|| Knowledge::built_in().map_err(|error| error.to_string()));
+    read.as_ref()
+        .map_err(|error| Refusal::new(format!("the knowledge base cannot be read: {error}")))
+}
+
+fn suspect(knowledge: &Knowledge, finding: Finding) -> Suspect {
+    let known = finding.cause.as_deref().and_then(|id| knowledge.cause(id));
+    let shows = finding.evidence.into_iter().take(EVIDENCE);
+    Suspect {
+        object: finding.object,
+        says: known.map(|cause| cause.says.clone()),
+        remedies: known
+            .map(|cause| cause.remedies.clone())
+            .unwrap_or_default(),
+        cause: finding.cause,
+        score: finding.score,
+        untrusted_evidence: shows.map(|one| one.shows).collect(),
+    }
+}
