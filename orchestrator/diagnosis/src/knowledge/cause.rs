@@ -36,10 +36,6 @@ pub struct Cause {
 /// Something that holds of an object or does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "read once, a few hundred of them"
-)]
 pub enum Test {
     /// Each of these.
     All(Vec<Test>),
@@ -48,7 +44,7 @@ pub enum Test {
     /// Not this.
     Not(Box<Test>),
     /// Something of its state, or of one of its parts.
-    Fact(FactTest),
+    Fact(Box<FactTest>),
     /// Something that happened to it, or to one of its parts.
     Event(EventTest),
     /// Something that it wrote, or one of its parts.
