@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
-    mechanism::{Call, Case, Truth, merge},
+    mechanism::{Call, Case, Doing, Truth, merge},
     noise,
     stage::{QUIET, Stage},
 };
@@ -132,7 +132,7 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
         if let Hand::Fix(calls) = hand
             && since.0 / 1_000 == FIX.0 / 1_000
         {
-            run.fix(calls).await?;
+            run.fix(calls).await;
         }
         run.second().await;
         if !run.stage.is_well() {
@@ -272,8 +272,15 @@ impl Run<'_> {
     async fn do_deeds(&mut self, since: Span) -> Result<(), CaseError> {
         let case = self.case;
         for deed in case.deeds.values() {
-            if deed.at.0 / 1_000 == since.0 / 1_000 {
-                self.change(&deed.service, &deed.patch).await?;
+            if deed.at.0 / 1_000 != since.0 / 1_000 {
+                continue;
+            }
+            match &deed.what {
+                Doing::Patch { service, patch } => self.change(service, patch).await?,
+                Doing::Call(call) => {
+                    let revision = self.make(&admin("ann"), call).await?;
+                    self.own.extend(revision);
+                }
             }
         }
         Ok(())
@@ -298,25 +305,30 @@ impl Run<'_> {
         }))
     }
 
-    async fn fix(&mut self, calls: &[Call]) -> Result<(), CaseError> {
+    async fn fix(&mut self, calls: &[Call]) {
         for call in calls {
-            let text = call.arguments.to_string();
-            let text = match text.split_once("$first:") {
-                Some((_, rest)) => {
-                    let name = rest.split('"').next().unwrap_or_default();
-                    let service = name.parse().map_err(|error| self.wrong(error))?;
-                    let first = self.stage.oldest(&service);
-                    let first = first.map_or_else(String::new, |id| id.to_string());
-                    text.replace(&format!("$first:{name}"), &first)
-                }
-                None => text,
-            };
-            let arguments = serde_json::from_str(&text).map_err(|error| self.wrong(error))?;
-            if let Err(refused) = self.call(&admin("bob"), &call.tool, arguments).await {
+            if let Err(refused) = self.make(&admin("bob"), call).await {
                 self.refused.push(refused.problem);
             }
         }
-        Ok(())
+    }
+
+    /// Makes a call, with the oldest instance's name where the case asks for it.
+    async fn make(&self, who: &Principal, call: &Call) -> Result<Option<u64>, CaseError> {
+        let text = call.arguments.to_string();
+        let text = match text.split_once("$first:") {
+            Some((_, rest)) => {
+                let name = rest.split('"').next().unwrap_or_default();
+                let service = name.parse().map_err(|error| self.wrong(error))?;
+                let first = self.stage.oldest(&service);
+                let first = first.map_or_else(String::new, |id| id.to_string());
+                text.replace(&format!("$first:{name}"), &first)
+            }
+            None => text,
+        };
+        let arguments = serde_json::from_str(&text).map_err(|error| self.wrong(error))?;
+        let (_, revision) = self.call(who, &call.tool, arguments).await?;
+        Ok(revision)
     }
 
     fn is_over(&self, since: Span, well_since: Option<Span>, hand: Hand<'_>) -> bool {
