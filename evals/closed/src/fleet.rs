@@ -65,6 +65,46 @@ impl Fleet {
         }
     }
 
+    /// Which rules hold for which instance now.
+    fn held_for<'r>(
+        &self,
+        intent: &Intent,
+        rules: &'r [(String, Rule)],
+        now: Time,
+    ) -> Vec<(InstanceId, InstanceSeen, Vec<&'r (String, Rule)>)> {
+        let routes = self.ready_services(intent);
+        let moment = Moment {
+            held: &self.held,
+            now,
+            trouble: START + QUIET,
+            ready: &|service| routes.contains(service),
+        };
+        let mut all = Vec::new();
+        for (id, seen) in self.sim.instances() {
+            let mut own: Vec<_> = rules
+                .iter()
+                .filter(|(_, rule)| rule.on == seen.service)
+                .collect();
+            if let (false, Some(spec), Some(service)) = (
+                own.is_empty(),
+                intent.spec_of(&seen.service, seen.generation),
+                intent.services.get(&seen.service),
+            ) {
+                let json = serde_json::to_value(&**spec).unwrap_or_default();
+                let subject = Subject {
+                    seen,
+                    spec,
+                    json: &json,
+                    replicas: service.replicas,
+                    oldest: oldest(&self.sim, &seen.service).as_ref() == Some(id),
+                };
+                own.retain(|(_, rule)| rule.when.holds(&moment, &subject));
+            }
+            all.push((id.clone(), seen.clone(), own));
+        }
+        all
+    }
+
     /// Holds every rule against every instance and does what it says.
     pub fn misbehave(
         &mut self,
@@ -73,52 +113,45 @@ impl Fleet {
         now: Time,
         signals: Option<&Signals>,
     ) {
+        let all = self.held_for(intent, rules, now);
         self.holding.clear();
-        let routes = self.ready_services(intent);
-        let held = std::mem::take(&mut self.held);
-        let moment = Moment {
-            held: &held,
-            now,
-            trouble: START + QUIET,
-            ready: &|service| routes.contains(service),
-        };
-        let all: Vec<(InstanceId, InstanceSeen)> = self
-            .sim
-            .instances()
-            .map(|(id, seen)| (id.clone(), seen.clone()))
-            .collect();
-        for (id, seen) in all {
-            let (Some(spec), Some(service)) = (
-                intent.spec_of(&seen.service, seen.generation),
-                intent.services.get(&seen.service),
-            ) else {
-                continue;
-            };
-            let json = serde_json::to_value(&**spec).unwrap_or_default();
-            let subject = Subject {
-                seen: &seen,
-                spec,
-                json: &json,
-                replicas: service.replicas,
-                oldest: oldest(&self.sim, &seen.service).as_ref() == Some(&id),
-            };
-            let (mut not_ready, mut not_live) = (None, None);
-            for (name, rule) in rules {
-                if rule.on != seen.service || !rule.when.holds(&moment, &subject) {
-                    continue;
-                }
+        self.held.clear();
+        for (id, seen, own) in all {
+            for (name, rule) in &own {
                 self.held.insert(name.clone());
                 if rule.counts {
                     self.holding.insert(name.clone());
                 }
-                not_ready = not_ready.or(rule.then.not_ready.as_deref());
-                not_live = not_live.or(rule.then.not_live.as_deref());
                 self.suffer(name, &rule.then, &id, &seen, now);
                 if let Some(signals) = signals {
-                    signals.ruled(&rule.then, (&id, &seen), moment.trouble, now);
+                    signals.ruled(&rule.then, (&id, &seen), START + QUIET, now);
                 }
             }
+            let not_ready = own
+                .iter()
+                .find_map(|(_, rule)| rule.then.not_ready.as_deref());
+            let not_live = own
+                .iter()
+                .find_map(|(_, rule)| rule.then.not_live.as_deref());
             self.answer(&id, &seen, not_ready, not_live);
+        }
+    }
+
+    /// Lets starts fail that were ordered just now: many are done before the next tick.
+    pub fn fail_starts(&mut self, intent: &Intent, rules: &[(String, Rule)], now: Time) {
+        if rules
+            .iter()
+            .all(|(_, rule)| rule.then.cannot_start.is_none())
+        {
+            return;
+        }
+        for (id, _, own) in self.held_for(intent, rules, now) {
+            let problem = own
+                .iter()
+                .find_map(|(_, rule)| rule.then.cannot_start.clone());
+            if let Some(problem) = problem {
+                self.sim.fail_start(&id, problem);
+            }
         }
     }
 

@@ -333,6 +333,10 @@ impl Run<'_> {
 
     fn is_over(&self, since: Span, well_since: Option<Span>, hand: Hand<'_>) -> bool {
         let longest = match (self.case.lasts, hand, &self.case.truth) {
+            // Where nothing is to be done, only what was done counts.
+            (_, Hand::Nobody | Hand::Fix(_), Truth::Healthy | Truth::Person { .. }) => {
+                Span(FIX.0 + THINKING.0)
+            }
             (Some(lasts), ..) => lasts,
             (None, Hand::Agent(_), Truth::Healthy) => HEALTHY,
             (None, Hand::Agent(_), _) => LONGEST,

@@ -11,6 +11,7 @@ use ostler_core::{
     event::Happening,
     id::{InstanceId, ServiceKey},
     intent::Intent,
+    observed::{Observed, Phase},
     plan::{Request, ServiceState},
     reconcile::reconcile,
     time::{Span, Time},
@@ -227,6 +228,15 @@ fn engine() -> Result<Arc<Engine>, String> {
     ENGINE.get_or_init(load).clone()
 }
 
+/// What runs has a process, as a real machine would show it.
+fn with_processes(mut observed: Observed) -> Observed {
+    for (seen, pid) in observed.instances.values_mut().zip(1_000..) {
+        let runs = matches!(seen.phase, Phase::Running | Phase::Stopping);
+        seen.pid = runs.then_some(pid);
+    }
+    observed
+}
+
 impl Theatre {
     fn lock(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
@@ -251,10 +261,11 @@ impl Theatre {
         }
         let broken = violations.iter().map(ToString::to_string);
         fleet.violations.extend(broken);
+        fleet.fail_starts(intent, rules, now);
         fleet.tell_what_happened(now);
         fleet.tell_states(&plan.report, now);
         let view = WorldView {
-            observed: fleet.sim.observe(),
+            observed: with_processes(fleet.sim.observe()),
             report: plan.report,
             events: fleet.events.clone(),
             ..WorldView::default()
