@@ -9,7 +9,7 @@ use std::{
 use ostler_agents::Setup;
 use ostler_core::{
     id::{ApprovalId, ServiceKey},
-    incident::Incident,
+    incident::{Incident, IncidentState},
     intent::Intent,
     proposal::Proposal,
     time::{Span, Time},
@@ -125,7 +125,7 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
     }
     run.until(QUIET).await;
     let trouble = run.stage.clock.time();
-    let mut well_since = None;
+    let (mut well_since, mut called) = (None, None);
     loop {
         let since = run.trouble_lasts();
         run.do_deeds(since).await?;
@@ -140,7 +140,11 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
         } else if well_since.is_none() {
             well_since = Some(since);
         }
-        if run.is_over(since, well_since, hand) {
+        if run.has_called() {
+            called = called.or(Some(since));
+        }
+        let rests = |began: Option<Span>| began.is_some_and(|began| since.0 >= began.0 + REST.0);
+        if run.is_over(since, rests(well_since), rests(called), hand) {
             break;
         }
     }
@@ -331,7 +335,14 @@ impl Run<'_> {
         Ok(revision)
     }
 
-    fn is_over(&self, since: Span, well_since: Option<Span>, hand: Hand<'_>) -> bool {
+    /// Whether a person was called.
+    fn has_called(&self) -> bool {
+        let records = self.stage.gate.records();
+        let mut states = records.incidents.values().map(|incident| incident.state);
+        states.any(|state| state == IncidentState::NeedsPerson)
+    }
+
+    fn is_over(&self, since: Span, well: bool, called: bool, hand: Hand<'_>) -> bool {
         let longest = match (self.case.lasts, hand, &self.case.truth) {
             // Where nothing is to be done, only what was done counts.
             (_, Hand::Nobody | Hand::Fix(_), Truth::Healthy | Truth::Person { .. }) => {
@@ -342,20 +353,28 @@ impl Run<'_> {
             (None, Hand::Agent(_), _) => LONGEST,
             (None, ..) => Span(FIX.0 + AFTER_FIX.0),
         };
-        if self.case.truth == Truth::Healthy {
+        let last_deed = self.case.deeds.values().map(|deed| deed.at).max();
+        let last_deed = last_deed.unwrap_or_default();
+        let earliest = match hand {
+            Hand::Agent(_) => Span(last_deed.0 + REST.0),
+            Hand::Nobody | Hand::Fix(_) => Span(last_deed.0 + FIX.0 + REST.0),
+        };
+        if since >= longest || self.case.truth == Truth::Healthy {
             return since >= longest;
         }
-        let last_deed = self.case.deeds.values().map(|deed| deed.at).max();
-        let earliest = Span(last_deed.unwrap_or_default().0 + FIX.0 + REST.0);
-        let rests =
-            well_since.is_some_and(|began| since.0 >= began.0 + REST.0) && since >= earliest;
         let records = self.stage.gate.records();
         let busy = records.incidents.values().any(|incident| {
-            use ostler_core::incident::IncidentState::{Open, Proposed};
-            matches!(incident.state, Open | Proposed)
+            matches!(
+                incident.state,
+                IncidentState::Open | IncidentState::Proposed
+            )
         });
         let silent = matches!(hand, Hand::Agent(_)) && records.incidents.is_empty();
-        since >= longest || (rests && !busy && !silent && self.case.most_ends.is_none())
+        let settled = match self.case.truth {
+            Truth::Person { .. } => called,
+            _ => well && !silent && self.case.most_ends.is_none(),
+        };
+        settled && since >= earliest && !busy
     }
 
     async fn end(
