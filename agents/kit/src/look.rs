@@ -62,6 +62,8 @@ pub struct SpecNote {
     pub healthy_deadline: Span,
     /// How it is restarted.
     pub restart: Restart,
+    /// Whether the core takes a rollout back by itself when its deadline passes.
+    pub reverts: bool,
 }
 
 impl SpecNote {
@@ -73,6 +75,11 @@ impl SpecNote {
             has_volumes: !detail.spec.volumes.is_empty(),
             healthy_deadline: detail.spec.update.healthy_deadline,
             restart: detail.spec.restart,
+            reverts: detail.spec.update.auto_revert
+                && detail
+                    .generations
+                    .iter()
+                    .any(|one| one.last_good && !one.current),
         }
     }
 }

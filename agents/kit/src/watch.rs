@@ -70,10 +70,16 @@ impl Agent {
                 before: summary.map_or_else(Standing::default, standing),
                 ..Bar::default()
             };
+            // What was worse already when we acted is not our doing: the worse of how it stood over
+            // the last minutes and at the last moment counts.
             let before = |series: &BTreeMap<ServiceKey, Vec<Point>>| {
                 let points = trend::before(series.get(service)?, since);
-                let points = trend::since(points, since - BEFORE);
-                trend::mean(points).filter(|_| points.len() >= VALUES)
+                let mean = |over| {
+                    let points = trend::since(points, since - over);
+                    trend::mean(points).filter(|_| points.len() >= VALUES)
+                };
+                let known = [mean(BEFORE), mean(AFTER)].into_iter().flatten();
+                known.max_by(f64::total_cmp)
             };
             bar.before.errors = before(&case.readings.errors);
             bar.before.latency = before(&case.readings.latency);

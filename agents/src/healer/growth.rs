@@ -17,6 +17,10 @@ const SHARE: f64 = 0.5;
 /// Growth that reaches the limit later than this is nobody's worry now.
 const HORIZON: Span = Span::minutes(15);
 
+/// A run that would reach its limit sooner than this after its start is no leak that a restart helps
+/// against: either it loads what it needs and stops there, or it would be at its limit again at once.
+const SHORTEST_LIFE: Span = Span::minutes(5);
+
 /// Steady growth of a memory share towards 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growth {
@@ -40,7 +44,12 @@ pub fn towards_limit(points: &[Point], started_at: Option<Time>) -> Option<Growt
     let still =
         trend::line(last_third).is_some_and(|late| late.per_second >= line.per_second * 0.4);
     let reaches_limit_in = line.reaches(1.0).filter(|span| *span <= HORIZON)?;
-    (steady && still).then_some(Growth {
+    let lives = |(started, last): (Time, &Point)| {
+        Span(last.at.since(started).0.saturating_add(reaches_limit_in.0))
+    };
+    let life = started_at.zip(own.last()).map(lives);
+    let lasting = life.is_none_or(|life| life >= SHORTEST_LIFE);
+    (steady && still && lasting).then_some(Growth {
         line,
         reaches_limit_in,
     })
@@ -75,6 +84,20 @@ mod tests {
     fn a_cache_that_fills_and_settles_is_not_growth() {
         let values = (0..40).map(|i| 0.8 - 0.6 * (-0.25 * f64::from(i)).exp());
         assert_eq!(towards_limit(&series(values), None), None);
+    }
+
+    #[test]
+    fn what_only_just_started_loads_its_data() {
+        let values = || series((0..30).map(|i| 0.3 + 0.02 * f64::from(i)));
+        let (just, long) = (Time(0), Time(0));
+        assert_eq!(
+            towards_limit(&values()[..20], Some(just)),
+            None,
+            "at its limit within six minutes of its start: {:?}",
+            towards_limit(&values()[..20], None)
+        );
+        let slower = series((0..40).map(|i| 0.3 + 0.01 * f64::from(i)));
+        assert!(towards_limit(&slower, Some(long)).is_some());
     }
 
     #[test]

@@ -23,6 +23,8 @@ const STATE_PATIENCE: Span = Span::seconds(10);
 const READY_PATIENCE: Span = Span::seconds(30);
 /// A registry may be away for this long.
 const REGISTRY_PATIENCE: Span = Span::seconds(60);
+/// What the core does by itself within this is not worth an incident.
+const SOON: Span = Span::seconds(45);
 /// How far back ends of processes are counted.
 const EXITS_WINDOW: Span = Span::minutes(10);
 
@@ -51,9 +53,11 @@ impl Notice for Noticing {
                 lasting: &mut lasting,
                 found: &mut found,
             };
-            look.findings();
-            look.state();
-            look.exits();
+            if !look.core_goes_back() {
+                look.findings();
+                look.state();
+                look.exits();
+            }
             look.promises();
             look.memory();
         }
@@ -141,6 +145,18 @@ impl<'a> LookAt<'a> {
         }
     }
 
+    /// Whether a rollout fails that the core itself takes back in a moment, while all that is wanted
+    /// still serves: two who go back at once only get into each other's way.
+    fn core_goes_back(&self) -> bool {
+        let soon = |finding: &Finding| match finding {
+            Finding::Rollout { deadline, .. } => deadline.since(self.glance.now) <= SOON,
+            _ => false,
+        };
+        self.note().is_some_and(|note| note.reverts)
+            && self.summary.ready >= self.summary.wanted
+            && self.summary.findings.iter().any(soon)
+    }
+
     fn findings(&mut self) {
         let (now, call) = (self.glance.now, &self.glance.services.call);
         for finding in &self.summary.findings {
@@ -218,9 +234,19 @@ impl<'a> LookAt<'a> {
             _ => return,
         };
         let patience = self.ready_patience();
+        let registry = self
+            .lasting
+            .get(&(self.summary.service.clone(), Lasting::Registry));
+        let registry = registry.copied().unwrap_or(self.glance.now);
         let within_limits = |finding: &Finding| match finding {
             Finding::NotReady { since, .. } => self.glance.now.since(*since) < patience,
             Finding::Rollout { .. } | Finding::WaitsFor { .. } => true,
+            // Others serve, and a registry may be away for a while.
+            Finding::CannotStart { problem, .. } => {
+                *problem == ProblemKind::RegistryUnavailable
+                    && kind == SymptomKind::Degraded
+                    && self.glance.now.since(registry) < REGISTRY_PATIENCE
+            }
             _ => false,
         };
         let starting =

@@ -83,15 +83,28 @@ pub enum Truth {
 
 /// What a person does.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Deed {
     /// How long after the beginning of the trouble.
     #[serde(default)]
     pub at: Span,
-    /// Whose spec is changed by this merge patch.
-    pub service: ServiceKey,
-    /// The patch.
-    pub patch: Value,
+    /// What: a changed spec, or a call of a tool.
+    #[serde(flatten)]
+    pub what: Doing,
+}
+
+/// What a person does, one of the two.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Doing {
+    /// A service's spec is changed.
+    Patch {
+        /// Whose.
+        service: ServiceKey,
+        /// The merge patch over its spec.
+        patch: Value,
+    },
+    /// A tool is called, as a fix would call it: a planned drain, a restart by hand.
+    Call(Call),
 }
 
 /// One call of a tool.

@@ -9,7 +9,7 @@ use std::{
 use ostler_agents::Setup;
 use ostler_core::{
     id::{ApprovalId, ServiceKey},
-    incident::Incident,
+    incident::{Incident, IncidentState},
     intent::Intent,
     proposal::Proposal,
     time::{Span, Time},
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
-    mechanism::{Call, Case, Truth, merge},
+    mechanism::{Call, Case, Doing, Truth, merge},
     noise,
     stage::{QUIET, Stage},
 };
@@ -125,14 +125,14 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
     }
     run.until(QUIET).await;
     let trouble = run.stage.clock.time();
-    let mut well_since = None;
+    let (mut well_since, mut called) = (None, None);
     loop {
         let since = run.trouble_lasts();
         run.do_deeds(since).await?;
         if let Hand::Fix(calls) = hand
             && since.0 / 1_000 == FIX.0 / 1_000
         {
-            run.fix(calls).await?;
+            run.fix(calls).await;
         }
         run.second().await;
         if !run.stage.is_well() {
@@ -140,7 +140,11 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
         } else if well_since.is_none() {
             well_since = Some(since);
         }
-        if run.is_over(since, well_since, hand) {
+        if run.has_called() {
+            called = called.or(Some(since));
+        }
+        let rests = |began: Option<Span>| began.is_some_and(|began| since.0 >= began.0 + REST.0);
+        if run.is_over(since, rests(well_since), rests(called), hand) {
             break;
         }
     }
@@ -272,8 +276,15 @@ impl Run<'_> {
     async fn do_deeds(&mut self, since: Span) -> Result<(), CaseError> {
         let case = self.case;
         for deed in case.deeds.values() {
-            if deed.at.0 / 1_000 == since.0 / 1_000 {
-                self.change(&deed.service, &deed.patch).await?;
+            if deed.at.0 / 1_000 != since.0 / 1_000 {
+                continue;
+            }
+            match &deed.what {
+                Doing::Patch { service, patch } => self.change(service, patch).await?,
+                Doing::Call(call) => {
+                    let revision = self.make(&admin("ann"), call).await?;
+                    self.own.extend(revision);
+                }
             }
         }
         Ok(())
@@ -298,48 +309,72 @@ impl Run<'_> {
         }))
     }
 
-    async fn fix(&mut self, calls: &[Call]) -> Result<(), CaseError> {
+    async fn fix(&mut self, calls: &[Call]) {
         for call in calls {
-            let text = call.arguments.to_string();
-            let text = match text.split_once("$first:") {
-                Some((_, rest)) => {
-                    let name = rest.split('"').next().unwrap_or_default();
-                    let service = name.parse().map_err(|error| self.wrong(error))?;
-                    let first = self.stage.oldest(&service);
-                    let first = first.map_or_else(String::new, |id| id.to_string());
-                    text.replace(&format!("$first:{name}"), &first)
-                }
-                None => text,
-            };
-            let arguments = serde_json::from_str(&text).map_err(|error| self.wrong(error))?;
-            if let Err(refused) = self.call(&admin("bob"), &call.tool, arguments).await {
+            if let Err(refused) = self.make(&admin("bob"), call).await {
                 self.refused.push(refused.problem);
             }
         }
-        Ok(())
     }
 
-    fn is_over(&self, since: Span, well_since: Option<Span>, hand: Hand<'_>) -> bool {
+    /// Makes a call, with the oldest instance's name where the case asks for it.
+    async fn make(&self, who: &Principal, call: &Call) -> Result<Option<u64>, CaseError> {
+        let text = call.arguments.to_string();
+        let text = match text.split_once("$first:") {
+            Some((_, rest)) => {
+                let name = rest.split('"').next().unwrap_or_default();
+                let service = name.parse().map_err(|error| self.wrong(error))?;
+                let first = self.stage.oldest(&service);
+                let first = first.map_or_else(String::new, |id| id.to_string());
+                text.replace(&format!("$first:{name}"), &first)
+            }
+            None => text,
+        };
+        let arguments = serde_json::from_str(&text).map_err(|error| self.wrong(error))?;
+        let (_, revision) = self.call(who, &call.tool, arguments).await?;
+        Ok(revision)
+    }
+
+    /// Whether a person was called.
+    fn has_called(&self) -> bool {
+        let records = self.stage.gate.records();
+        let mut states = records.incidents.values().map(|incident| incident.state);
+        states.any(|state| state == IncidentState::NeedsPerson)
+    }
+
+    fn is_over(&self, since: Span, well: bool, called: bool, hand: Hand<'_>) -> bool {
         let longest = match (self.case.lasts, hand, &self.case.truth) {
+            // Where nothing is to be done, only what was done counts.
+            (_, Hand::Nobody | Hand::Fix(_), Truth::Healthy | Truth::Person { .. }) => {
+                Span(FIX.0 + THINKING.0)
+            }
             (Some(lasts), ..) => lasts,
             (None, Hand::Agent(_), Truth::Healthy) => HEALTHY,
             (None, Hand::Agent(_), _) => LONGEST,
             (None, ..) => Span(FIX.0 + AFTER_FIX.0),
         };
-        if self.case.truth == Truth::Healthy {
+        let last_deed = self.case.deeds.values().map(|deed| deed.at).max();
+        let last_deed = last_deed.unwrap_or_default();
+        let earliest = match hand {
+            Hand::Agent(_) => Span(last_deed.0 + REST.0),
+            Hand::Nobody | Hand::Fix(_) => Span(last_deed.0 + FIX.0 + REST.0),
+        };
+        if since >= longest || self.case.truth == Truth::Healthy {
             return since >= longest;
         }
-        let last_deed = self.case.deeds.values().map(|deed| deed.at).max();
-        let earliest = Span(last_deed.unwrap_or_default().0 + FIX.0 + REST.0);
-        let rests =
-            well_since.is_some_and(|began| since.0 >= began.0 + REST.0) && since >= earliest;
         let records = self.stage.gate.records();
         let busy = records.incidents.values().any(|incident| {
-            use ostler_core::incident::IncidentState::{Open, Proposed};
-            matches!(incident.state, Open | Proposed)
+            matches!(
+                incident.state,
+                IncidentState::Open | IncidentState::Proposed
+            )
         });
         let silent = matches!(hand, Hand::Agent(_)) && records.incidents.is_empty();
-        since >= longest || (rests && !busy && !silent && self.case.most_ends.is_none())
+        let settled = match self.case.truth {
+            Truth::Person { .. } => called,
+            _ => well && !silent && self.case.most_ends.is_none(),
+        };
+        settled && since >= earliest && !busy
     }
 
     async fn end(

@@ -1,6 +1,6 @@
 //! How programs behave under which conditions: the part of a mechanism that answers to actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_core::{
     id::{NodeName, ServiceKey},
@@ -63,6 +63,8 @@ pub struct When {
     pub node: Option<NodeName>,
     /// It is the oldest of its service.
     pub oldest: bool,
+    /// This other rule held for some instance a moment ago: what spreads, spreads along rules.
+    pub beside: Option<String>,
 }
 
 /// What is the case.
@@ -106,21 +108,34 @@ pub enum Shape {
         /// Not beyond.
         to: f64,
     },
+    /// It moves so much a minute of the trouble, whoever is restarted meanwhile.
+    Tide {
+        /// When the trouble begins.
+        first: f64,
+        /// Added each minute.
+        a_minute: f64,
+        /// Not beyond.
+        to: f64,
+    },
 }
 
 impl Shape {
-    /// The value after so much time.
-    pub fn after(self, age: Span) -> f64 {
-        match self {
-            Self::Level(value) => value,
-            Self::Slope { from, a_minute, to } => {
-                let moved = from + a_minute * age.as_secs_f64() / 60.0;
-                if a_minute < 0.0 {
-                    moved.max(to)
-                } else {
-                    moved.min(to)
-                }
-            }
+    /// The value at an age of the process and so long after the beginning of the trouble.
+    pub fn at(self, age: Span, trouble: Span) -> f64 {
+        let (from, a_minute, to, passed) = match self {
+            Self::Level(value) => return value,
+            Self::Slope { from, a_minute, to } => (from, a_minute, to, age),
+            Self::Tide {
+                first,
+                a_minute,
+                to,
+            } => (first, a_minute, to, trouble),
+        };
+        let moved = from + a_minute * passed.as_secs_f64() / 60.0;
+        if a_minute < 0.0 {
+            moved.max(to)
+        } else {
+            moved.min(to)
         }
     }
 }
@@ -133,6 +148,8 @@ pub struct Moment<'a> {
     pub trouble: Time,
     /// Which services have a ready instance.
     pub ready: &'a dyn Fn(&ServiceKey) -> bool,
+    /// Which rules held for some instance a moment ago.
+    pub held: &'a BTreeSet<String>,
 }
 
 /// The instance that a condition is held against.
@@ -160,6 +177,10 @@ impl When {
             && self
                 .until
                 .is_none_or(|until| moment.now < moment.trouble + until)
+            && self
+                .beside
+                .as_ref()
+                .is_none_or(|rule| moment.held.contains(rule))
     }
 
     fn of_spec(&self, subject: &Subject<'_>) -> bool {

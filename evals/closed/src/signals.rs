@@ -16,10 +16,11 @@ use ostler_tools::view::SignalReader;
 use crate::rule::Then;
 
 /// What an instance that is well shows, and how much of it is noise.
-const OF_INSTANCE: [(SignalKind, f64, f64); 3] = [
+const OF_INSTANCE: [(SignalKind, f64, f64); 4] = [
     (SignalKind::MemoryShare, 0.35, 0.02),
     (SignalKind::CpuCores, 0.08, 0.02),
     (SignalKind::CpuThrottled, 0.01, 0.01),
+    (SignalKind::ProbeSeconds, 0.006, 0.002),
 ];
 /// What a service that is well shows.
 const OF_SERVICE: [(SignalKind, f64, f64); 4] = [
@@ -88,9 +89,15 @@ impl Signals {
     }
 
     /// Records what a rule makes of it, in place of what is usual.
-    pub fn ruled(&self, then: &Then, id: &InstanceId, seen: &InstanceSeen, now: Time) {
+    pub fn ruled(
+        &self,
+        then: &Then,
+        (id, seen): (&InstanceId, &InstanceSeen),
+        trouble: Time,
+        now: Time,
+    ) {
         let began = seen.started_at.unwrap_or(now);
-        let age: Span = now.since(began);
+        let (age, trouble): (Span, Span) = (now.since(began), now.since(trouble));
         let instance = (Subject::Instance(id.clone()), &then.instance);
         let service = (Subject::Service(seen.service.clone()), &then.service);
         let node = (Subject::Node(seen.node.clone()), &then.node);
@@ -99,7 +106,7 @@ impl Signals {
                 continue;
             }
             for (kind, shape) in shapes {
-                let value = shape.after(age);
+                let value = shape.at(age, trouble);
                 let value = value * 0.02f64.mul_add(self.chance(), 1.0);
                 self.history.record(&subject, *kind, now, value);
             }

@@ -3,13 +3,23 @@
 //! Symptoms: crash loop, start failures, instances that never get ready, broken promises.
 //! Tests: the current generation is younger than the trouble by at most half an hour, what it
 //! changed can explain this sort of trouble, only instances of the new generation suffer, and the
-//! generation before was good. Out when the trouble is older, or the last change was a repair.
+//! generation before was good. Out when the trouble is older, or the last change was a repair, when
+//! the backend says that something else is missing, or when others that have nothing to do with it
+//! fell ill at the same moment.
 //! Remedy: go back to the last good generation.
 //! Confidence: 0.6, more when the earlier generation is known good, the trouble came at once, came
 //! again and again, or old instances beside it still serve.
 
+use std::collections::BTreeSet;
+
 use ostler_agents_kit::template::speaks_of_failure;
-use ostler_core::{incident::Evidence, signal::SignalKind, time::Span};
+use ostler_core::{
+    incident::Evidence,
+    observed::ProblemKind,
+    signal::SignalKind,
+    time::{Span, Time},
+    units::Bytes,
+};
 
 use super::{
     Diagnosis, Judged, Remedy, out,
@@ -18,6 +28,10 @@ use super::{
 
 /// Trouble this soon after a change speaks against the change.
 const AT_ONCE: Span = Span::minutes(5);
+/// Where a limit stands in a list of changed fields.
+const MEMORY_LIMIT: &str = "spec.resources.limits.memory";
+/// Services that fell ill within this of each other fell ill together.
+const SAME_MOMENT: Span = Span::seconds(15);
 
 pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     let Some(trouble) = patient.trouble() else {
@@ -27,10 +41,17 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         Ok(change) => change,
         Err(why) => return out(why),
     };
-    if !change.touches(explains(trouble)) {
+    let start = patient.start_problems().next().map(|(_, problem)| problem);
+    let explains = start.map_or_else(|| explains(trouble), explains_start);
+    if !change.touches(explains) {
         return out(format!(
             "the last change touched only {}, which does not explain this",
             change.fields()
+        ));
+    }
+    if let Some(others) = fell_ill_together(patient) {
+        return out(format!(
+            "{others} fell ill at the same moment, which a change of this one does not explain"
         ));
     }
     if failed_before(patient, &change) {
@@ -52,7 +73,10 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
             "not known to be bad"
         },
     );
-    let remedy = Remedy::RollBack(change.back.generation);
+    let remedy = match too_far_back(patient, &change) {
+        Some(limit) => Remedy::RaiseMemory(limit),
+        None => Remedy::RollBack(change.back.generation),
+    };
     Judged::Fits(Diagnosis {
         confidence: confidence.min(0.95),
         explanation,
@@ -106,6 +130,21 @@ fn weigh(patient: &Patient<'_>, change: &RecentChange<'_>) -> (f64, Vec<Evidence
     (confidence, evidence)
 }
 
+/// Where the way back would more than double the memory limit, which is not an agent's to give: twice
+/// what it is now. (Nothing else may have changed, or the way back is the only way.)
+fn too_far_back(patient: &Patient<'_>, change: &RecentChange<'_>) -> Option<Bytes> {
+    let now = patient.facts.detail.value.spec.resources.limits.memory?;
+    if !change.touches_only(&["resources"]) {
+        return None;
+    }
+    let lines = change.back.rollback.iter();
+    let was = lines
+        .filter(|line| line.path == MEMORY_LIMIT)
+        .find_map(|line| line.to.as_deref()?.trim_matches('"').parse::<Bytes>().ok())?;
+    let twice = Bytes(now.0.saturating_mul(2));
+    (was > twice).then_some(twice)
+}
+
 /// Fields of a spec that can explain a sort of trouble.
 const fn explains(trouble: Trouble) -> &'static [&'static str] {
     match trouble {
@@ -148,6 +187,59 @@ const fn explains(trouble: Trouble) -> &'static [&'static str] {
             "secrets",
         ],
     }
+}
+
+/// Fields that can explain why a start failed, where the backend says what failed.
+const fn explains_start(problem: ProblemKind) -> &'static [&'static str] {
+    match problem {
+        ProblemKind::ImageNotFound | ProblemKind::ImageCorrupt => &["image"],
+        ProblemKind::RegistryUnavailable => &[],
+        ProblemKind::SecretMissing => &["secrets"],
+        ProblemKind::CommandNotFound => &["image", "command", "args", "workingDir"],
+        ProblemKind::VolumeMissing => &["volumes"],
+        ProblemKind::DiskFull => &["volumes", "image"],
+        ProblemKind::PortTaken | ProblemKind::Network => &["ports"],
+        ProblemKind::Backend => &[
+            "image",
+            "command",
+            "workingDir",
+            "user",
+            "resources",
+            "volumes",
+            "configs",
+            "secrets",
+            "security",
+        ],
+    }
+}
+
+/// Two or more services that neither need this one nor are needed by it, and whose own trouble began
+/// with its trouble: what they share is outside of all of them.
+fn fell_ill_together(patient: &Patient<'_>) -> Option<String> {
+    let (own, onset) = (patient.facts.key(), patient.onset());
+    let web = patient.situation.web();
+    let mut kin = BTreeSet::from([own]);
+    loop {
+        let edges = patient.situation.graph.value.needs.iter();
+        let more: Vec<_> = edges
+            .filter(|edge| kin.contains(&edge.needs))
+            .map(|edge| &edge.service)
+            .filter(|service| !kin.contains(service))
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        kin.extend(more);
+    }
+    kin.extend(web.needs_of(own));
+    let symptoms = patient.situation.symptoms.iter();
+    let together = |since: Time| since.since(onset).max(onset.since(since)) <= SAME_MOMENT;
+    let others: BTreeSet<_> = symptoms
+        .filter(|symptom| !kin.contains(&symptom.service) && together(symptom.since))
+        .map(|symptom| symptom.service.to_string())
+        .collect();
+    let names: Vec<String> = others.into_iter().map(|name| format!("`{name}`")).collect();
+    (names.len() >= 2).then(|| names.join(", "))
 }
 
 /// Failures of earlier instances, or recorded before the change.

@@ -1,8 +1,8 @@
 //! **A deadlock**: one instance lives, but does not answer and does not work.
 //!
 //! Symptoms: not ready for long although it was. Tests: it had been ready (or ran well before the
-//! probe began to say no), its process did not end, it uses next to no CPU, and its siblings of the
-//! same generation are fine. Remedy: restart that one. Confidence: 0.85 with idle CPU measured, 0.6
+//! probe began to say no), its process did not end, it uses next to no CPU (or all that it may, far
+//! more than its siblings: a livelock), and its siblings of the same generation are fine. Remedy: restart that one. Confidence: 0.85 with idle CPU measured, 0.6
 //! without; out when all instances are affected, for then the cause is shared.
 
 use ostler_agents_kit::{text::Untrusted, trend};
@@ -20,6 +20,10 @@ const LONG: Span = Span::seconds(25);
 const WAS_WELL: Span = Span::seconds(20);
 /// Cores below which a process does nothing.
 const IDLE: f64 = 0.01;
+/// Share of its CPU limit from which it uses all that it may.
+const FULL: f64 = 0.9;
+/// This many times what its siblings use is far more.
+const FAR_MORE: f64 = 3.0;
 
 pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     let stuck = patient.not_ready();
@@ -56,7 +60,8 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         return out("it began with a change of its spec");
     }
     let cpu = cpu(patient, one);
-    if let Some(cores) = cpu.filter(|cores| *cores > IDLE) {
+    let spins = running > stuck.len() && cpu.is_some_and(|cores| is_spinning(patient, one, cores));
+    if let Some(cores) = cpu.filter(|cores| *cores > IDLE && !spins) {
         return out(format!(
             "`{}` still works: it uses {cores:.2} cores",
             one.instance
@@ -72,7 +77,11 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     );
     evidence.push(patient.facts.detail.untrusted_claim(claim));
     if let (Some(cores), Some(signals)) = (cpu, patient.facts.instance_signals.get(&one.instance)) {
-        evidence.push(signals.claim(format!("it uses {cores:.3} cores: it does nothing")));
+        let words = match spins {
+            true => "all it may, many times what its siblings use: it turns in a circle",
+            false => "it does nothing",
+        };
+        evidence.push(signals.claim(format!("it uses {cores:.3} cores: {words}")));
     }
     if running > 1 {
         evidence.push(patient.facts.detail.claim(format!(
@@ -91,6 +100,19 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         evidence,
         remedy: Remedy::Restart(one.instance.clone()),
     })
+}
+
+/// Whether it uses all that it may, and far more than each of its siblings that answer.
+fn is_spinning(patient: &Patient<'_>, one: &InstanceInfo, cores: f64) -> bool {
+    let Some(limit) = patient.facts.detail.value.spec.resources.limits.cpu else {
+        return false;
+    };
+    let siblings = patient.facts.instances().filter(|other| other.ready);
+    let most = siblings
+        .filter_map(|other| self::cpu(patient, other))
+        .max_by(f64::total_cmp);
+    cores >= f64::from(u32::try_from(limit.0).unwrap_or(u32::MAX)) / 1_000.0 * FULL
+        && most.is_some_and(|most| cores > most * FAR_MORE)
 }
 
 /// Cores it used over the last minute, where known.

@@ -7,6 +7,7 @@
 mod bad_change;
 mod bad_image;
 mod bad_probe;
+mod cannot_start;
 mod crash;
 mod deadlock;
 mod disk_full;
@@ -117,6 +118,11 @@ pub const RULES: &[Rule] = &[
         kind: CauseKind::BadChange,
         name: "bad change",
         judge: bad_change::judge,
+    },
+    Rule {
+        kind: CauseKind::Unknown,
+        name: "start that the machine refuses",
+        judge: cannot_start::judge,
     },
     Rule {
         kind: CauseKind::Crash,
