@@ -19,7 +19,7 @@ const HORIZON: Span = Span::minutes(15);
 
 /// A run that would reach its limit sooner than this after its start is no leak that a restart helps
 /// against: either it loads what it needs and stops there, or it would be at its limit again at once.
-const SHORTEST_LIFE: Span = Span::minutes(5);
+const SHORTEST_LIFE: Span = Span::minutes(2);
 
 /// Steady growth of a memory share towards 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
