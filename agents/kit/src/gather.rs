@@ -129,6 +129,7 @@ impl<'a> Gather<'a> {
             SignalKind::MemoryShare,
             SignalKind::MemoryBytes,
             SignalKind::ProbePassed,
+            SignalKind::ProbeSeconds,
         ];
         for one in worst.into_iter().take(INSTANCES_LIMIT) {
             if let Some(signals) = self

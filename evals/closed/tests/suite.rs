@@ -150,6 +150,7 @@ fn the_catalogue_is_as_wide_as_it_says() {
         mechanisms.len(),
         cases.len()
     );
+    assert!(mechanisms.len() >= 60, "as many ways to go wrong");
     assert!(
         share(noisy, cases.len()) >= 0.5,
         "half of all cases are noisy"

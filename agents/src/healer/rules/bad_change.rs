@@ -176,6 +176,7 @@ const fn explains(trouble: Trouble) -> &'static [&'static str] {
             "ports",
             "probes",
         ],
+        Trouble::NoRoom => &["resources.requests"],
         Trouble::Service => &[
             "image",
             "command",

@@ -16,6 +16,8 @@ mod missing_config;
 pub mod node_pressure;
 mod out_of_memory;
 pub mod patient;
+mod saturated;
+mod slow_replica;
 
 use ostler_core::{
     id::{Generation, InstanceId},
@@ -113,6 +115,16 @@ pub const RULES: &[Rule] = &[
         kind: CauseKind::Deadlock,
         name: "deadlock",
         judge: deadlock::judge,
+    },
+    Rule {
+        kind: CauseKind::Deadlock,
+        name: "one sick instance",
+        judge: slow_replica::judge,
+    },
+    Rule {
+        kind: CauseKind::Saturated,
+        name: "more load than it can take",
+        judge: saturated::judge,
     },
     Rule {
         kind: CauseKind::BadChange,

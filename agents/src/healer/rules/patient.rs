@@ -51,6 +51,8 @@ pub enum Trouble {
     Start,
     /// It runs but is not ready, or its liveness probe fails.
     Probes,
+    /// No machine has room for it.
+    NoRoom,
     /// It serves badly.
     Service,
 }
@@ -158,6 +160,10 @@ impl<'a> Patient<'a> {
         }
         if !self.not_ready().is_empty() {
             return Some(Trouble::Probes);
+        }
+        let no_room = |finding: &Finding| matches!(finding, Finding::NoRoom { .. });
+        if self.facts.findings().any(no_room) {
+            return Some(Trouble::NoRoom);
         }
         self.has(&[SymptomKind::ErrorRatio, SymptomKind::Latency])
             .then_some(Trouble::Service)
