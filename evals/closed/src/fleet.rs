@@ -48,6 +48,9 @@ pub struct Fleet {
     pub seq: u64,
 }
 
+/// An instance and the rules that hold for it.
+type Bound<'r> = (InstanceId, InstanceSeen, Vec<&'r (String, Rule)>);
+
 impl Fleet {
     pub fn new(seed: u64, now: Time) -> Self {
         Self {
@@ -71,7 +74,7 @@ impl Fleet {
         intent: &Intent,
         rules: &'r [(String, Rule)],
         now: Time,
-    ) -> Vec<(InstanceId, InstanceSeen, Vec<&'r (String, Rule)>)> {
+    ) -> Vec<Bound<'r>> {
         let routes = self.ready_services(intent);
         let moment = Moment {
             held: &self.held,

@@ -8,29 +8,25 @@ use std::{
 
 use ostler_agents::Setup;
 use ostler_core::{
-    id::{ApprovalId, ServiceKey},
+    id::ApprovalId,
     incident::{Incident, IncidentState},
     intent::Intent,
     proposal::Proposal,
     time::{Span, Time},
 };
 use ostler_gate::{
-    Gate,
-    answer::Outcome,
     mcp::{Door, serve_pipe},
     ports::{PastChange, Store},
 };
-use ostler_tools::{
-    principal::{Principal, Role},
-    record::ApprovalState,
-};
+use ostler_tools::principal::Principal;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
-    mechanism::{Call, Case, Doing, Truth, merge},
+    mechanism::{Call, Case, Truth, merge},
     noise,
+    people::THINKING,
     stage::{QUIET, Stage},
 };
 
@@ -40,8 +36,6 @@ const SHOP: &str = include_str!("shop.yaml");
 const CHATTER: Span = Span::seconds(70);
 /// The agent begins this long before the trouble.
 const BEFORE: Span = Span::seconds(20);
-/// Somebody says yes after so long.
-const THINKING: Span = Span::seconds(5);
 /// A fix that is tried instead of an agent comes so long after the trouble.
 const FIX: Span = Span::seconds(90);
 /// A case ends when all was well for so long…
@@ -151,27 +145,20 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
     run.end(trouble, well_since, before).await
 }
 
-struct Run<'a> {
-    case: &'a Case,
-    stage: Stage,
+pub(crate) struct Run<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) stage: Stage,
     /// Revisions that the case's own deeds made.
-    own: BTreeSet<u64>,
+    pub(crate) own: BTreeSet<u64>,
     /// When each approval was asked for.
-    asked: BTreeMap<ApprovalId, Time>,
-    tasks: JoinSet<()>,
+    pub(crate) asked: BTreeMap<ApprovalId, Time>,
+    pub(crate) tasks: JoinSet<()>,
     /// Calls of a fix that were not accepted.
-    refused: Vec<String>,
-}
-
-fn admin(name: &str) -> Principal {
-    Principal::User {
-        name: name.to_owned(),
-        roles: vec![Role::Admin],
-    }
+    pub(crate) refused: Vec<String>,
 }
 
 impl Run<'_> {
-    fn wrong(&self, problem: impl ToString) -> CaseError {
+    pub(crate) fn wrong(&self, problem: impl ToString) -> CaseError {
         CaseError {
             place: self.case.name.clone(),
             problem: problem.to_string(),
@@ -195,29 +182,6 @@ impl Run<'_> {
             manifests.push(manifest);
         }
         self.apply(json!(manifests)).await
-    }
-
-    /// Applies manifests as the case's own doing.
-    async fn apply(&mut self, manifests: Value) -> Result<(), CaseError> {
-        let arguments = json!({ "manifests": manifests });
-        let (_, revision) = self
-            .call(&admin("ann"), "apply_services", arguments)
-            .await?;
-        self.own.extend(revision);
-        Ok(())
-    }
-
-    async fn call(
-        &self,
-        who: &Principal,
-        tool: &str,
-        arguments: Value,
-    ) -> Result<(Value, Option<u64>), CaseError> {
-        let answer = Gate::call(&self.stage.gate, who, tool, arguments).await;
-        match answer.outcome {
-            Outcome::Done { value, revision } => Ok((value, revision.map(|made| made.0))),
-            other => Err(self.wrong(format!("`{tool}`: {other:?}"))),
-        }
     }
 
     fn start(&mut self, name: &str) -> Result<(), CaseError> {
@@ -258,81 +222,6 @@ impl Run<'_> {
         while self.stage.age() < age {
             self.second().await;
         }
-    }
-
-    /// Somebody says yes to whatever is asked.
-    async fn say_yes(&mut self) {
-        let now = self.stage.clock.time();
-        let records = self.stage.gate.records();
-        for (id, approval) in &records.approvals {
-            let asked = *self.asked.entry(id.clone()).or_insert(now);
-            if approval.state == ApprovalState::Waiting && now.since(asked) >= THINKING {
-                let arguments = json!({ "id": id, "reason": "the case says yes to everything" });
-                Gate::call(&self.stage.gate, &admin("zoe"), "approve", arguments).await;
-            }
-        }
-    }
-
-    async fn do_deeds(&mut self, since: Span) -> Result<(), CaseError> {
-        let case = self.case;
-        for deed in case.deeds.values() {
-            if deed.at.0 / 1_000 != since.0 / 1_000 {
-                continue;
-            }
-            match &deed.what {
-                Doing::Patch { service, patch } => self.change(service, patch).await?,
-                Doing::Call(call) => {
-                    let revision = self.make(&admin("ann"), call).await?;
-                    self.own.extend(revision);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes a service's spec as the case's own doing.
-    async fn change(&mut self, service: &ServiceKey, patch: &Value) -> Result<(), CaseError> {
-        let manifest = self.manifest(service, patch)?;
-        self.apply(json!([manifest])).await
-    }
-
-    /// A service's manifest of now with a merge patch over its spec.
-    fn manifest(&self, key: &ServiceKey, patch: &Value) -> Result<Value, CaseError> {
-        let intent = self.stage.gate.intent();
-        let service = intent.services.get(key);
-        let service = service.ok_or_else(|| self.wrong(format!("there is no service `{key}`")))?;
-        let mut spec = serde_json::to_value(&*service.spec).map_err(|error| self.wrong(error))?;
-        merge(&mut spec, patch);
-        Ok(json!({
-            "apiVersion": "ostler.dev/v1", "kind": "Service",
-            "metadata": { "name": key.name, "namespace": key.namespace }, "spec": spec,
-        }))
-    }
-
-    async fn fix(&mut self, calls: &[Call]) {
-        for call in calls {
-            if let Err(refused) = self.make(&admin("bob"), call).await {
-                self.refused.push(refused.problem);
-            }
-        }
-    }
-
-    /// Makes a call, with the oldest instance's name where the case asks for it.
-    async fn make(&self, who: &Principal, call: &Call) -> Result<Option<u64>, CaseError> {
-        let text = call.arguments.to_string();
-        let text = match text.split_once("$first:") {
-            Some((_, rest)) => {
-                let name = rest.split('"').next().unwrap_or_default();
-                let service = name.parse().map_err(|error| self.wrong(error))?;
-                let first = self.stage.oldest(&service);
-                let first = first.map_or_else(String::new, |id| id.to_string());
-                text.replace(&format!("$first:{name}"), &first)
-            }
-            None => text,
-        };
-        let arguments = serde_json::from_str(&text).map_err(|error| self.wrong(error))?;
-        let (_, revision) = self.call(who, &call.tool, arguments).await?;
-        Ok(revision)
     }
 
     /// Whether a person was called.

@@ -6,7 +6,11 @@
 //! without; out when all instances are affected, for then the cause is shared.
 
 use ostler_agents_kit::{text::Untrusted, trend};
-use ostler_core::{signal::SignalKind, time::Span};
+use ostler_core::{
+    incident::Evidence,
+    signal::SignalKind,
+    time::{Span, Time},
+};
 use ostler_tools::answer::InstanceInfo;
 
 use super::{
@@ -60,35 +64,21 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         return out("it began with a change of its spec");
     }
     let cpu = cpu(patient, one);
-    let spins = running > stuck.len() && cpu.is_some_and(|cores| is_spinning(patient, one, cores));
+    let spins = running > stuck.len() && cpu.is_some_and(|cores| is_spinning(patient, cores));
     if let Some(cores) = cpu.filter(|cores| *cores > IDLE && !spins) {
         return out(format!(
             "`{}` still works: it uses {cores:.2} cores",
             one.instance
         ));
     }
-    let mut evidence = patient.symptoms();
-    let claim = format!(
-        "`{}` (attempt {}) runs, was ready before, and its probe says no for {}: {}",
-        one.instance,
-        one.seen.attempt,
-        coarse(now.since(since)),
-        Untrusted::new(reason)
-    );
-    evidence.push(patient.facts.detail.untrusted_claim(claim));
-    if let (Some(cores), Some(signals)) = (cpu, patient.facts.instance_signals.get(&one.instance)) {
-        let words = match spins {
-            true => "all it may, many times what its siblings use: it turns in a circle",
-            false => "it does nothing",
-        };
-        evidence.push(signals.claim(format!("it uses {cores:.3} cores: {words}")));
-    }
-    if running > 1 {
-        evidence.push(patient.facts.detail.claim(format!(
-            "{} other instances are ready",
-            running - stuck.len()
-        )));
-    }
+    let stuck = Stuck {
+        one,
+        since,
+        reason,
+        cpu,
+        spins,
+        others_ready: running - stuck.len(),
+    };
     let explanation = format!(
         "`{}` lives but neither answers nor works; nothing around it changed",
         one.instance
@@ -97,13 +87,49 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     Judged::Fits(Diagnosis {
         confidence,
         explanation,
-        evidence,
+        evidence: evidence(patient, &stuck),
         remedy: Remedy::Restart(one.instance.clone()),
     })
 }
 
+/// What was found of the one that is stuck.
+struct Stuck<'a> {
+    one: &'a InstanceInfo,
+    since: Time,
+    reason: &'a str,
+    cpu: Option<f64>,
+    spins: bool,
+    others_ready: usize,
+}
+
+fn evidence(patient: &Patient<'_>, stuck: &Stuck<'_>) -> Vec<Evidence> {
+    let one = stuck.one;
+    let mut evidence = patient.symptoms();
+    let claim = format!(
+        "`{}` (attempt {}) runs, was ready before, and its probe says no for {}: {}",
+        one.instance,
+        one.seen.attempt,
+        coarse(patient.situation.now.since(stuck.since)),
+        Untrusted::new(stuck.reason)
+    );
+    evidence.push(patient.facts.detail.untrusted_claim(claim));
+    let signals = patient.facts.instance_signals.get(&one.instance);
+    if let (Some(cores), Some(signals)) = (stuck.cpu, signals) {
+        let words = match stuck.spins {
+            true => "all it may, many times what its siblings use: it turns in a circle",
+            false => "it does nothing",
+        };
+        evidence.push(signals.claim(format!("it uses {cores:.3} cores: {words}")));
+    }
+    if stuck.others_ready > 0 {
+        let claim = format!("{} other instances are ready", stuck.others_ready);
+        evidence.push(patient.facts.detail.claim(claim));
+    }
+    evidence
+}
+
 /// Whether it uses all that it may, and far more than each of its siblings that answer.
-fn is_spinning(patient: &Patient<'_>, one: &InstanceInfo, cores: f64) -> bool {
+fn is_spinning(patient: &Patient<'_>, cores: f64) -> bool {
     let Some(limit) = patient.facts.detail.value.spec.resources.limits.cpu else {
         return false;
     };
