@@ -23,8 +23,8 @@ const STATE_PATIENCE: Span = Span::seconds(10);
 const READY_PATIENCE: Span = Span::seconds(30);
 /// A registry may be away for this long.
 const REGISTRY_PATIENCE: Span = Span::seconds(60);
-/// What the core does by itself within this is not worth an incident.
-const SOON: Span = Span::seconds(45);
+/// What the core does by itself within this is not worth an incident: a person's yes takes as long.
+const SOON: Span = Span::seconds(30);
 /// How far back ends of processes are counted.
 const EXITS_WINDOW: Span = Span::minutes(10);
 
