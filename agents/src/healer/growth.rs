@@ -88,12 +88,12 @@ mod tests {
 
     #[test]
     fn what_only_just_started_loads_its_data() {
-        let loads = series((0..14).map(|i| 0.3 + 0.04 * f64::from(i)));
+        let loads = series((0..10).map(|i| 0.3 + 0.07 * f64::from(i)));
         assert!(towards_limit(&loads, None).is_some(), "no start is known");
         assert_eq!(
             towards_limit(&loads, Some(Time(0))),
             None,
-            "within minutes of its start"
+            "full within two minutes of its start"
         );
         let leaks = series((0..40).map(|i| 0.3 + 0.01 * f64::from(i)));
         assert!(towards_limit(&leaks, Some(Time(0))).is_some());
