@@ -29,8 +29,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
-    mechanism::{Call, Case, Doing, Truth, merge},
+    mechanism::{Call, Case, Doing, merge},
     noise,
+    over::{self, FIX, Standing},
     stage::{QUIET, Stage},
 };
 
@@ -42,18 +43,8 @@ const CHATTER: Span = Span::seconds(70);
 const BEFORE: Span = Span::seconds(20);
 /// Somebody says yes after so long.
 const THINKING: Span = Span::seconds(5);
-/// A fix that is tried instead of an agent comes so long after the trouble.
-const FIX: Span = Span::seconds(90);
-/// A case ends when all was well for so long…
-const REST: Span = Span::seconds(45);
 /// What was well for so long is well.
 const HELD: Span = Span::seconds(30);
-/// …or so long after the trouble.
-const LONGEST: Span = Span::minutes(12);
-/// …or, with nobody there who thinks, so long after a fix would have come.
-const AFTER_FIX: Span = Span::seconds(150);
-/// Where nothing is wrong, it ends after so long.
-const HEALTHY: Span = Span::minutes(5);
 
 /// Who looks after the fleet.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +116,7 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
     }
     run.until(QUIET).await;
     let trouble = run.stage.clock.time();
-    let (mut well_since, mut called) = (None, None);
+    let (mut well_since, mut called_since) = (None, None);
     loop {
         let since = run.trouble_lasts();
         run.do_deeds(since).await?;
@@ -140,11 +131,11 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
         } else if well_since.is_none() {
             well_since = Some(since);
         }
-        if run.has_called() {
-            called = called.or(Some(since));
+        let standing = run.standing(since, well_since);
+        if standing.called {
+            called_since = called_since.or(Some(since));
         }
-        let rests = |began: Option<Span>| began.is_some_and(|began| since.0 >= began.0 + REST.0);
-        if run.is_over(since, rests(well_since), rests(called), hand) {
+        if over::is_over(case, hand, &standing, called_since) {
             break;
         }
     }
@@ -335,46 +326,18 @@ impl Run<'_> {
         Ok(revision)
     }
 
-    /// Whether a person was called.
-    fn has_called(&self) -> bool {
+    /// Where it stands, for who decides whether it goes on.
+    fn standing(&self, since: Span, well_since: Option<Span>) -> Standing {
         let records = self.stage.gate.records();
-        let mut states = records.incidents.values().map(|incident| incident.state);
-        states.any(|state| state == IncidentState::NeedsPerson)
-    }
-
-    fn is_over(&self, since: Span, well: bool, called: bool, hand: Hand<'_>) -> bool {
-        let longest = match (self.case.lasts, hand, &self.case.truth) {
-            // Where nothing is to be done, only what was done counts.
-            (_, Hand::Nobody | Hand::Fix(_), Truth::Healthy | Truth::Person { .. }) => {
-                Span(FIX.0 + THINKING.0)
-            }
-            (Some(lasts), ..) => lasts,
-            (None, Hand::Agent(_), Truth::Healthy) => HEALTHY,
-            (None, Hand::Agent(_), _) => LONGEST,
-            (None, ..) => Span(FIX.0 + AFTER_FIX.0),
-        };
-        let last_deed = self.case.deeds.values().map(|deed| deed.at).max();
-        let last_deed = last_deed.unwrap_or_default();
-        let earliest = match hand {
-            Hand::Agent(_) => Span(last_deed.0 + REST.0),
-            Hand::Nobody | Hand::Fix(_) => Span(last_deed.0 + FIX.0 + REST.0),
-        };
-        if since >= longest || self.case.truth == Truth::Healthy {
-            return since >= longest;
+        let states = || records.incidents.values().map(|incident| incident.state);
+        Standing {
+            since,
+            well_since,
+            called: states().any(|state| state == IncidentState::NeedsPerson),
+            busy: states()
+                .any(|state| matches!(state, IncidentState::Open | IncidentState::Proposed)),
+            silent: records.incidents.is_empty(),
         }
-        let records = self.stage.gate.records();
-        let busy = records.incidents.values().any(|incident| {
-            matches!(
-                incident.state,
-                IncidentState::Open | IncidentState::Proposed
-            )
-        });
-        let silent = matches!(hand, Hand::Agent(_)) && records.incidents.is_empty();
-        let settled = match self.case.truth {
-            Truth::Person { .. } => called,
-            _ => well && !silent && self.case.most_ends.is_none(),
-        };
-        settled && since >= earliest && !busy
     }
 
     async fn end(

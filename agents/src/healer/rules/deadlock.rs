@@ -6,7 +6,7 @@
 //! without; out when all instances are affected, for then the cause is shared.
 
 use ostler_agents_kit::{text::Untrusted, trend};
-use ostler_core::{signal::SignalKind, time::Span};
+use ostler_core::{incident::Evidence, signal::SignalKind, time::Span};
 use ostler_tools::answer::InstanceInfo;
 
 use super::{
@@ -60,7 +60,7 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         return out("it began with a change of its spec");
     }
     let cpu = cpu(patient, one);
-    let spins = running > stuck.len() && cpu.is_some_and(|cores| is_spinning(patient, one, cores));
+    let spins = running > stuck.len() && cpu.is_some_and(|cores| is_spinning(patient, cores));
     if let Some(cores) = cpu.filter(|cores| *cores > IDLE && !spins) {
         return out(format!(
             "`{}` still works: it uses {cores:.2} cores",
@@ -76,13 +76,7 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         Untrusted::new(reason)
     );
     evidence.push(patient.facts.detail.untrusted_claim(claim));
-    if let (Some(cores), Some(signals)) = (cpu, patient.facts.instance_signals.get(&one.instance)) {
-        let words = match spins {
-            true => "all it may, many times what its siblings use: it turns in a circle",
-            false => "it does nothing",
-        };
-        evidence.push(signals.claim(format!("it uses {cores:.3} cores: {words}")));
-    }
+    evidence.extend(use_of_cpu(patient, one, cpu, spins));
     if running > 1 {
         evidence.push(patient.facts.detail.claim(format!(
             "{} other instances are ready",
@@ -102,8 +96,23 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     })
 }
 
+/// What it uses, in words.
+fn use_of_cpu(
+    patient: &Patient<'_>,
+    one: &InstanceInfo,
+    cores: Option<f64>,
+    spins: bool,
+) -> Option<Evidence> {
+    let signals = patient.facts.instance_signals.get(&one.instance)?;
+    let words = match spins {
+        true => "all it may, many times what its siblings use: it turns in a circle",
+        false => "it does nothing",
+    };
+    Some(signals.claim(format!("it uses {:.3} cores: {words}", cores?)))
+}
+
 /// Whether it uses all that it may, and far more than each of its siblings that answer.
-fn is_spinning(patient: &Patient<'_>, one: &InstanceInfo, cores: f64) -> bool {
+fn is_spinning(patient: &Patient<'_>, cores: f64) -> bool {
     let Some(limit) = patient.facts.detail.value.spec.resources.limits.cpu else {
         return false;
     };
