@@ -22,6 +22,9 @@ use crate::{
 /// Most events and log lines kept.
 const KEPT: usize = 2_000;
 
+/// An instance and the rules that hold for it, by name.
+type Held<'r> = (InstanceId, InstanceSeen, Vec<&'r (String, Rule)>);
+
 /// The fleet, and what is remembered of it.
 pub struct Fleet {
     /// Instances and machines.
@@ -71,7 +74,7 @@ impl Fleet {
         intent: &Intent,
         rules: &'r [(String, Rule)],
         now: Time,
-    ) -> Vec<(InstanceId, InstanceSeen, Vec<&'r (String, Rule)>)> {
+    ) -> Vec<Held<'r>> {
         let routes = self.ready_services(intent);
         let moment = Moment {
             held: &self.held,
