@@ -154,7 +154,7 @@ async fn more_errors_of_the_changed_service_are_taken_back() {
     let act = Act::carried_out().await;
     act.later("shop/cart", SignalKind::ErrorRatio, 0.9);
     act.is_taken_back(
-        "`shop/cart` got worse since the change: the error ratio: 27.4 % before, 90.0 % now",
+        "`shop/cart` got worse since the change: the error ratio: 31.7 % before, 90.0 % now",
     )
     .await;
 }
@@ -211,7 +211,7 @@ async fn killed_while_it_watches_it_still_sees_what_got_worse() {
     act.replay.start();
     act.later("shop/cart", SignalKind::ErrorRatio, 0.9);
     act.is_taken_back(
-        "`shop/cart` got worse since the change: the error ratio: 27.4 % before, 90.0 % now",
+        "`shop/cart` got worse since the change: the error ratio: 31.7 % before, 90.0 % now",
     )
     .await;
 }

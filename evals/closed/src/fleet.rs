@@ -22,6 +22,9 @@ use crate::{
 /// Most events and log lines kept.
 const KEPT: usize = 2_000;
 
+/// An instance and the rules that hold for it, by name.
+type Held<'r> = (InstanceId, InstanceSeen, Vec<&'r (String, Rule)>);
+
 /// The fleet, and what is remembered of it.
 pub struct Fleet {
     /// Instances and machines.
@@ -48,9 +51,6 @@ pub struct Fleet {
     pub seq: u64,
 }
 
-/// An instance and the rules that hold for it.
-type Bound<'r> = (InstanceId, InstanceSeen, Vec<&'r (String, Rule)>);
-
 impl Fleet {
     pub fn new(seed: u64, now: Time) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Fleet {
         intent: &Intent,
         rules: &'r [(String, Rule)],
         now: Time,
-    ) -> Vec<Bound<'r>> {
+    ) -> Vec<Held<'r>> {
         let routes = self.ready_services(intent);
         let moment = Moment {
             held: &self.held,

@@ -11,7 +11,7 @@ mod fleet;
 pub mod mechanism;
 mod noise;
 pub mod oracle;
-mod people;
+mod over;
 pub mod play;
 mod rule;
 mod signals;

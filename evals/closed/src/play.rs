@@ -8,25 +8,30 @@ use std::{
 
 use ostler_agents::Setup;
 use ostler_core::{
-    id::ApprovalId,
+    id::{ApprovalId, ServiceKey},
     incident::{Incident, IncidentState},
     intent::Intent,
     proposal::Proposal,
     time::{Span, Time},
 };
 use ostler_gate::{
+    Gate,
+    answer::Outcome,
     mcp::{Door, serve_pipe},
     ports::{PastChange, Store},
 };
-use ostler_tools::principal::Principal;
+use ostler_tools::{
+    principal::{Principal, Role},
+    record::ApprovalState,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
-    mechanism::{Call, Case, Truth, merge},
+    mechanism::{Call, Case, Doing, merge},
     noise,
-    people::THINKING,
+    over::{self, FIX, Standing},
     stage::{QUIET, Stage},
 };
 
@@ -36,18 +41,10 @@ const SHOP: &str = include_str!("shop.yaml");
 const CHATTER: Span = Span::seconds(70);
 /// The agent begins this long before the trouble.
 const BEFORE: Span = Span::seconds(20);
-/// A fix that is tried instead of an agent comes so long after the trouble.
-const FIX: Span = Span::seconds(90);
-/// A case ends when all was well for so long…
-const REST: Span = Span::seconds(45);
+/// Somebody says yes after so long.
+const THINKING: Span = Span::seconds(5);
 /// What was well for so long is well.
 const HELD: Span = Span::seconds(30);
-/// …or so long after the trouble.
-const LONGEST: Span = Span::minutes(12);
-/// …or, with nobody there who thinks, so long after a fix would have come.
-const AFTER_FIX: Span = Span::seconds(150);
-/// Where nothing is wrong, it ends after so long.
-const HEALTHY: Span = Span::minutes(5);
 
 /// Who looks after the fleet.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +116,7 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
     }
     run.until(QUIET).await;
     let trouble = run.stage.clock.time();
-    let (mut well_since, mut called) = (None, None);
+    let (mut well_since, mut called_since) = (None, None);
     loop {
         let since = run.trouble_lasts();
         run.do_deeds(since).await?;
@@ -134,31 +131,38 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
         } else if well_since.is_none() {
             well_since = Some(since);
         }
-        if run.has_called() {
-            called = called.or(Some(since));
+        let standing = run.standing(since, well_since);
+        if standing.called {
+            called_since = called_since.or(Some(since));
         }
-        let rests = |began: Option<Span>| began.is_some_and(|began| since.0 >= began.0 + REST.0);
-        if run.is_over(since, rests(well_since), rests(called), hand) {
+        if over::is_over(case, hand, &standing, called_since) {
             break;
         }
     }
     run.end(trouble, well_since, before).await
 }
 
-pub(crate) struct Run<'a> {
-    pub(crate) case: &'a Case,
-    pub(crate) stage: Stage,
+struct Run<'a> {
+    case: &'a Case,
+    stage: Stage,
     /// Revisions that the case's own deeds made.
-    pub(crate) own: BTreeSet<u64>,
+    own: BTreeSet<u64>,
     /// When each approval was asked for.
-    pub(crate) asked: BTreeMap<ApprovalId, Time>,
-    pub(crate) tasks: JoinSet<()>,
+    asked: BTreeMap<ApprovalId, Time>,
+    tasks: JoinSet<()>,
     /// Calls of a fix that were not accepted.
-    pub(crate) refused: Vec<String>,
+    refused: Vec<String>,
+}
+
+fn admin(name: &str) -> Principal {
+    Principal::User {
+        name: name.to_owned(),
+        roles: vec![Role::Admin],
+    }
 }
 
 impl Run<'_> {
-    pub(crate) fn wrong(&self, problem: impl ToString) -> CaseError {
+    fn wrong(&self, problem: impl ToString) -> CaseError {
         CaseError {
             place: self.case.name.clone(),
             problem: problem.to_string(),
@@ -182,6 +186,29 @@ impl Run<'_> {
             manifests.push(manifest);
         }
         self.apply(json!(manifests)).await
+    }
+
+    /// Applies manifests as the case's own doing.
+    async fn apply(&mut self, manifests: Value) -> Result<(), CaseError> {
+        let arguments = json!({ "manifests": manifests });
+        let (_, revision) = self
+            .call(&admin("ann"), "apply_services", arguments)
+            .await?;
+        self.own.extend(revision);
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        who: &Principal,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<(Value, Option<u64>), CaseError> {
+        let answer = Gate::call(&self.stage.gate, who, tool, arguments).await;
+        match answer.outcome {
+            Outcome::Done { value, revision } => Ok((value, revision.map(|made| made.0))),
+            other => Err(self.wrong(format!("`{tool}`: {other:?}"))),
+        }
     }
 
     fn start(&mut self, name: &str) -> Result<(), CaseError> {
@@ -224,46 +251,93 @@ impl Run<'_> {
         }
     }
 
-    /// Whether a person was called.
-    fn has_called(&self) -> bool {
+    /// Somebody says yes to whatever is asked.
+    async fn say_yes(&mut self) {
+        let now = self.stage.clock.time();
         let records = self.stage.gate.records();
-        let mut states = records.incidents.values().map(|incident| incident.state);
-        states.any(|state| state == IncidentState::NeedsPerson)
+        for (id, approval) in &records.approvals {
+            let asked = *self.asked.entry(id.clone()).or_insert(now);
+            if approval.state == ApprovalState::Waiting && now.since(asked) >= THINKING {
+                let arguments = json!({ "id": id, "reason": "the case says yes to everything" });
+                Gate::call(&self.stage.gate, &admin("zoe"), "approve", arguments).await;
+            }
+        }
     }
 
-    fn is_over(&self, since: Span, well: bool, called: bool, hand: Hand<'_>) -> bool {
-        let longest = match (self.case.lasts, hand, &self.case.truth) {
-            // Where nothing is to be done, only what was done counts.
-            (_, Hand::Nobody | Hand::Fix(_), Truth::Healthy | Truth::Person { .. }) => {
-                Span(FIX.0 + THINKING.0)
+    async fn do_deeds(&mut self, since: Span) -> Result<(), CaseError> {
+        let case = self.case;
+        for deed in case.deeds.values() {
+            if deed.at.0 / 1_000 != since.0 / 1_000 {
+                continue;
             }
-            (Some(lasts), ..) => lasts,
-            (None, Hand::Agent(_), Truth::Healthy) => HEALTHY,
-            (None, Hand::Agent(_), _) => LONGEST,
-            (None, ..) => Span(FIX.0 + AFTER_FIX.0),
-        };
-        let last_deed = self.case.deeds.values().map(|deed| deed.at).max();
-        let last_deed = last_deed.unwrap_or_default();
-        let earliest = match hand {
-            Hand::Agent(_) => Span(last_deed.0 + REST.0),
-            Hand::Nobody | Hand::Fix(_) => Span(last_deed.0 + FIX.0 + REST.0),
-        };
-        if since >= longest || self.case.truth == Truth::Healthy {
-            return since >= longest;
+            match &deed.what {
+                Doing::Patch { service, patch } => self.change(service, patch).await?,
+                Doing::Call(call) => {
+                    let revision = self.make(&admin("ann"), call).await?;
+                    self.own.extend(revision);
+                }
+            }
         }
-        let records = self.stage.gate.records();
-        let busy = records.incidents.values().any(|incident| {
-            matches!(
-                incident.state,
-                IncidentState::Open | IncidentState::Proposed
-            )
-        });
-        let silent = matches!(hand, Hand::Agent(_)) && records.incidents.is_empty();
-        let settled = match self.case.truth {
-            Truth::Person { .. } => called,
-            _ => well && !silent && self.case.most_ends.is_none(),
+        Ok(())
+    }
+
+    /// Changes a service's spec as the case's own doing.
+    async fn change(&mut self, service: &ServiceKey, patch: &Value) -> Result<(), CaseError> {
+        let manifest = self.manifest(service, patch)?;
+        self.apply(json!([manifest])).await
+    }
+
+    /// A service's manifest of now with a merge patch over its spec.
+    fn manifest(&self, key: &ServiceKey, patch: &Value) -> Result<Value, CaseError> {
+        let intent = self.stage.gate.intent();
+        let service = intent.services.get(key);
+        let service = service.ok_or_else(|| self.wrong(format!("there is no service `{key}`")))?;
+        let mut spec = serde_json::to_value(&*service.spec).map_err(|error| self.wrong(error))?;
+        merge(&mut spec, patch);
+        Ok(json!({
+            "apiVersion": "ostler.dev/v1", "kind": "Service",
+            "metadata": { "name": key.name, "namespace": key.namespace }, "spec": spec,
+        }))
+    }
+
+    async fn fix(&mut self, calls: &[Call]) {
+        for call in calls {
+            if let Err(refused) = self.make(&admin("bob"), call).await {
+                self.refused.push(refused.problem);
+            }
+        }
+    }
+
+    /// Makes a call, with the oldest instance's name where the case asks for it.
+    async fn make(&self, who: &Principal, call: &Call) -> Result<Option<u64>, CaseError> {
+        let text = call.arguments.to_string();
+        let text = match text.split_once("$first:") {
+            Some((_, rest)) => {
+                let name = rest.split('"').next().unwrap_or_default();
+                let service = name.parse().map_err(|error| self.wrong(error))?;
+                let first = self.stage.oldest(&service);
+                let first = first.map_or_else(String::new, |id| id.to_string());
+                text.replace(&format!("$first:{name}"), &first)
+            }
+            None => text,
         };
-        settled && since >= earliest && !busy
+        let arguments = serde_json::from_str(&text).map_err(|error| self.wrong(error))?;
+        let (_, revision) = self.call(who, &call.tool, arguments).await?;
+        Ok(revision)
+    }
+
+    /// Where it stands, for who decides whether it goes on.
+    fn standing(&self, since: Span, well_since: Option<Span>) -> Standing {
+        let records = self.stage.gate.records();
+        let states = || records.incidents.values().map(|incident| incident.state);
+        Standing {
+            since,
+            well_since,
+            called: states().any(|state| state == IncidentState::NeedsPerson),
+            busy: states()
+                .any(|state| matches!(state, IncidentState::Open | IncidentState::Proposed)),
+            silent: records.incidents.is_empty(),
+        }
     }
 
     async fn end(

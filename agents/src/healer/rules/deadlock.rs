@@ -6,11 +6,7 @@
 //! without; out when all instances are affected, for then the cause is shared.
 
 use ostler_agents_kit::{text::Untrusted, trend};
-use ostler_core::{
-    incident::Evidence,
-    signal::SignalKind,
-    time::{Span, Time},
-};
+use ostler_core::{incident::Evidence, signal::SignalKind, time::Span};
 use ostler_tools::answer::InstanceInfo;
 
 use super::{
@@ -71,14 +67,22 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
             one.instance
         ));
     }
-    let stuck = Stuck {
-        one,
-        since,
-        reason,
-        cpu,
-        spins,
-        others_ready: running - stuck.len(),
-    };
+    let mut evidence = patient.symptoms();
+    let claim = format!(
+        "`{}` (attempt {}) runs, was ready before, and its probe says no for {}: {}",
+        one.instance,
+        one.seen.attempt,
+        coarse(now.since(since)),
+        Untrusted::new(reason)
+    );
+    evidence.push(patient.facts.detail.untrusted_claim(claim));
+    evidence.extend(use_of_cpu(patient, one, cpu, spins));
+    if running > 1 {
+        evidence.push(patient.facts.detail.claim(format!(
+            "{} other instances are ready",
+            running - stuck.len()
+        )));
+    }
     let explanation = format!(
         "`{}` lives but neither answers nor works; nothing around it changed",
         one.instance
@@ -87,45 +91,24 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     Judged::Fits(Diagnosis {
         confidence,
         explanation,
-        evidence: evidence(patient, &stuck),
+        evidence,
         remedy: Remedy::Restart(one.instance.clone()),
     })
 }
 
-/// What was found of the one that is stuck.
-struct Stuck<'a> {
-    one: &'a InstanceInfo,
-    since: Time,
-    reason: &'a str,
-    cpu: Option<f64>,
+/// What it uses, in words.
+fn use_of_cpu(
+    patient: &Patient<'_>,
+    one: &InstanceInfo,
+    cores: Option<f64>,
     spins: bool,
-    others_ready: usize,
-}
-
-fn evidence(patient: &Patient<'_>, stuck: &Stuck<'_>) -> Vec<Evidence> {
-    let one = stuck.one;
-    let mut evidence = patient.symptoms();
-    let claim = format!(
-        "`{}` (attempt {}) runs, was ready before, and its probe says no for {}: {}",
-        one.instance,
-        one.seen.attempt,
-        coarse(patient.situation.now.since(stuck.since)),
-        Untrusted::new(stuck.reason)
-    );
-    evidence.push(patient.facts.detail.untrusted_claim(claim));
-    let signals = patient.facts.instance_signals.get(&one.instance);
-    if let (Some(cores), Some(signals)) = (stuck.cpu, signals) {
-        let words = match stuck.spins {
-            true => "all it may, many times what its siblings use: it turns in a circle",
-            false => "it does nothing",
-        };
-        evidence.push(signals.claim(format!("it uses {cores:.3} cores: {words}")));
-    }
-    if stuck.others_ready > 0 {
-        let claim = format!("{} other instances are ready", stuck.others_ready);
-        evidence.push(patient.facts.detail.claim(claim));
-    }
-    evidence
+) -> Option<Evidence> {
+    let signals = patient.facts.instance_signals.get(&one.instance)?;
+    let words = match spins {
+        true => "all it may, many times what its siblings use: it turns in a circle",
+        false => "it does nothing",
+    };
+    Some(signals.claim(format!("it uses {:.3} cores: {words}", cores?)))
 }
 
 /// Whether it uses all that it may, and far more than each of its siblings that answer.
