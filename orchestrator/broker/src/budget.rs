@@ -282,7 +282,8 @@ impl Accounts {
     /// Takes up what was written down, on accounts on which nothing was spent yet.
     pub fn take_up(&mut self, kept: &KeptAccounts, now_ms: u64) {
         let at = |age: u64| now_ms.saturating_sub(age);
-        for (age, cost) in &kept.hour {
+        // The clock of accounts does not reach back further than what counts.
+        for (age, cost) in kept.hour.iter().filter(|(age, _)| *age <= HOUR_MS) {
             self.numbers += 1;
             self.hour.push_back((at(*age), self.numbers, *cost));
         }
@@ -290,7 +291,7 @@ impl Accounts {
             (&mut self.turns, &kept.turns),
             (&mut self.subjects, &kept.incidents),
         ] {
-            for (name, age, cost) in kept {
+            for (name, age, cost) in kept.iter().filter(|(_, age, _)| *age <= INCIDENT_MS) {
                 book(sums, name, Cost::default(), *cost, at(*age));
             }
         }
