@@ -1,6 +1,6 @@
 //! What is known of causes, as data, and what it says of a picture.
 //!
-//! The way: [`derive`] compares what is wanted with what is there and adds what follows; [`judge`]
+//! The way: [`mod@derive`] compares what is wanted with what is there and adds what follows; [`judge`]
 //! holds each cause's tests against each object it could blame; [`rank`] puts what explains before
 //! what is explained. Causes live in `knowledge/*.yaml`; no code here knows one of them by name.
 
