@@ -12,7 +12,6 @@ use ostler_core::{
     units::{Bytes, MilliCpu},
 };
 use ostler_tools::{answer::PastChangeInfo, contract::Refusal, view::Sealer};
-use serde_json::{Value, json};
 
 use crate::{
     bundle::{Bundle, EarlierIn, InstanceIn, ServiceIn},
@@ -50,7 +49,7 @@ pub(crate) fn wanted(service: &ServiceIn) -> Result<Service, String> {
 
 fn past(current: &ServiceSpec, earlier: &EarlierIn) -> Result<Past, String> {
     let mut spec = serde_json::to_value(current).map_err(|error| error.to_string())?;
-    merge(&mut spec, &earlier.differs);
+    json_patch::merge(&mut spec, &earlier.differs);
     let spec = serde_json::from_value(spec)
         .map_err(|error| format!("generation {}: {error}", earlier.generation))?;
     let generation = Generation(earlier.generation);
@@ -59,27 +58,6 @@ fn past(current: &ServiceSpec, earlier: &EarlierIn) -> Result<Past, String> {
         spec: Arc::new(spec),
         changed_at: START - earlier.changed,
     })
-}
-
-/// JSON merge patch, RFC 7396.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
-        }
-    }
 }
 
 /// How an instance ended so far, oldest first.

@@ -2,10 +2,9 @@
 
 use ostler_core::{
     id::{NodeName, ServiceKey},
-    signal::{Point, Series, SignalKind, Subject},
+    signal::{Point, Series, SignalKind, SignalReader, Subject},
     time::{Span, Time},
 };
-use ostler_tools::view::SignalReader;
 
 use crate::bundle::{Bundle, SeriesIn};
 

@@ -178,6 +178,7 @@ impl Agent {
                 .any(|symptom| &symptom.service == watched && concerns(symptom, proposal.as_ref())),
             verify_state: self.state_of(watched),
             proposals_limit: self.parts.budget.proposals_per_incident,
+            news: case.news(symptoms),
             worse: worse.as_deref(),
         };
         if let (Phase::Verifying { good_since, .. }, Some(proposal)) =

@@ -10,7 +10,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use crate::{regress::Watch, watch::Readings};
+use crate::{regress::Watch, symptom::Symptom, watch::Readings};
 
 /// Without a symptom this long, it went away by itself.
 pub const CALM: Span = Span::seconds(20);
@@ -32,6 +32,8 @@ pub struct Case {
     pub proposals: u32,
     /// Since when none of its services shows a symptom.
     pub calm_since: Option<Time>,
+    /// The sorts of symptoms that were there when it was thought about; grows only.
+    pub known: BTreeSet<String>,
     /// The last note, so that nothing is noted twice.
     pub last_note: String,
     /// What the current proposal was foretold to lead to, as read before it was begun.
@@ -53,6 +55,7 @@ impl Case {
             phase,
             proposals: 0,
             calm_since: None,
+            known: BTreeSet::new(),
             last_note: String::new(),
             foretold: None,
             watch: None,
@@ -123,6 +126,8 @@ pub struct Seen<'a> {
     pub verify_state: Option<ServiceState>,
     /// Proposals allowed for one incident.
     pub proposals_limit: u32,
+    /// A symptom of a sort that was not there when the case was thought about.
+    pub news: Option<&'a Symptom>,
     /// The objective that got worse since the proposal was carried out, in words.
     pub worse: Option<&'a str>,
 }
@@ -162,6 +167,25 @@ impl Case {
         };
     }
 
+    /// Remembers what it is thought about with.
+    pub fn know(&mut self, symptoms: &[Symptom]) {
+        let own = symptoms.iter().filter(|symptom| self.has(symptom));
+        let names: Vec<String> = own.map(|symptom| symptom.kind.name().to_owned()).collect();
+        self.known.extend(names);
+    }
+
+    /// The first of its symptoms that it was not thought about with.
+    #[must_use]
+    pub fn news<'s>(&self, symptoms: &'s [Symptom]) -> Option<&'s Symptom> {
+        symptoms
+            .iter()
+            .find(|symptom| self.has(symptom) && !self.known.contains(symptom.kind.name()))
+    }
+
+    fn has(&self, symptom: &Symptom) -> bool {
+        symptom.service == self.culprit
+    }
+
     fn calm_for(&self, span: Span, now: Time) -> bool {
         self.calm_since
             .is_some_and(|since| now.since(since) >= span)
@@ -191,6 +215,10 @@ impl Case {
                 None => Move::Wait,
             },
             Phase::WithPerson if self.calm_for(CALM_WITH_PERSON, seen.now) => Move::Close,
+            // What a person said no to, or what did not work, stays theirs.
+            Phase::WithPerson if self.proposals == 0 => seen.news.map_or(Move::Wait, |news| {
+                Move::Replan(format!("something new: {}", news.claim))
+            }),
             Phase::WithPerson => Move::Wait,
             Phase::Closed => Move::Forget,
         }
@@ -284,6 +312,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::symptom::SymptomKind;
 
     fn key() -> ServiceKey {
         "cart".parse().unwrap()
@@ -337,6 +366,7 @@ mod tests {
             verify_symptom: false,
             verify_state: Some(state),
             proposals_limit: 3,
+            news: None,
             worse: None,
         }
     }
@@ -462,6 +492,42 @@ mod tests {
             case.proposals = 3;
             assert!(matches!(case.next(seen), Move::HandOver(_)));
         }
+    }
+
+    #[test]
+    fn something_new_is_looked_into_once_even_when_a_person_is_called() {
+        let symptom = |kind| Symptom {
+            service: key(),
+            instance: None,
+            kind,
+            since: Time(0),
+            claim: "its memory grows".into(),
+            call: ostler_core::id::CallId::new("call_1").unwrap(),
+        };
+        let old = symptom(SymptomKind::DiskFilling);
+        let new = symptom(SymptomKind::MemoryGrowing);
+        let mut case = Case {
+            proposals: 0,
+            ..case(Phase::WithPerson)
+        };
+        case.know(std::slice::from_ref(&old));
+        let both = [old, new];
+        assert_eq!(case.news(&both[..1]), None);
+        let seen = |news| Seen {
+            news,
+            ..seen(1, None, ServiceState::Healthy)
+        };
+        let next = case.next(seen(case.news(&both)));
+        assert_eq!(next, Move::Replan("something new: its memory grows".into()));
+        case.know(&both);
+        assert_eq!(case.next(seen(case.news(&both))), Move::Wait);
+        case.proposals = 1;
+        case.known.clear();
+        assert_eq!(
+            case.next(seen(case.news(&both))),
+            Move::Wait,
+            "after a proposal, a person's no stands"
+        );
     }
 
     #[test]

@@ -14,7 +14,11 @@ use ostler_tools::answer::{
     ServiceSummary, Services, Signals,
 };
 
-use crate::{symptom::Symptom, template::Template, text};
+use crate::{
+    symptom::{Symptom, SymptomKind},
+    template::Template,
+    text,
+};
 
 /// A fact and the recorded call that showed it.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,11 +177,17 @@ impl Situation {
             .filter(move |symptom| &symptom.service == service)
     }
 
-    /// When a service's symptoms began, as far as known.
+    /// When a service's symptoms began, as far as known. A disk fills up long before that counts: it
+    /// dates the trouble only where there is no other.
     #[must_use]
     pub fn onset(&self, service: &ServiceKey) -> Time {
-        let symptoms = self.symptoms_of(service).map(|symptom| symptom.since).min();
-        symptoms.unwrap_or(self.now)
+        let fills = |symptom: &&Symptom| symptom.kind == SymptomKind::DiskFilling;
+        let since = |symptom: &Symptom| symptom.since;
+        let other = self.symptoms_of(service).filter(|symptom| !fills(symptom));
+        let began = other.map(since).min();
+        began
+            .or_else(|| self.symptoms_of(service).map(since).min())
+            .unwrap_or(self.now)
     }
 }
 

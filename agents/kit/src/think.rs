@@ -129,6 +129,7 @@ impl Agent {
             }
             opened => opened?,
         };
+        case.know(symptoms);
         let settled = self.settle(&mut case, thought, now).await;
         self.cases.push(case);
         settled
@@ -176,6 +177,7 @@ impl Agent {
         now: Time,
     ) -> Result<(), CallError> {
         let subject = case.culprit.clone();
+        case.know(symptoms);
         match self.think(&subject, symptoms, now).await? {
             Some(thought) => self.settle(case, thought, now).await,
             None => Ok(()),

@@ -159,32 +159,11 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Case>, String> {
     variants
         .map(|(variant, patch)| {
             let mut whole = mechanism.case.clone();
-            merge(&mut whole, patch);
+            json_patch::merge(&mut whole, patch);
             let mut case: Case = serde_json::from_value(whole)
                 .map_err(|error| format!("variant `{variant}`: {error}"))?;
             case.name = format!("{name}/{variant}");
             Ok(case)
         })
         .collect()
-}
-
-/// JSON merge patch, RFC 7396.
-pub(crate) fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
-        }
-    }
 }

@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
-    mechanism::{Call, Case, Doing, merge},
+    mechanism::{Call, Case, Doing},
     noise,
     over::{self, FIX, Standing},
     stage::{QUIET, Stage},
@@ -181,7 +181,7 @@ impl Run<'_> {
                 .iter()
                 .find(|(service, _)| service.to_string() == key);
             if let (Some((_, patch)), Some(spec)) = (differs, manifest.get_mut("spec")) {
-                merge(spec, patch);
+                json_patch::merge(spec, patch);
             }
             manifests.push(manifest);
         }
@@ -293,7 +293,7 @@ impl Run<'_> {
         let service = intent.services.get(key);
         let service = service.ok_or_else(|| self.wrong(format!("there is no service `{key}`")))?;
         let mut spec = serde_json::to_value(&*service.spec).map_err(|error| self.wrong(error))?;
-        merge(&mut spec, patch);
+        json_patch::merge(&mut spec, patch);
         Ok(json!({
             "apiVersion": "ostler.dev/v1", "kind": "Service",
             "metadata": { "name": key.name, "namespace": key.namespace }, "spec": spec,

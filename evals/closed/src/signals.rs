@@ -6,12 +6,11 @@ use ostler_core::{
     id::InstanceId,
     intent::Intent,
     observed::{InstanceSeen, Phase},
-    signal::{Series, SignalKind, Subject},
+    signal::{SignalKind, Subject},
     sim,
     time::{Span, Time},
 };
 use ostler_signals::history::History;
-use ostler_tools::view::SignalReader;
 
 use crate::rule::Then;
 
@@ -53,6 +52,11 @@ impl Signals {
             dice: AtomicU64::new(seed),
             swing: if noisy { NOISY } else { 1.0 },
         }
+    }
+
+    /// What is recorded, for who reads.
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// Between -1 and 1, the same for the same seed.
@@ -111,22 +115,5 @@ impl Signals {
                 self.history.record(&subject, *kind, now, value);
             }
         }
-    }
-}
-
-impl SignalReader for Signals {
-    fn series(
-        &self,
-        subject: &Subject,
-        kind: SignalKind,
-        from: Time,
-        to: Time,
-        points: usize,
-    ) -> Series {
-        self.history.series(subject, kind, from, to, points)
-    }
-
-    fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
-        self.history.kinds(subject)
     }
 }

@@ -14,6 +14,7 @@ use ostler_core::{
     observed::{Observed, Phase},
     plan::{Request, ServiceState},
     reconcile::reconcile,
+    signal::SignalReader,
     time::{Span, Time},
 };
 use ostler_gate::{
@@ -22,12 +23,7 @@ use ostler_gate::{
     testing::MemoryStore,
 };
 use ostler_policies::{Bundle, Engine};
-use ostler_tools::{
-    answer::LogAnswer,
-    catalogue,
-    query::Query,
-    view::{SignalReader, WorldView},
-};
+use ostler_tools::{answer::LogAnswer, catalogue, query::Query, view::WorldView};
 use serde_json::Value;
 
 use crate::{
@@ -285,7 +281,7 @@ impl World for Theatre {
     }
 
     fn signals(&self) -> &dyn SignalReader {
-        &self.signals
+        self.signals.history()
     }
 
     async fn query(&self, query: &Query) -> Result<Value, String> {

@@ -79,3 +79,18 @@ pub struct Series {
     /// The values, oldest first.
     pub points: Vec<Point>,
 }
+
+/// Reads the short history of signals.
+pub trait SignalReader: Send + Sync {
+    /// A stretch of one series, resampled to at most `points` points; empty when nothing is known.
+    fn series(
+        &self,
+        subject: &Subject,
+        kind: SignalKind,
+        from: Time,
+        to: Time,
+        points: usize,
+    ) -> Series;
+    /// Which kinds are known of a subject.
+    fn kinds(&self, subject: &Subject) -> Vec<SignalKind>;
+}

@@ -7,13 +7,10 @@ use ostler_core::{
     change::Change,
     id::{Revision, ServiceKey},
     intent::Intent,
+    signal::SignalReader,
     time::Time,
 };
-use ostler_tools::{
-    query::Query,
-    record::Records,
-    view::{SignalReader, WorldView},
-};
+use ostler_tools::{query::Query, record::Records, view::WorldView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

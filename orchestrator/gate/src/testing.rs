@@ -9,13 +9,10 @@ use async_trait::async_trait;
 use ostler_core::{
     id::{Revision, ServiceKey},
     intent::Intent,
-    signal::{Series, SignalKind, Subject},
+    signal::{Series, SignalKind, SignalReader, Subject},
     time::Time,
 };
-use ostler_tools::{
-    query::Query,
-    view::{SignalReader, WorldView},
-};
+use ostler_tools::{query::Query, view::WorldView};
 use serde_json::Value;
 
 use crate::ports::{

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod conformance;
+mod disk;
 pub mod image;
 pub mod limits;
 pub mod network;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ostler_core::{
-    signal::{Point, Series, SignalKind, Subject},
+    signal::{Point, Series, SignalKind, SignalReader, Subject},
     time::{Span, Time},
 };
 
@@ -108,8 +108,32 @@ impl History {
             .push(at, value);
     }
 
-    /// A stretch of one series with at most `points` points, evenly thinned; empty when unknown.
-    pub fn series(
+    /// The newest value of a series, with its moment.
+    pub fn last(&self, subject: &Subject, kind: SignalKind) -> Option<Point> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let recorded = inner.series.get(subject)?.get(&kind)?;
+        recorded.fine.back().map(|(at, value)| Point {
+            at: *at,
+            value: f64::from(*value),
+        })
+    }
+
+    /// Forgets subjects that are gone.
+    pub fn retain(&self, keep: impl Fn(&Subject) -> bool) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.series.retain(|subject, _| keep(subject));
+        inner.count = inner.series.values().map(BTreeMap::len).sum();
+    }
+
+    /// Series kept, and values refused because there were too many series.
+    pub fn size(&self) -> (usize, u64) {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        (inner.count, inner.refused)
+    }
+}
+
+impl SignalReader for History {
+    fn series(
         &self,
         subject: &Subject,
         kind: SignalKind,
@@ -134,37 +158,13 @@ impl History {
         }
     }
 
-    /// Which kinds are known of a subject.
-    pub fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
+    fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         inner
             .series
             .get(subject)
             .map(|kinds| kinds.keys().copied().collect())
             .unwrap_or_default()
-    }
-
-    /// The newest value of a series, with its moment.
-    pub fn last(&self, subject: &Subject, kind: SignalKind) -> Option<Point> {
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let recorded = inner.series.get(subject)?.get(&kind)?;
-        recorded.fine.back().map(|(at, value)| Point {
-            at: *at,
-            value: f64::from(*value),
-        })
-    }
-
-    /// Forgets subjects that are gone.
-    pub fn retain(&self, keep: impl Fn(&Subject) -> bool) {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        inner.series.retain(|subject, _| keep(subject));
-        inner.count = inner.series.values().map(BTreeMap::len).sum();
-    }
-
-    /// Series kept, and values refused because there were too many series.
-    pub fn size(&self) -> (usize, u64) {
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        (inner.count, inner.refused)
     }
 }
 

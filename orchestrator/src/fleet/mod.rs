@@ -31,7 +31,7 @@ pub struct Fleet {
     /// This machine's name.
     pub node: NodeName,
     /// An hour of signals.
-    pub signals: world::Signals,
+    pub signals: History,
     /// The daemon's own metrics.
     pub metrics: Metrics,
     /// Wakes the driver; a hint, never the only reason it looks.
@@ -48,7 +48,7 @@ impl Fleet {
         Arc::new(Self {
             backend,
             node,
-            signals: world::Signals::default(),
+            signals: History::default(),
             metrics: Metrics::default(),
             wake: Notify::new(),
             table: Mutex::default(),
@@ -101,7 +101,7 @@ impl Fleet {
     /// The history of signals.
     #[must_use]
     pub fn history(&self) -> &History {
-        &self.signals.0
+        &self.signals
     }
 
     /// The intent as last published by the gate.

@@ -6,48 +6,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ostler_core::{
-    event::Happening,
-    id::InstanceId,
-    intent::Intent,
-    signal::{Series, SignalKind, Subject},
-    time::Time,
-};
+use ostler_core::{event::Happening, id::InstanceId, intent::Intent, signal::SignalReader};
 use ostler_gate::ports::{PastChange, World};
 use ostler_runtime::backend::{
     BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogLine, LogPage, LogQuery,
     Stream,
 };
-use ostler_signals::history::History;
-use ostler_tools::{
-    answer,
-    query::Query,
-    view::{SignalReader, WorldView},
-};
+use ostler_tools::{answer, query::Query, view::WorldView};
 use serde_json::Value;
 
 use super::Fleet;
-
-/// The history, readable by tools.
-#[derive(Debug, Default)]
-pub struct Signals(pub History);
-
-impl SignalReader for Signals {
-    fn series(
-        &self,
-        subject: &Subject,
-        kind: SignalKind,
-        from: Time,
-        to: Time,
-        points: usize,
-    ) -> Series {
-        self.0.series(subject, kind, from, to, points)
-    }
-
-    fn kinds(&self, subject: &Subject) -> Vec<SignalKind> {
-        self.0.kinds(subject)
-    }
-}
 
 const EXEC_OUTPUT_LIMIT: usize = 256 << 10;
 

@@ -11,7 +11,7 @@ use ostler_core::{
     intent::{Intent, Sealed, SecretKey},
     observed::Observed,
     plan::ServiceStatus,
-    signal::{Series, SignalKind, Subject},
+    signal::SignalReader,
     time::Time,
     units::Bytes,
 };
@@ -157,21 +157,6 @@ pub trait Sealer: Send + Sync {
     /// # Errors
     /// When the key cannot be used.
     fn seal(&self, name: &SecretKey, value: &[u8]) -> Result<Sealed, crate::contract::Refusal>;
-}
-
-/// Reads the short history of signals.
-pub trait SignalReader: Send + Sync {
-    /// A stretch of one series, resampled to at most `points` points; empty when nothing is known.
-    fn series(
-        &self,
-        subject: &Subject,
-        kind: SignalKind,
-        from: Time,
-        to: Time,
-        points: usize,
-    ) -> Series;
-    /// Which kinds are known of a subject.
-    fn kinds(&self, subject: &Subject) -> Vec<SignalKind>;
 }
 
 impl View<'_> {

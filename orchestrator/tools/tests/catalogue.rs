@@ -12,7 +12,7 @@ use ostler_core::{
     change::{self, Change, ServicePut},
     id::AgentName,
     intent::{Intent, Sealed, SecretKey},
-    signal::{Point, Series, SignalKind, Subject},
+    signal::{Point, Series, SignalKind, SignalReader, Subject},
     spec::read_manifests,
     time::Time,
 };
@@ -23,7 +23,7 @@ use ostler_tools::{
     query::Query,
     record::{RecordChange, Records},
     reference,
-    view::{Sealer, SignalReader, View, WorldView},
+    view::{Sealer, View, WorldView},
 };
 use serde_json::{Value, json};
 

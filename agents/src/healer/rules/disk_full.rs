@@ -3,9 +3,10 @@
 //! Symptoms: start failures, failing writes, or the share of a disk in use. Tests: the backend says
 //! no space, or a volume or disk is nine tenths full (nineteen twentieths for a machine's), or the
 //! log says so and one of them is at least four fifths full. Remedy: none that is safe: a person
-//! frees space. Confidence: 0.95 where measured or reported.
+//! frees space. Confidence: 0.95 where it is all there is, or the service itself is shown to suffer from
+//! it; 0.5 where a machine's disk is full beside other symptoms: they may have a cause of their own.
 
-use ostler_agents_kit::{situation::points, trend};
+use ostler_agents_kit::{situation::points, symptom::SymptomKind, trend};
 use ostler_core::{
     incident::Evidence,
     observed::ProblemKind,
@@ -38,6 +39,7 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         }
         where_to.push("its volume".to_owned());
     }
+    let suffers = !evidence.is_empty() || said.is_some() || nothing_else(patient);
     for (node, signals) in &patient.situation.nodes {
         let share = last(points(&signals.value, SignalKind::DiskShare));
         if let Some(share) = share.filter(|share| *share > 0.95 - relief) {
@@ -59,11 +61,19 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     ));
     let explanation = format!("{places} has no space left for `{}`", patient.facts.key());
     Judged::Fits(Diagnosis {
-        confidence: 0.95,
+        confidence: if suffers { 0.95 } else { 0.5 },
         explanation,
         evidence,
         remedy,
     })
+}
+
+/// Whether a disk that fills up is all that is wrong with the service.
+fn nothing_else(patient: &Patient<'_>) -> bool {
+    patient
+        .situation
+        .symptoms_of(patient.facts.key())
+        .all(|symptom| symptom.kind == SymptomKind::DiskFilling)
 }
 
 fn last(points: &[Point]) -> Option<f64> {

@@ -1,10 +1,13 @@
 //! What a process and the machine use, from `/proc`.
 
-use std::{fs, io};
+use std::{fs, io, path::Path};
 
 use ostler_core::units::{Bytes, MilliCpu};
 
-use crate::backend::{Machine, Usage};
+use crate::{
+    backend::{Machine, Usage},
+    disk,
+};
 
 /// Clock ticks per second in `/proc` (fixed by the kernel's interface).
 const TICKS: u64 = 100;
@@ -37,23 +40,13 @@ pub(super) fn of_process(pid: u32) -> Usage {
 pub(super) fn of_machine() -> io::Result<Machine> {
     let memory = fs::read_to_string("/proc/meminfo")?;
     let cpus = std::thread::available_parallelism()?.get() as u64;
-    let disk = nix::sys::statvfs::statvfs("/")?;
-    let used = disk.blocks().saturating_sub(disk.blocks_available());
     Ok(Machine {
         cpu: MilliCpu(cpus * 1_000),
         memory: Bytes(kib(&memory, "MemTotal:")),
         memory_available: Bytes(kib(&memory, "MemAvailable:")),
-        disk_share: ratio(used, disk.blocks()),
+        disk_share: disk::share(Path::new("/"))?,
         pressure: None,
     })
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a share needs no more than 53 bits"
-)]
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
 }
 
 fn number(text: &str, name: &str) -> u64 {

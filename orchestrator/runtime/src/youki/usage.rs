@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::sys::statvfs::statvfs;
 use ostler_core::units::{Bytes, MilliCpu};
 
 use super::cgroups::Tree;
-use crate::backend::{Machine, Usage};
+use crate::{
+    backend::{Machine, Usage},
+    disk,
+};
 
 /// Most directory entries that are counted for a volume's size.
 const ENTRIES: usize = 100_000;
@@ -54,8 +56,8 @@ pub(super) fn of_instance(
     }
 }
 
-/// What the machine offers and how full it is; `disk` is a directory on the disk in question.
-pub(super) fn of_machine(disk: &Path) -> std::io::Result<Machine> {
+/// What the machine offers and how full it is; `state` is a directory on the disk in question.
+pub(super) fn of_machine(state: &Path) -> std::io::Result<Machine> {
     let memory = fs::read_to_string("/proc/meminfo")?;
     let kib = |name: &str| field(&memory, name).unwrap_or(0).saturating_mul(1024);
     let cpus = std::thread::available_parallelism()?.get() as u64;
@@ -63,7 +65,7 @@ pub(super) fn of_machine(disk: &Path) -> std::io::Result<Machine> {
         cpu: MilliCpu(cpus * 1_000),
         memory: Bytes(kib("MemTotal:")),
         memory_available: Bytes(kib("MemAvailable:")),
-        disk_share: share(disk, None).unwrap_or(0.0),
+        disk_share: disk::share(state)?,
         pressure: pressure(|kind| text(Some(PathBuf::from(format!("/proc/pressure/{kind}"))))),
     })
 }
@@ -110,9 +112,7 @@ fn share(path: &Path, size: Option<u64>) -> Option<f64> {
         let mut left = ENTRIES;
         return Some((bytes_below(path, &mut left) as f64 / size.max(1) as f64).min(1.0));
     }
-    let stat = statvfs(path).ok()?;
-    let (all, free) = (stat.blocks() as f64, stat.blocks_available() as f64);
-    (all > 0.0).then(|| (1.0 - free / all).clamp(0.0, 1.0))
+    disk::share(path).ok()
 }
 
 fn bytes_below(dir: &Path, left: &mut usize) -> u64 {
