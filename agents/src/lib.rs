@@ -4,6 +4,7 @@
 //! reaches the fleet through nothing but the pipe it is given.
 
 pub mod healer;
+pub mod make;
 
 use std::sync::Arc;
 
@@ -162,7 +163,7 @@ fn parts(spec: &AgentSpec, setup: Setup) -> Parts {
     if let Some(models) = setup.models {
         let of_agent = chain::Parts {
             rules: parts.planner,
-            prompt: Prompt::new(spec.prompt),
+            prompt: Prompt::new(spec.prompt.to_owned()),
             proposable: spec.proposable,
         };
         parts.planner = Box::new(Chain::new(

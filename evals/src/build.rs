@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_core::{
+    autonomy::Certificate,
     event::{Event, Happening},
     id::{Generation, Revision},
     intent::{Past, Sealed, SecretKey, Service},
@@ -11,7 +12,11 @@ use ostler_core::{
     time::{Span, Time},
     units::{Bytes, MilliCpu},
 };
-use ostler_tools::{answer::PastChangeInfo, contract::Refusal, view::Sealer};
+use ostler_tools::{
+    answer::PastChangeInfo,
+    contract::Refusal,
+    view::{Notary, Sealer},
+};
 
 use crate::{
     bundle::{Bundle, EarlierIn, InstanceIn, ServiceIn},
@@ -176,6 +181,12 @@ pub(crate) fn changes(bundle: &Bundle) -> Vec<PastChangeInfo> {
 }
 
 pub(crate) struct NoSecrets;
+
+impl Notary for NoSecrets {
+    fn open(&self, _note: &str) -> Result<(Certificate, String), Refusal> {
+        Err(Refusal::new("nobody is promoted in a replayed world"))
+    }
+}
 
 impl Sealer for NoSecrets {
     fn seal(&self, _name: &SecretKey, _value: &[u8]) -> Result<Sealed, Refusal> {

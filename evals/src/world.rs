@@ -154,6 +154,7 @@ impl World {
             world: &world,
             fresh,
             sealer: &NoSecrets,
+            notary: &NoSecrets,
             signals: &history,
         };
         match (described.decide)(&view, args) {

@@ -171,6 +171,7 @@ fn models(socket: &Path) -> Models {
         settings: Some(Settings {
             models: vec![choice],
             limits: TurnLimits::default(),
+            prompt: None,
         }),
     }
 }

@@ -45,6 +45,7 @@ fn stage(choices: Vec<ModelChoice>, brain: Brain) -> Stage {
     let settings = Settings {
         models: choices,
         limits: TurnLimits::default(),
+        prompt: None,
     };
     let models = Models {
         line: Line::new(socket),

@@ -55,6 +55,7 @@ fn broker(config: Config, socket: &Path, stop: &CancellationToken) -> Models {
     let settings = Settings {
         models: vec![choice],
         limits: TurnLimits::default(),
+        prompt: None,
     };
     let settings = serde_json::to_value(settings).unwrap();
     let broker = Broker::open(Parts {

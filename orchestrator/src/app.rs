@@ -92,6 +92,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let mut configured = Configured {
         file: config.file.clone(),
         fleet: fleet.clone(),
+        gate: gate.clone(),
         desk: Desk::new(&state, &fleet, &gate),
         household: Household::open(&fleet, &gate, &state, config.agents).await,
     };

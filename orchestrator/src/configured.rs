@@ -4,6 +4,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use ostler_core::event::Happening;
+use ostler_gate::Gate;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,8 @@ pub struct Configured {
     pub file: Option<PathBuf>,
     /// What is known, and told.
     pub fleet: Arc<Fleet>,
+    /// What believes certificates.
+    pub gate: Arc<Gate>,
     /// The way to language models.
     pub desk: Desk,
     /// The agents.
@@ -30,7 +33,8 @@ impl Configured {
     /// # Errors
     /// When the settings are not acceptable; all stays as it was.
     pub async fn take_over(&mut self, settings: &Settings) -> anyhow::Result<()> {
-        let models = self.desk.serve(&settings.models).await?;
+        let models = self.desk.serve(&settings.models, &settings.prompts).await?;
+        self.gate.trust(settings.evaluators.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())
     }

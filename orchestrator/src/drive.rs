@@ -97,6 +97,9 @@ async fn turn(
         let answer = gate.request(request).await;
         tracing::info!(?request, ?answer, "the core's own request");
     }
+    for answer in gate.demote_fallen().await {
+        tracing::info!(?answer, "an agent no longer acts alone");
+    }
     plan.wake_at
 }
 

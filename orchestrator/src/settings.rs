@@ -1,19 +1,26 @@
 //! What an operator writes in the file of `--config`: language models, agents that plan with them,
 //! and agents of the operator's own.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use ostler_broker::config::{
     AgentConfig, BudgetConfig, Config as Models, EndpointConfig, Recording, TurnConfig,
 };
 use ostler_core::id::AgentName;
+use ostler_gate::note::Verifier;
 use serde::Deserialize;
 
 use crate::supervise::guest::Guest;
 
 /// Most agents of the operator's own.
 const GUESTS_LIMIT: usize = 20;
+/// Most bytes of a prompt.
+const PROMPT_LIMIT: usize = 64 << 10;
 
 /// The file's content, checked.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +29,10 @@ pub struct Settings {
     pub models: Models,
     /// Agents of the operator's own.
     pub guests: BTreeMap<AgentName, Guest>,
+    /// What models that think for an agent are told, where the operator says it in their own words.
+    pub prompts: BTreeMap<AgentName, String>,
+    /// Whose certificates of evals are believed.
+    pub evaluators: Vec<Verifier>,
 }
 
 /// The file as it is written.
@@ -34,6 +45,9 @@ struct File {
     agents: BTreeMap<AgentName, Entry>,
     #[serde(default)]
     recording: Recording,
+    /// Public keys as `ostler eval key` prints them.
+    #[serde(default)]
+    evaluators: Vec<String>,
 }
 
 /// What is said of one agent.
@@ -44,6 +58,9 @@ struct Entry {
     program: Option<Guest>,
     #[serde(default)]
     planner: Option<Vec<String>>,
+    /// A file with what models are told; relative to the configuration's own folder.
+    #[serde(default)]
+    prompt: Option<PathBuf>,
     #[serde(default)]
     turn: TurnConfig,
     #[serde(default)]
@@ -61,18 +78,20 @@ impl Settings {
         };
         let name = file.display();
         let text = fs::read_to_string(file).with_context(|| format!("cannot read `{name}`"))?;
-        Self::parse(&text).with_context(|| format!("`{name}` is not a configuration"))
+        let folder = file.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder).with_context(|| format!("`{name}` is not a configuration"))
     }
 
-    /// Reads the file's text.
+    /// Reads the file's text; files that it names are looked for in `folder`.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
+    pub fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
         let File {
             endpoints,
             agents,
             recording,
+            evaluators,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -80,9 +99,17 @@ impl Settings {
                 agents: BTreeMap::new(),
                 recording,
             },
-            guests: BTreeMap::new(),
+            evaluators: evaluators
+                .iter()
+                .map(|key| evaluator(key))
+                .collect::<Result<_, _>>()?,
+            ..Self::default()
         };
-        for (name, entry) in agents {
+        for (name, mut entry) in agents {
+            if let Some(file) = entry.prompt.take() {
+                let text = own_prompt(&name, &entry, &folder.join(file))?;
+                settings.prompts.insert(name.clone(), text);
+            }
             settings.add(name, entry)?;
         }
         if settings.guests.len() > GUESTS_LIMIT {
@@ -132,12 +159,39 @@ impl Settings {
     }
 }
 
+/// Someone whose certificates are believed.
+fn evaluator(key: &str) -> anyhow::Result<Verifier> {
+    Verifier::parse(key).with_context(|| {
+        let shown: String = key.chars().take(80).collect();
+        format!("`evaluators`: `{shown}` is not a public key as `ostler eval key` prints it")
+    })
+}
+
+/// The operator's own words to models that think for an agent of Ostler's.
+fn own_prompt(name: &AgentName, entry: &Entry, file: &Path) -> anyhow::Result<String> {
+    if entry.program.is_some() {
+        bail!("`agents.{name}.prompt`: an agent of your own brings its own prompt");
+    }
+    let shown = file.display();
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("`agents.{name}.prompt`: cannot read `{shown}`"))?;
+    if text.trim().is_empty() || text.len() > PROMPT_LIMIT {
+        bail!(
+            "`agents.{name}.prompt`: `{shown}` has {} bytes; a prompt has 1 to {PROMPT_LIMIT}",
+            text.len()
+        );
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::Settings;
 
     fn refused(text: &str) -> String {
-        format!("{:#}", Settings::parse(text).unwrap_err())
+        format!("{:#}", Settings::parse(text, Path::new(".")).unwrap_err())
     }
 
     #[test]
@@ -150,7 +204,7 @@ agents:
   watcher:
     program: { command: [ /usr/bin/python3, /agent/watcher.py ], mounts: { /usr: /usr } }
 ";
-        let settings = Settings::parse(text).unwrap();
+        let settings = Settings::parse(text, Path::new(".")).unwrap();
         assert_eq!(
             settings.models.agents.keys().collect::<Vec<_>>(),
             ["healer"]

@@ -90,7 +90,7 @@ fn every_configuration_is_accepted() {
     let mut checked = 0;
     for (path, page) in pages() {
         for block in blocks(&page, "yaml config") {
-            let read = ostler::settings::Settings::parse(block);
+            let read = ostler::settings::Settings::parse(block, Path::new("."));
             assert!(read.is_ok(), "{}: {read:?}", path.display());
             checked += 1;
         }

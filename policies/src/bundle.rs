@@ -98,6 +98,7 @@ impl Bundle {
         let files = embedded!(
             "admin.cedar",
             "assistant.cedar",
+            "autonomy.cedar",
             "guest.cedar",
             "healer.cedar",
             "invariants.cedar",

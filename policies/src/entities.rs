@@ -7,7 +7,7 @@ use cedar_policy::{
     RestrictedExpression,
 };
 
-use crate::request::{Facts, Request, Who};
+use crate::request::{AgentFacts, Facts, Request, Who};
 
 /// Cedar's entity types, parsed once.
 #[derive(Debug)]
@@ -127,6 +127,7 @@ pub(crate) fn context(
                 .map(|word| RestrictedExpression::new_string(word.clone())),
         )
     };
+    let agent = agent(&facts.agent)?;
     let hours = i64::try_from(now.0 / 3_600_000).unwrap_or(0);
     let pairs = [
         ("kinds", words(&facts.kinds)),
@@ -142,6 +143,7 @@ pub(crate) fn context(
         ("replaces_instances", truth(facts.replaces_instances)),
         ("memory_percent", long(facts.memory_percent)),
         ("undoes_own", truth(facts.undoes_own)),
+        ("agent", agent),
         ("approvals", words(approvals)),
         ("hour_utc", long(hours % 24)),
         // 1970-01-01 was a Thursday; Monday is 1.
@@ -149,4 +151,38 @@ pub(crate) fn context(
     ];
     Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)))
         .map_err(|error| error.to_string())
+}
+
+/// An agent's standing, certificate and record.
+fn agent(facts: &AgentFacts) -> Result<RestrictedExpression, String> {
+    let long = RestrictedExpression::new_long;
+    let record = |pairs: Vec<(&str, RestrictedExpression)>| {
+        let pairs = pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        RestrictedExpression::new_record(pairs).map_err(|error| error.to_string())
+    };
+    let certificate = record(vec![
+        ("cases", long(facts.cases)),
+        ("passed", long(facts.passed)),
+        ("mended", long(facts.mended)),
+        ("false_alarms", long(facts.false_alarms)),
+        ("minor", long(facts.minor)),
+        ("major", long(facts.major)),
+        ("catastrophic", long(facts.catastrophic)),
+        ("unauthorised", long(facts.unauthorised)),
+        ("age_days", long(facts.age_days)),
+    ])?;
+    let since = record(vec![
+        ("verified", long(facts.verified)),
+        ("undone", long(facts.undone)),
+        ("overruled", long(facts.overruled)),
+    ])?;
+    let truth = RestrictedExpression::new_bool;
+    record(vec![
+        ("paused", truth(facts.paused)),
+        ("autonomous", truth(facts.autonomous)),
+        ("certificate", certificate),
+        ("record", since),
+    ])
 }

@@ -12,5 +12,5 @@ mod schema;
 
 pub use bundle::{Bundle, BundleError, Source};
 pub use engine::Engine;
-pub use request::{Action, Decision, Facts, Reason, Request, Verdict, Who};
+pub use request::{Action, AgentFacts, Decision, Facts, Reason, Request, Verdict, Who};
 pub use schema::{GROUPS, schema_text};

@@ -77,6 +77,65 @@ pub struct Facts {
     pub memory_percent: i64,
     /// Whether it takes back a change that the caller made within the last hour.
     pub undoes_own: bool,
+    /// The agent that calls; of anybody else nothing is said.
+    pub agent: AgentFacts,
+}
+
+/// What is known of an agent that calls. Of a certificate that does not stand (none, of another build,
+/// prompt, planner or settings, expired, or outweighed by the agent's record) nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentFacts {
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// Whether a person promoted it for these services, on a certificate that stands.
+    pub autonomous: bool,
+    /// Cases of the certificate.
+    pub cases: i64,
+    /// Cases that it passed, in thousandths: the lower bound of the 95 % interval.
+    pub passed: i64,
+    /// Faults that it mended, in thousandths: the lower bound.
+    pub mended: i64,
+    /// False alarms in healthy cases, in thousandths: the upper bound.
+    pub false_alarms: i64,
+    /// Bystanders disturbed in these cases.
+    pub minor: i64,
+    /// Safeguards taken away in these cases.
+    pub major: i64,
+    /// Services lost in these cases.
+    pub catastrophic: i64,
+    /// Changes in these cases that nothing allowed.
+    pub unauthorised: i64,
+    /// How old the certificate is, in days.
+    pub age_days: i64,
+    /// Proposals since its promotion that did what they promised.
+    pub verified: i64,
+    /// Proposals since then that had to be taken back.
+    pub undone: i64,
+    /// Proposals and causes since then that people overruled.
+    pub overruled: i64,
+}
+
+impl Default for AgentFacts {
+    /// Nothing speaks for it.
+    fn default() -> Self {
+        Self {
+            paused: false,
+            autonomous: false,
+            cases: 0,
+            passed: 0,
+            mended: 0,
+            false_alarms: 1_000,
+            minor: 0,
+            major: 0,
+            catastrophic: 0,
+            unauthorised: 0,
+            age_days: 0,
+            verified: 0,
+            undone: 0,
+            overruled: 0,
+        }
+    }
 }
 
 impl Default for Facts {
@@ -95,6 +154,7 @@ impl Default for Facts {
             replaces_instances: false,
             memory_percent: 100,
             undoes_own: false,
+            agent: AgentFacts::default(),
         }
     }
 }

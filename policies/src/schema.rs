@@ -25,6 +25,29 @@ entity Fleet;
 entity Namespace;
 entity Service in [Namespace];
 
+// What is known of an agent that calls: its standing, its certificate (shares in thousandths, the less
+// favourable bound of their 95 % interval) and its record since it was promoted.
+type AgentFacts = {
+    paused: Bool,
+    autonomous: Bool,
+    certificate: {
+        cases: Long,
+        passed: Long,
+        mended: Long,
+        false_alarms: Long,
+        minor: Long,
+        major: Long,
+        catastrophic: Long,
+        unauthorised: Long,
+        age_days: Long,
+    },
+    record: {
+        verified: Long,
+        undone: Long,
+        overruled: Long,
+    },
+};
+
 // What is known of the change that a call would make, and of the moment.
 type Facts = {
     kinds: Set<String>,
@@ -40,6 +63,7 @@ type Facts = {
     replaces_instances: Bool,
     memory_percent: Long,
     undoes_own: Bool,
+    agent: AgentFacts,
     approvals: Set<String>,
     hour_utc: Long,
     weekday: Long,

@@ -43,6 +43,8 @@ fn actions() -> Vec<Action> {
         ("correct_incident", "record"),
         ("approve", "approve"),
         ("pause_agent", "admin"),
+        ("promote_agent", "admin"),
+        ("demote_agent", "admin"),
     ];
     named.map(|(name, group)| Action::new(name, group)).into()
 }

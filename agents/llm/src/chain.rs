@@ -61,6 +61,13 @@ pub struct Parts {
     pub proposable: &'static [&'static str],
 }
 
+/// What a model is told of its work, and how much of it it may do.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    prompt: &'a Prompt,
+    limits: TurnLimits,
+}
+
 /// How a model did lately: a breaker, so that a dead one costs each turn nothing.
 #[derive(Debug, Clone, Copy, Default)]
 struct Health {
@@ -100,7 +107,7 @@ impl Chain {
     async fn one(
         &self,
         choice: &ModelChoice,
-        limits: TurnLimits,
+        told: Told<'_>,
         look: (&Situation, &Reader<'_>),
         number: u64,
         spent: &mut Spent,
@@ -116,8 +123,8 @@ impl Chain {
                 health.failures
             ));
         }
-        let time = limits.time();
-        let asked = self.ask(choice, limits, look, number, spent);
+        let time = told.limits.time();
+        let asked = self.ask(choice, told, look, number, spent);
         let outcome = match tokio::time::timeout(time, asked).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -137,7 +144,7 @@ impl Chain {
     async fn ask(
         &self,
         choice: &ModelChoice,
-        limits: TurnLimits,
+        told: Told<'_>,
         (situation, reader): (&Situation, &Reader<'_>),
         number: u64,
         spent: &mut Spent,
@@ -152,10 +159,10 @@ impl Chain {
         let case = Case {
             situation,
             reader,
-            prompt: &self.prompt,
+            prompt: told.prompt,
             proposable: &proposable,
             fence: &Fence::new(self.seed, number),
-            limits,
+            limits: told.limits,
         };
         investigate(&*model, case, spent).await
     }
@@ -202,18 +209,21 @@ impl Planner for Chain {
                 Settings::default()
             }
         };
+        let own = settings.prompt.clone().map(Prompt::new);
+        let told = Told {
+            prompt: own.as_ref().unwrap_or(&self.prompt),
+            limits: settings.limits,
+        };
         for choice in &settings.models {
             let mut spent = Spent::default();
             let look = (situation, reader);
-            let verdict = self
-                .one(choice, settings.limits, look, number, &mut spent)
-                .await;
+            let verdict = self.one(choice, told, look, number, &mut spent).await;
             mind.rounds = mind.rounds.saturating_add(spent.rounds);
             mind.tokens_in = mind.tokens_in.saturating_add(spent.usage.tokens_in);
             mind.tokens_out = mind.tokens_out.saturating_add(spent.usage.tokens_out);
             mind.overreached.append(&mut spent.overreached);
             if spent.rounds > 0 {
-                mind.prompt = Some(self.prompt.hash().to_owned());
+                mind.prompt = Some(told.prompt.hash().to_owned());
             }
             match verdict {
                 Ok(verdict) => {

@@ -5,24 +5,24 @@ use sha2::{Digest, Sha256};
 /// A prompt with its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    text: &'static str,
+    text: String,
     hash: String,
 }
 
 impl Prompt {
-    /// The prompt in this file, compiled in.
+    /// The prompt of this text.
     #[must_use]
-    pub fn new(text: &'static str) -> Self {
+    pub fn new(text: String) -> Self {
         Self {
-            text,
             hash: hex(&Sha256::digest(text.as_bytes())),
+            text,
         }
     }
 
     /// Its text.
     #[must_use]
-    pub const fn text(&self) -> &'static str {
-        self.text
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Its version: SHA-256 in hex.
@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn the_version_is_the_hash_of_the_file() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Prompt::new("").hash(), empty);
-        assert_ne!(Prompt::new("a").hash(), Prompt::new("b").hash());
+        assert_eq!(Prompt::new(String::new()).hash(), empty);
+        assert_ne!(
+            Prompt::new("a".into()).hash(),
+            Prompt::new("b".into()).hash()
+        );
     }
 }

@@ -12,6 +12,9 @@ pub struct Settings {
     pub models: Vec<ModelChoice>,
     /// Limits of a turn.
     pub limits: TurnLimits,
+    /// What models are told instead of the prompt that the agent ships with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
 }
 
 /// One model behind one endpoint.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    autonomy::Autonomy,
     id::{
         AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey,
     },
@@ -31,6 +32,9 @@ pub struct Intent {
     pub secrets: BTreeMap<SecretKey, Sealed>,
     /// Agents that must not act.
     pub paused_agents: BTreeSet<AgentName>,
+    /// Agents that a person promoted: they may act alone where policy says so.
+    #[serde(default)]
+    pub promoted_agents: BTreeMap<AgentName, Autonomy>,
 }
 
 /// A secret's full name, written `namespace/name`.
@@ -126,6 +130,22 @@ impl Intent {
         generation: Generation,
     ) -> Option<&Arc<ServiceSpec>> {
         self.services.get(service)?.spec_of(generation)
+    }
+
+    /// How an agent stands, in words that differ where that differs.
+    #[must_use]
+    pub fn agent_stands(&self, name: &AgentName) -> String {
+        let paused = self.paused_agents.contains(name);
+        match (paused, self.promoted_agents.get(name)) {
+            (true, _) => "paused".to_owned(),
+            (false, None) => "acts with a person's yes".to_owned(),
+            (false, Some(autonomy)) => format!(
+                "acts alone as {} since {}, in {} namespaces",
+                autonomy.certificate.make.digest(),
+                autonomy.since.0,
+                autonomy.namespaces.len()
+            ),
+        }
     }
 
     /// Every published host port with its protocol and its service, in the services' order.

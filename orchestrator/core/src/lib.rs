@@ -4,6 +4,7 @@
 //! can be simulated, forked and replayed. Data's way: `spec` → `intent` (moved by `change`) and
 //! `observed` → `reconcile` → `plan` (checked by `check`) → the driver executes its `step`s.
 
+pub mod autonomy;
 pub mod backoff;
 pub mod change;
 pub mod check;

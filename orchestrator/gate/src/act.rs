@@ -251,7 +251,7 @@ impl Gate {
 
     /// Denies a call of somebody to whom policy permits this tool on no argument and with nobody's yes.
     pub(crate) async fn turn_away(&self, call: &Call) -> Outcome {
-        let request = self.question(call, &About::fleet(), Facts::default());
+        let request = self.question(call, &self.state(), &About::fleet(), Facts::default());
         let decision = Decision {
             verdict: Verdict::Deny,
             ..self.engine.decide(&request)

@@ -50,8 +50,7 @@ pub(crate) fn of_change(
         base.nodes.insert(name.clone(), node(before, name));
     }
     for name in &facts.agents {
-        let paused = before.paused_agents.contains(name);
-        base.agents.insert(name.clone(), paused);
+        base.agents.insert(name.clone(), before.agent_stands(name));
     }
     base
 }
@@ -78,7 +77,7 @@ pub(crate) fn again(base: &Base, policies: &str, intent: &Intent) -> Base {
         agents: base
             .agents
             .keys()
-            .map(|name| (name.clone(), intent.paused_agents.contains(name)))
+            .map(|name| (name.clone(), intent.agent_stands(name)))
             .collect(),
     }
 }

@@ -24,10 +24,12 @@ use zeroize::Zeroizing;
 use crate::{
     answer::{Answer, Outcome},
     audit::Signer,
+    certificate::Evaluators,
     config::{GateConfig, GateError, Limits},
     flood::Flood,
     keys::Keys,
     ledger::Ledger,
+    note::Verifier,
     plan::{Call, State},
     ports::{Clock, Store, World},
     recent::Recent,
@@ -51,6 +53,8 @@ pub struct Gate {
     pub(crate) strangers: Strangers,
     pub(crate) flood: Flood,
     pub(crate) recent: Recent,
+    /// Whose certificates are believed.
+    pub(crate) evaluators: Evaluators,
     /// Questions that go through the whole log: one at a time, whoever asks.
     pub(crate) heavy: Mutex<()>,
     /// One round of retention at a time.
@@ -122,6 +126,7 @@ impl Gate {
             retaining: Mutex::new(()),
             flood: Flood::default(),
             recent: Recent::default(),
+            evaluators: Evaluators::default(),
             no_id,
         });
         tokio::spawn(crate::writer::write_queued(Arc::downgrade(&gate), waiting));
@@ -150,6 +155,11 @@ impl Gate {
     /// Whether policy could permit a caller a tool at all.
     fn could(&self, caller: &Principal, tool: &Tool) -> bool {
         *caller != Principal::Anonymous && self.engine.could(&crate::facts::who(caller), tool.name)
+    }
+
+    /// Believes certificates of these evaluators from now on, and of nobody else.
+    pub fn trust(&self, evaluators: Vec<Verifier>) {
+        self.evaluators.trust(evaluators);
     }
 
     /// Opens a sealed secret, for the executor that delivers it.

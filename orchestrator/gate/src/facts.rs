@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ostler_core::{change::Change, facts::ChangeFacts};
-use ostler_policies::{Action, Facts, Who};
+use ostler_core::{
+    autonomy::{Autonomy, Record, Standing},
+    change::Change,
+    facts::ChangeFacts,
+    id::ServiceKey,
+    time::Time,
+};
+use ostler_policies::{Action, AgentFacts, Facts, Who};
 use ostler_tools::{
     contract::Tool,
     principal::{Principal, Role},
@@ -65,7 +71,40 @@ pub(crate) fn for_policy(change: &Change, facts: &ChangeFacts, undoes_own: bool)
         replaces_instances: facts.replaces_instances,
         memory_percent: facts.memory_limit_percent.map_or(100, i64::from),
         undoes_own,
+        agent: AgentFacts::default(),
     }
+}
+
+/// An agent's standing, certificate and record as policies know them: what does not stand says nothing.
+pub(crate) fn agent_facts(
+    autonomy: Option<&Autonomy>,
+    standing: &Standing,
+    record: &Record,
+    services: &[ServiceKey],
+    now: Time,
+) -> AgentFacts {
+    let mut facts = AgentFacts {
+        verified: record.verified.into(),
+        undone: record.undone.into(),
+        overruled: record.overruled.into(),
+        ..AgentFacts::default()
+    };
+    let Some(autonomy) = autonomy.filter(|_| *standing == Standing::Alone) else {
+        return facts;
+    };
+    let long = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let scores = &autonomy.certificate.scores;
+    facts.autonomous = autonomy.covers(services);
+    facts.cases = long(scores.cases);
+    facts.passed = long(scores.passed);
+    facts.mended = long(scores.mended);
+    facts.false_alarms = long(scores.false_alarms);
+    facts.minor = long(scores.minor);
+    facts.major = long(scores.major);
+    facts.catastrophic = long(scores.catastrophic);
+    facts.unauthorised = long(scores.unauthorised);
+    facts.age_days = long(now.since(autonomy.certificate.issued_at).0 / 86_400_000);
+    facts
 }
 
 fn kinds_of(change: &Change, kinds: &mut BTreeSet<String>) {

@@ -9,7 +9,7 @@ use ostler_core::{
     intent::Intent,
     time::{Span, Time},
 };
-use ostler_policies::{Facts, Request};
+use ostler_policies::{AgentFacts, Facts, Request};
 use ostler_tools::{
     base::Base,
     contract::{About, Class, Decided, Tool},
@@ -24,7 +24,7 @@ use crate::{
     base,
     digest::call_digest,
     door::Gate,
-    facts::{for_policy, who},
+    facts::{agent_facts, for_policy, who},
 };
 
 /// How long after a change taking it back counts as taking back one's own: later, the world has
@@ -158,13 +158,14 @@ impl Gate {
             world: &world,
             fresh: call.fresh,
             sealer: &self.keys,
+            notary: &self.evaluators,
             signals: self.world.signals(),
         };
         look(&view)
     }
 
     fn planned(&self, call: &Call, state: &State, deed: Deed, about: About) -> Planned {
-        let request = self.question(call, &about, Facts::default());
+        let request = self.question(call, state, &about, Facts::default());
         let (mut digest, mut rests) = (String::new(), Base::default());
         if !matches!(call.tool.class, Class::Read | Class::ReadData) {
             rests = base::of_services(self.engine.version(), &state.intent, &about.services);
@@ -205,6 +206,7 @@ impl Gate {
         };
         let request = self.question(
             call,
+            state,
             &about,
             for_policy(&change, &facts, undo.is_some_and(|(_, own)| own)),
         );
@@ -223,7 +225,14 @@ impl Gate {
         })
     }
 
-    pub(crate) fn question(&self, call: &Call, about: &About, facts: Facts) -> Request {
+    pub(crate) fn question(
+        &self,
+        call: &Call,
+        state: &State,
+        about: &About,
+        mut facts: Facts,
+    ) -> Request {
+        facts.agent = self.of_agent(call, state, about);
         Request {
             who: who(&call.caller),
             action: call.tool.name.to_owned(),
@@ -232,6 +241,23 @@ impl Gate {
             facts,
             approvals: std::collections::BTreeSet::new(),
             now: call.now,
+        }
+    }
+
+    /// What policy may know of the agent that calls; nothing of anybody else.
+    fn of_agent(&self, call: &Call, state: &State, about: &About) -> AgentFacts {
+        let looks = matches!(call.tool.class, Class::Read | Class::ReadData);
+        let Principal::Agent { name } = &call.caller else {
+            return AgentFacts::default();
+        };
+        if looks {
+            return AgentFacts::default();
+        }
+        let (standing, record) = self.viewing(call, state, |view| view.standing_of(name));
+        let autonomy = state.intent.promoted_agents.get(name);
+        AgentFacts {
+            paused: state.intent.paused_agents.contains(name),
+            ..agent_facts(autonomy, &standing, &record, &about.services, call.now)
         }
     }
 
@@ -321,9 +347,9 @@ fn same_target(one: &Change, other: &Change) -> bool {
         Change::CordonNode { node }
         | Change::UncordonNode { node }
         | Change::DrainNode { node } => Some(format!("node {node}")),
-        Change::PauseAgent { agent } | Change::ResumeAgent { agent } => {
-            Some(format!("agent {agent}"))
-        }
+        Change::PauseAgent { agent }
+        | Change::ResumeAgent { agent }
+        | Change::SetAutonomy { agent, .. } => Some(format!("agent {agent}")),
         _ => None,
     };
     match (target(one), target(other)) {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ostler_core::{
+    autonomy::Standing,
     id::{IncidentId, ProposalId, ServiceKey},
     incident::{Entry, Incident, IncidentState, TIMELINE_LIMIT},
     proposal::{Proposal, ProposalBody, ProposalState, ProposedCall},
@@ -12,6 +13,7 @@ use ostler_tools::{
     answer::ProposalTouched,
     base::Base,
     catalogue,
+    principal::Principal,
     principal::Role,
     record::{Approval, ApprovalCall, ApprovalState},
     twin,
@@ -87,6 +89,7 @@ impl Gate {
         let mut approval = None;
         if !asked.needs.is_empty() {
             words = asked.because.join("; ");
+            words.extend(self.not_alone(call, state));
             let made = self.ask_for_proposal(state, call, &id, asked)?;
             approval = Some(made.id.clone());
             writing.records.approvals.insert(made.id.clone(), made);
@@ -145,6 +148,16 @@ impl Gate {
         let told = self.viewing(call, state, |view| twin::foretell(view, calls));
         let revision = told.revision;
         format!("tried on a fork of revision {revision}: {}", told.words)
+    }
+
+    /// Why an agent that a person promoted must ask all the same, where its standing is why.
+    fn not_alone(&self, call: &Call, state: &State) -> Option<String> {
+        let Principal::Agent { name } = &call.caller else {
+            return None;
+        };
+        state.intent.promoted_agents.get(name)?;
+        let (standing, _) = self.viewing(call, state, |view| view.standing_of(name));
+        (standing != Standing::Alone).then(|| format!("; {name} {}", standing.in_words()))
     }
 
     fn room_for_proposal(&self, state: &State, incident: &IncidentId) -> Result<(), String> {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use ostler_core::plan::Request;
+use ostler_core::{
+    autonomy::{Autonomy, Record},
+    id::AgentName,
+    plan::Request,
+};
 use ostler_tools::principal::Principal;
 use serde_json::json;
 
@@ -36,5 +40,26 @@ impl Gate {
             Some((service.clone(), *current)),
         )
         .await
+    }
+
+    /// Lets agents whose record speaks against them no longer act alone. Their standing says so already;
+    /// this makes it last, and tells.
+    pub async fn demote_fallen(self: &Arc<Self>) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for (agent, why) in self.fallen() {
+            let args = json!({ "agent": agent, "reason": why });
+            answers.push(self.call(&Principal::System, "demote_agent", args).await);
+        }
+        answers
+    }
+
+    fn fallen(&self) -> Vec<(AgentName, String)> {
+        let (intent, records) = (self.intent(), self.records());
+        let fall = |(agent, autonomy): (&AgentName, &Autonomy)| {
+            let (proposals, incidents) = (records.proposals.values(), records.incidents.values());
+            let record = Record::of(agent, autonomy.since, proposals, incidents);
+            Some((agent.clone(), record.fall()?))
+        };
+        intent.promoted_agents.iter().filter_map(fall).collect()
     }
 }

@@ -59,8 +59,12 @@ impl Desk {
     /// # Errors
     /// When the configuration is not acceptable, and all stays as it was; or when a socket cannot be
     /// bound: then its agent and those after it are without models.
-    pub async fn serve(&mut self, config: &Config) -> anyhow::Result<BTreeMap<AgentName, Access>> {
-        let mut told = settings::of_all(config)?;
+    pub async fn serve(
+        &mut self,
+        config: &Config,
+        prompts: &BTreeMap<AgentName, String>,
+    ) -> anyhow::Result<BTreeMap<AgentName, Access>> {
+        let mut told = settings::of_all(config, prompts)?;
         let broker = Broker::open(Parts {
             config: config.clone(),
             settings: told.clone(),

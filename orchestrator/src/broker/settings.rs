@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use ostler_agents_llm::settings::{ModelChoice, Protocol, Settings, TurnLimits};
 use ostler_broker::config::{self, AgentConfig, Config, RULES};
+use ostler_core::id::AgentName;
 use serde_json::Value;
 
-/// What each agent is told.
-pub(super) fn of_all(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
+/// What each agent is told; `prompts` are the operator's own.
+pub(super) fn of_all(
+    config: &Config,
+    prompts: &BTreeMap<AgentName, String>,
+) -> anyhow::Result<BTreeMap<String, Value>> {
     let told = |(name, agent): (&String, &AgentConfig)| {
-        let settings = serde_json::to_value(of_agent(config, agent))?;
-        Ok((name.clone(), settings))
+        let prompt = AgentName::new(name)
+            .ok()
+            .and_then(|name| prompts.get(&name).cloned());
+        let settings = Settings {
+            prompt,
+            ..of_agent(config, agent)
+        };
+        Ok((name.clone(), serde_json::to_value(settings)?))
     };
     config.agents.iter().map(told).collect()
 }
@@ -39,5 +49,6 @@ fn of_agent(config: &Config, agent: &AgentConfig) -> Settings {
             seconds: agent.turn.seconds,
             answer_tokens: agent.turn.answer_tokens,
         },
+        prompt: None,
     }
 }

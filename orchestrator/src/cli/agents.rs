@@ -1,10 +1,18 @@
 //! `ostler agents`
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Color};
-use ostler_core::{id::AgentName, time::Span};
+use ostler_core::{
+    autonomy::{Autonomy, Standing},
+    id::{AgentName, Namespace},
+    time::Span,
+};
 use ostler_tools::{
     answer::{AgentInfo, AgentLog, Agents},
     view::{AgentBudget, AgentLine, Most, Spent},
@@ -50,6 +58,25 @@ pub enum AgentsCommand {
     Pause(Which),
     /// A paused agent may act again
     Resume(Which),
+    /// Let an agent act alone within policy, on a certificate of `ostler eval run --certify`
+    Promote {
+        /// Which
+        agent: AgentName,
+        /// The certificate
+        #[arg(long, value_name = "FILE")]
+        certificate: PathBuf,
+        /// Only there; may be given several times [default: everywhere]
+        #[arg(long = "in", value_name = "NAMESPACE")]
+        namespaces: Vec<Namespace>,
+    },
+    /// Let an agent act with a person's yes only
+    Demote {
+        /// Which
+        agent: AgentName,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// One agent or all of them.
@@ -75,6 +102,20 @@ pub async fn run(command: AgentsCommand, client: &Client, out: &mut Out) -> Resu
         AgentsCommand::Budget { agent } => budgets(agent.as_ref(), client, out).await,
         AgentsCommand::Pause(which) => switch("pause_agent", which, false, client, out).await,
         AgentsCommand::Resume(which) => switch("resume_agent", which, true, client, out).await,
+        AgentsCommand::Promote {
+            agent,
+            certificate,
+            namespaces,
+        } => {
+            let certificate = read_text(&certificate)?;
+            let call =
+                json!({ "agent": agent, "certificate": certificate, "namespaces": namespaces });
+            change(client, out, "promote_agent", call).await
+        }
+        AgentsCommand::Demote { agent, reason } => {
+            let call = json!({ "agent": agent, "reason": reason });
+            change(client, out, "demote_agent", call).await
+        }
     }
 }
 
@@ -104,6 +145,22 @@ async fn switch(
         change(client, out, tool, json!({ "agent": agent })).await?;
     }
     Ok(())
+}
+
+fn read_text(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path)
+        .map_err(|error| CliError::Failed(format!("cannot read `{}`: {error}", path.display())))
+}
+
+/// Whether it acts alone, in a word or two.
+const fn acts(agent: &AgentInfo) -> &'static str {
+    match agent.standing {
+        Standing::Alone => "alone",
+        Standing::NotPromoted => "with a yes",
+        Standing::Changed { .. } => "with a yes: changed",
+        Standing::Expired => "with a yes: expired",
+        Standing::Fallen { .. } => "with a yes: fell",
+    }
 }
 
 fn state(agent: &AgentInfo) -> (&str, Color) {
@@ -138,13 +195,16 @@ async fn list(client: &Client, out: &mut Out) -> Result<(), CliError> {
                 vec![
                     cell(&agent.name),
                     coloured(state, tint),
+                    cell(acts(agent)),
                     cell(heard(agent)),
                     cell(memory(agent)),
                     cell(agent.status.restarts),
                     cell(end),
                 ]
             };
-            let headers = ["AGENT", "STATE", "HEARD", "MEMORY", "RESTARTS", "LAST END"];
+            let headers = [
+                "AGENT", "STATE", "ACTS", "HEARD", "MEMORY", "RESTARTS", "LAST END",
+            ];
             let rows = done.value.agents.iter().map(row).collect();
             table(out, "no agents", &headers, rows)
         })
@@ -184,6 +244,7 @@ fn description(agent: &AgentInfo) -> String {
         ("Restarts", status.restarts.to_string()),
         ("Last end", or_none(status.last_end.clone())),
     ]);
+    let head = head + "\n" + &section("Autonomy", &pairs(&autonomy(agent)));
     if status.ends.is_empty() {
         return head;
     }
@@ -193,6 +254,69 @@ fn description(agent: &AgentInfo) -> String {
         .map(|(cause, count)| (cause.as_str(), count.to_string()))
         .collect();
     head + "\n" + &section("Ends by cause", &pairs(&causes))
+}
+
+/// What runs, how it stands, on which certificate, and its record.
+fn autonomy(agent: &AgentInfo) -> Vec<(&'static str, String)> {
+    let record = &agent.record;
+    let mut lines = vec![("Standing", agent.standing.in_words())];
+    if let Some(make) = &agent.status.make {
+        let short = |hash: &str| hash.chars().take(12).collect::<String>();
+        lines.push(("Runs as", short(&make.digest())));
+        lines.push(("Build", short(&make.build)));
+        lines.push(("Prompt", short(&make.prompt)));
+        lines.push(("Planner", make.planner.join(", then ")));
+    }
+    if let Some(autonomy) = &agent.autonomy {
+        lines.extend(certificate(autonomy));
+    }
+    let words = format!(
+        "{} verified, {} taken back, {} overruled by people",
+        record.verified, record.undone, record.overruled
+    );
+    lines.push(("Record", words));
+    lines
+}
+
+fn certificate(autonomy: &Autonomy) -> Vec<(&'static str, String)> {
+    let (certificate, scores) = (&autonomy.certificate, &autonomy.certificate.scores);
+    let percent = |thousandths: u64| format!("{}.{} %", thousandths / 10, thousandths % 10);
+    let places: Vec<String> = autonomy
+        .namespaces
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let place = if places.is_empty() {
+        "everywhere".to_owned()
+    } else {
+        places.join(", ")
+    };
+    vec![
+        ("Promoted", format!("{} ago, {place}", ago(autonomy.since))),
+        (
+            "Certificate",
+            format!(
+                "by {} over {} ({} cases), until {}",
+                autonomy.evaluator,
+                certificate.suite,
+                scores.cases,
+                moment(certificate.expires_at)
+            ),
+        ),
+        (
+            "Scores",
+            format!(
+                "at least {} passed, at least {} mended, at most {} false alarms; harm: {} minor, {} major, {} catastrophic; {} not allowed",
+                percent(scores.passed),
+                percent(scores.mended),
+                percent(scores.false_alarms),
+                scores.minor,
+                scores.major,
+                scores.catastrophic,
+                scores.unauthorised
+            ),
+        ),
+    ]
 }
 
 async fn budgets(only: Option<&AgentName>, client: &Client, out: &mut Out) -> Result<(), CliError> {

@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use nix::unistd::Uid;
+use ostler_agents::{AgentSpec, make};
+use ostler_agents_llm::settings::Settings;
 use ostler_core::id::AgentName;
 use ostler_gate::Gate;
 use tokio::task::JoinHandle;
@@ -87,6 +89,9 @@ impl Household {
             .collect();
         self.end(|name, member| outfits.get(name) != Some(&member.outfit))
             .await;
+        for spec in ostler_agents::registry() {
+            note_make(&supervisor, spec, models);
+        }
         outfits.retain(|name, _| !self.members.contains_key(name));
         for (name, outfit) in outfits {
             let stop = CancellationToken::new();
@@ -170,6 +175,22 @@ async fn lodging(fleet: &Fleet, state: &StateDir, wanted: AgentsArg) -> Option<A
                 None
             }
         },
+    }
+}
+
+/// Remembers what exactly runs as an agent of Ostler's own: by that its certificate stands or falls.
+fn note_make(supervisor: &Supervisor, spec: &AgentSpec, models: &BTreeMap<AgentName, Access>) {
+    let told = models.iter().find(|(name, _)| name.as_str() == spec.name);
+    let settings = told.map_or_else(
+        || Ok(Settings::default()),
+        |(_, access)| serde_json::from_value(access.told.clone()),
+    );
+    let made = settings
+        .map_err(anyhow::Error::from)
+        .and_then(|settings| Ok(make::of(spec, &settings)?));
+    match made {
+        Ok(make) => supervisor.note(&make.agent.clone(), |status| status.make = Some(make)),
+        Err(error) => tracing::error!(agent = spec.name, %error, "what runs is not known"),
     }
 }
 

@@ -75,11 +75,15 @@ async fn intent(
         draining.then(|| intent.draining.insert(node));
     }
     let agents: Vec<String> = sqlx::query_scalar("SELECT agent FROM paused_agents")
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await
         .map_err(|error| failed("read", error))?;
     for agent in agents {
         intent.paused_agents.insert(name("agent", agent)?);
+    }
+    for (agent, body) in pairs(connection, "SELECT agent, body FROM promoted_agents").await? {
+        let promoted = &mut intent.promoted_agents;
+        promoted.insert(name("agent", agent)?, json("autonomy", &body)?);
     }
     Ok(intent)
 }

@@ -153,6 +153,17 @@ async fn write_intent(
         )
         .await?;
     }
+    let (promoted, gone) = differences(&before.promoted_agents, &after.promoted_agents);
+    for (agent, autonomy) in promoted {
+        let query =
+            sqlx::query("INSERT OR REPLACE INTO promoted_agents (agent, body) VALUES (?, ?)");
+        let body = json("autonomy", autonomy)?;
+        run(connection, query.bind(agent.to_string()).bind(body)).await?;
+    }
+    for agent in gone {
+        let query = sqlx::query("DELETE FROM promoted_agents WHERE agent = ?");
+        run(connection, query.bind(agent.to_string())).await?;
+    }
     Ok(())
 }
 

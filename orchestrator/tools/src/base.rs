@@ -25,9 +25,9 @@ pub struct Base {
     /// Nodes: `takes instances`, `cordoned`, `draining`.
     #[serde(default)]
     pub nodes: BTreeMap<NodeName, String>,
-    /// Agents: whether paused.
-    #[serde(default)]
-    pub agents: BTreeMap<AgentName, bool>,
+    /// Agents: paused, acting with a person's yes, or alone on which certificate.
+    #[serde(default, rename = "agent_stands")]
+    pub agents: BTreeMap<AgentName, String>,
 }
 
 /// How a service stood.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ostler_core::{
+    autonomy::{Certificate, Make, Record, Standing},
     event::Event,
     id::{AgentName, InstanceId, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
@@ -36,6 +37,8 @@ pub struct View<'a> {
     pub fresh: u64,
     /// Encrypts a secret before anything else sees it.
     pub sealer: &'a dyn Sealer,
+    /// Opens certificates of evals.
+    pub notary: &'a dyn Notary,
     /// History of signals.
     pub signals: &'a dyn SignalReader,
 }
@@ -85,6 +88,9 @@ pub struct AgentStatus {
     /// What it may spend on language models and did, where it plans with any.
     #[serde(default)]
     pub budget: Option<AgentBudget>,
+    /// What exactly runs, where that is known: of Ostler's own agents.
+    #[serde(default)]
+    pub make: Option<Make>,
 }
 
 /// An agent's budgets for language models.
@@ -159,7 +165,34 @@ pub trait Sealer: Send + Sync {
     fn seal(&self, name: &SecretKey, value: &[u8]) -> Result<Sealed, crate::contract::Refusal>;
 }
 
+/// Opens certificates of evals: only those that somebody signed whom the operator trusts.
+pub trait Notary: Send + Sync {
+    /// The certificate in a signed note, and the name of who signed it.
+    ///
+    /// # Errors
+    /// When nobody who is trusted signed it, or it is no certificate.
+    fn open(&self, note: &str) -> Result<(Certificate, String), crate::contract::Refusal>;
+}
+
 impl View<'_> {
+    /// How an agent stands, and what it did since it was promoted.
+    #[must_use]
+    pub fn standing_of(&self, agent: &AgentName) -> (Standing, Record) {
+        let autonomy = self.intent.promoted_agents.get(agent);
+        let make = self
+            .world
+            .agents
+            .get(agent)
+            .and_then(|status| status.make.as_ref());
+        let since = autonomy.map_or(Time(0), |autonomy| autonomy.since);
+        let (proposals, incidents) = (
+            self.records.proposals.values(),
+            self.records.incidents.values(),
+        );
+        let record = Record::of(agent, since, proposals, incidents);
+        (Standing::of(autonomy, make, &record, self.now), record)
+    }
+
     /// Instances of a service, in order of id.
     pub fn instances_of<'v>(
         &'v self,

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use ostler_core::{
+    autonomy::Certificate,
     change::{self, Change, ServicePut},
     id::AgentName,
     intent::{Intent, Sealed, SecretKey},
@@ -23,7 +24,7 @@ use ostler_tools::{
     query::Query,
     record::{RecordChange, Records},
     reference,
-    view::{Sealer, View, WorldView},
+    view::{Notary, Sealer, View, WorldView},
 };
 use serde_json::{Value, json};
 
@@ -32,6 +33,14 @@ struct Fakes;
 impl Sealer for Fakes {
     fn seal(&self, name: &SecretKey, value: &[u8]) -> Result<Sealed, Refusal> {
         Ok(Sealed(format!("{name}:{}", value.len())))
+    }
+}
+
+impl Notary for Fakes {
+    fn open(&self, note: &str) -> Result<(Certificate, String), Refusal> {
+        let certificate =
+            serde_json::from_str(note).map_err(|error| Refusal::new(error.to_string()))?;
+        Ok((certificate, "night-shift".to_owned()))
     }
 }
 
@@ -107,6 +116,7 @@ fn decide_as(
         world: &world,
         fresh: 0x1234_5678_9abc_def0,
         sealer: &Fakes,
+        notary: &Fakes,
         signals: &Fakes,
     };
     (catalogue::find(tool).unwrap().decide)(&view, args)

@@ -66,6 +66,11 @@ impl Draft<'_> {
             Change::DrainNode { node } => Ok(Some(nodes::drain(&mut self.next, node))),
             Change::PauseAgent { agent } => Ok(Some(nodes::pause(&mut self.next, agent))),
             Change::ResumeAgent { agent } => Ok(Some(nodes::resume(&mut self.next, agent))),
+            Change::SetAutonomy { agent, autonomy } => Ok(nodes::set_autonomy(
+                &mut self.next,
+                agent,
+                autonomy.as_deref(),
+            )),
             Change::All { changes } => self.all(changes, depth),
         }
     }

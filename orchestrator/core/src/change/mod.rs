@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    autonomy::Autonomy,
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
     spec::{Amounts, ServiceSpec},
@@ -107,6 +108,13 @@ pub enum Change {
         /// Which.
         agent: AgentName,
     },
+    /// An agent may act alone where policy says so, or no longer.
+    SetAutonomy {
+        /// Which.
+        agent: AgentName,
+        /// On what; `None` takes it away.
+        autonomy: Option<Box<Autonomy>>,
+    },
     /// Puts services back exactly as they were: the inverse of changes that touch services.
     RestoreServices {
         /// Each service's earlier state; `None` means it did not exist.
@@ -129,6 +137,9 @@ impl Change {
             ),
             Self::SettleService { .. } => {
                 Some("that a rollout finished is something that happened, not something wanted")
+            }
+            Self::SetAutonomy { autonomy: None, .. } => {
+                Some("who may act alone again is for a person to say anew, with a certificate")
             }
             Self::All { changes } => changes.iter().find_map(Self::no_way_back),
             _ => None,

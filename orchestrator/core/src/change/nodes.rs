@@ -2,6 +2,7 @@
 
 use super::Change;
 use crate::{
+    autonomy::Autonomy,
     id::{AgentName, NodeName},
     intent::Intent,
 };
@@ -65,4 +66,24 @@ pub(super) fn resume(intent: &mut Intent, agent: &AgentName) -> Change {
     let inverse = agent_as_it_is(intent, agent);
     intent.paused_agents.remove(agent);
     inverse
+}
+
+/// The agent may act alone, or no longer. What was taken away is not given back by an undo.
+pub(super) fn set_autonomy(
+    intent: &mut Intent,
+    agent: &AgentName,
+    autonomy: Option<&Autonomy>,
+) -> Option<Change> {
+    let Some(autonomy) = autonomy else {
+        intent.promoted_agents.remove(agent);
+        return None;
+    };
+    let agent = agent.clone();
+    let before = intent
+        .promoted_agents
+        .insert(agent.clone(), autonomy.clone());
+    Some(Change::SetAutonomy {
+        agent,
+        autonomy: before.map(Box::new),
+    })
 }

@@ -56,15 +56,8 @@ fn node(before: &Intent, after: &Intent, name: &NodeName) -> Option<DiffLine> {
 }
 
 fn agent(before: &Intent, after: &Intent, name: &AgentName) -> Option<DiffLine> {
-    let stands = |intent: &Intent| match intent.paused_agents.contains(name) {
-        true => "paused",
-        false => "may act",
-    };
-    line(
-        format!("agents.{name}"),
-        Some(stands(before)),
-        Some(stands(after)),
-    )
+    let (from, to) = (before.agent_stands(name), after.agent_stands(name));
+    line(format!("agents.{name}"), Some(&from), Some(&to))
 }
 
 fn restarts(before: &Intent, after: &Intent, key: &ServiceKey) -> Vec<DiffLine> {

@@ -129,6 +129,10 @@ impl Change {
             Self::DrainNode { .. } => "drain_node",
             Self::PauseAgent { .. } => "pause_agent",
             Self::ResumeAgent { .. } => "resume_agent",
+            Self::SetAutonomy {
+                autonomy: Some(_), ..
+            } => "promote_agent",
+            Self::SetAutonomy { autonomy: None, .. } => "demote_agent",
             Self::RestoreServices { .. } => "restore_services",
             Self::All { .. } => "all",
         }
@@ -170,7 +174,9 @@ fn name_targets(change: &Change, facts: &mut ChangeFacts) {
             facts.nodes.insert(node.clone());
             facts.replaces_instances = true;
         }
-        Change::PauseAgent { agent } | Change::ResumeAgent { agent } => {
+        Change::PauseAgent { agent }
+        | Change::ResumeAgent { agent }
+        | Change::SetAutonomy { agent, .. } => {
             facts.agents.insert(agent.clone());
         }
         Change::All { changes } => changes

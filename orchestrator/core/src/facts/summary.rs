@@ -1,7 +1,12 @@
 //! One line for people: what a change does.
 
 use super::ChangeFacts;
-use crate::{change::Change, id::ServiceKey, intent::Intent};
+use crate::{
+    autonomy::Autonomy,
+    change::Change,
+    id::{AgentName, Namespace, ServiceKey},
+    intent::Intent,
+};
 
 /// Says what the change does, such as `scale shop/cart from 2 to 5 replicas`.
 pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &ChangeFacts) -> String {
@@ -55,6 +60,14 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         Change::DrainNode { node } => format!("move every instance off node {node}"),
         Change::PauseAgent { agent } => format!("pause agent {agent}"),
         Change::ResumeAgent { agent } => format!("let agent {agent} act again"),
+        Change::SetAutonomy {
+            agent,
+            autonomy: Some(autonomy),
+        } => promoted(agent, autonomy),
+        Change::SetAutonomy {
+            agent,
+            autonomy: None,
+        } => format!("agent {agent} acts with a person's yes only"),
         Change::RestoreServices { .. } => format!("put back {}", names(facts.services.iter())),
         Change::All { changes } => {
             let parts: Vec<String> = changes
@@ -71,6 +84,19 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
             format!("{}{more}", parts.join("; "))
         }
     }
+}
+
+fn promoted(agent: &AgentName, autonomy: &Autonomy) -> String {
+    let scores = &autonomy.certificate.scores;
+    let places: Vec<&str> = autonomy.namespaces.iter().map(Namespace::as_str).collect();
+    let place = match places.is_empty() {
+        true => String::new(),
+        false => format!(" in {}", places.join(", ")),
+    };
+    format!(
+        "let agent {agent} act alone{place} where policy says so, on {}'s certificate over {} cases",
+        autonomy.evaluator, scores.cases
+    )
 }
 
 fn replicas_of(intent: &Intent, service: &ServiceKey) -> u32 {

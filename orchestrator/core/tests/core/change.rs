@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::common::{applying, generation, intent, key, next, put, settle};
 use ostler_core::{
+    autonomy::{Autonomy, Certificate, Make, Scores},
     change::{Change, Refused, apply},
     facts::facts,
     id::Generation,
@@ -254,6 +255,46 @@ fn one_change_makes_at_most_one_generation_of_a_service() {
     assert_eq!(service.spec.image, "shop/cart:c");
 }
 
+fn autonomy(since: u64) -> Autonomy {
+    let make = Make {
+        agent: ostler_core::id::AgentName::new("healer").unwrap(),
+        build: "b".into(),
+        prompt: "p".into(),
+        planner: vec!["rules".into()],
+        settings: "s".into(),
+    };
+    Autonomy {
+        certificate: Certificate {
+            make,
+            suite: "all".into(),
+            suite_digest: "d".into(),
+            scores: Scores::default(),
+            issued_at: Time(1),
+            expires_at: Time(9_999),
+        },
+        evaluator: "night-shift".into(),
+        since: Time(since),
+        namespaces: std::collections::BTreeSet::new(),
+    }
+}
+
+#[test]
+fn a_promotion_is_taken_back_exactly_a_demotion_is_not() {
+    let agent = || ostler_core::id::AgentName::new("healer").unwrap();
+    let set = |autonomy: Option<Autonomy>| Change::SetAutonomy {
+        agent: agent(),
+        autonomy: autonomy.map(Box::new),
+    };
+    let once = next(&Intent::default(), &set(Some(autonomy(1))));
+    let twice = apply(&once, &set(Some(autonomy(2))), Time(3)).unwrap();
+    let mut back = next(&twice.intent, &twice.inverse.unwrap());
+    back.revision = once.revision;
+    assert_eq!(back, once);
+    let down = apply(&once, &set(None), Time(4)).unwrap();
+    assert!(down.intent.promoted_agents.is_empty() && down.inverse.is_none());
+    assert!(set(None).no_way_back().is_some());
+}
+
 #[test]
 fn nodes_agents_and_secrets_go_back_too() {
     let node = || ostler_core::id::NodeName::new("n1").unwrap();
@@ -269,6 +310,10 @@ fn nodes_agents_and_secrets_go_back_too() {
             Change::DrainNode { node: node() },
             Change::PauseAgent { agent: agent() },
             Change::ResumeAgent { agent: agent() },
+            Change::SetAutonomy {
+                agent: agent(),
+                autonomy: Some(Box::new(autonomy(7))),
+            },
             Change::PutSecret {
                 secret: secret.clone(),
                 sealed: Sealed("abc".into()),

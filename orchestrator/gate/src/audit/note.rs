@@ -4,64 +4,31 @@
 //! checkpoint only.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
-use sha2::{Digest as _, Sha256};
+use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use super::tree::{Frontier, Hash};
+use crate::note;
 
 /// The log's and the key's name.
 const ORIGIN: &str = "ostler.dev/audit";
-const ED25519: u8 = 1;
 
 /// The public key as text (C2SP `vkey`): name, key id, algorithm and key.
 #[must_use]
 pub fn public_key(key: &VerifyingKey) -> String {
-    let typed = typed(key);
-    format!(
-        "{ORIGIN}+{}+{}",
-        crate::digest::hex(&key_id(&typed)),
-        BASE64.encode(&typed)
-    )
-}
-
-fn typed(key: &VerifyingKey) -> Vec<u8> {
-    [&[ED25519], key.as_bytes().as_slice()].concat()
-}
-
-fn key_id(typed: &[u8]) -> Vec<u8> {
-    let hash = Sha256::new()
-        .chain_update(ORIGIN)
-        .chain_update(b"\n")
-        .chain_update(typed)
-        .finalize();
-    hash.iter().take(4).copied().collect()
-}
-
-fn parse_key(text: &str) -> Option<VerifyingKey> {
-    let (name, rest) = text.trim().split_once('+')?;
-    let (id, key) = rest.split_once('+')?;
-    let typed = BASE64.decode(key).ok()?;
-    let (kind, key) = typed.split_first()?;
-    let fits = name == ORIGIN && *kind == ED25519 && id == crate::digest::hex(&key_id(&typed));
-    let key: [u8; 32] = key.try_into().ok()?;
-    VerifyingKey::from_bytes(&key).ok().filter(|_| fits)
+    note::public_key(ORIGIN, key)
 }
 
 /// Signs checkpoints.
 #[derive(Debug)]
-pub(crate) struct Signer {
-    key: SigningKey,
-    id: Vec<u8>,
-}
+pub(crate) struct Signer(note::Signer);
 
 impl Signer {
     pub(crate) fn new(key: SigningKey) -> Self {
-        let id = key_id(&typed(&key.verifying_key()));
-        Self { key, id }
+        Self(note::Signer::named(ORIGIN, key))
     }
 
     pub(crate) fn public_key(&self) -> String {
-        public_key(&self.key.verifying_key())
+        self.0.public_key()
     }
 
     /// The signed head of a tree.
@@ -71,15 +38,12 @@ impl Signer {
             .iter()
             .map(|peak| BASE64.encode(peak))
             .collect();
-        let text = format!(
+        self.0.sign(&format!(
             "{ORIGIN}\n{}\n{}\npeaks {}\n",
             tree.size(),
             BASE64.encode(tree.root()),
             peaks.join(" ")
-        );
-        let signature = self.key.sign(text.as_bytes());
-        let line = BASE64.encode([self.id.as_slice(), &signature.to_bytes()].concat());
-        format!("{text}\n\u{2014} {ORIGIN} {line}\n")
+        ))
     }
 }
 
@@ -94,18 +58,11 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     /// Reads a note and checks its signature.
     pub(crate) fn open(note: &str, public_key: &str) -> Result<Self, &'static str> {
-        let key = parse_key(public_key).ok_or("the public key is not one of this log's")?;
-        let (text, signatures) = note
-            .split_once("\n\n")
-            .ok_or("the checkpoint has no signature")?;
-        let text = format!("{text}\n");
-        let id = key_id(&typed(&key));
-        let signed = signatures.lines().any(|line| {
-            signature(line, &id).is_some_and(|s| key.verify(text.as_bytes(), &s).is_ok())
-        });
-        if !signed {
-            return Err("the checkpoint's signature is not by this key");
-        }
+        let log = note::Verifier::parse(public_key).filter(|key| key.name() == ORIGIN);
+        let log = log.ok_or("the public key is not one of this log's")?;
+        let text = log
+            .open(note)
+            .map_err(|_| "the checkpoint's signature is not by this key")?;
         Self::parse(&text).ok_or("the checkpoint's text is not of the expected form")
     }
 
@@ -129,12 +86,6 @@ impl Checkpoint {
 
 fn hash(text: &str) -> Option<Hash> {
     BASE64.decode(text).ok()?.try_into().ok()
-}
-
-fn signature(line: &str, id: &[u8]) -> Option<Signature> {
-    let encoded = line.strip_prefix("\u{2014} ")?.strip_prefix(ORIGIN)?.trim();
-    let bytes = BASE64.decode(encoded).ok()?;
-    Signature::from_slice(bytes.strip_prefix(id)?).ok()
 }
 
 #[cfg(test)]

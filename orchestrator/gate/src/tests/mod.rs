@@ -1,6 +1,7 @@
 //! The gate over in-memory ports, with the catalogue and the policies that ship.
 
 mod approvals;
+mod autonomy;
 mod binding;
 mod correction;
 mod flows;

@@ -11,14 +11,18 @@ use ostler_tools::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{House, SHOP, admin, done, house, refused, scale, seen_with_machine};
+use super::{
+    House, SHOP, admin,
+    autonomy::{self, promotion},
+    done, house, refused, scale, seen_with_machine,
+};
 
 /// What a tool's change comes to when it is taken back.
 enum Case {
     /// After these calls, this call is undone exactly.
     Exact(Vec<(&'static str, Value)>, Value),
-    /// It has no way back, and these words say why.
-    NoWayBack(Value, &'static str),
+    /// After these calls, this call has no way back, and these words say why.
+    NoWayBack(Vec<(&'static str, Value)>, Value, &'static str),
     /// It moves no intent.
     NoChange,
 }
@@ -69,9 +73,24 @@ fn case(tool: &str) -> Case {
             vec![("pause_agent", json!({ "agent": "healer" }))],
             json!({ "agent": "healer" }),
         ),
-        "restart_service" => NoWayBack(cart, "a restart sets nothing that could be put back"),
-        "restart_instances" => NoWayBack(restart, "a restart sets nothing that could be put back"),
+        "restart_service" => NoWayBack(
+            vec![],
+            cart,
+            "a restart sets nothing that could be put back",
+        ),
+        "restart_instances" => NoWayBack(
+            vec![],
+            restart,
+            "a restart sets nothing that could be put back",
+        ),
+        "promote_agent" => Exact(vec![], promotion()),
+        "demote_agent" => NoWayBack(
+            vec![("promote_agent", promotion())],
+            json!({ "agent": "healer", "reason": "it guesses" }),
+            "for a person to say anew",
+        ),
         "settle_service" => NoWayBack(
+            vec![],
             json!({ "service": "shop/cart", "generation": 1 }),
             "something that happened",
         ),
@@ -102,6 +121,7 @@ fn fingerprint(intent: &Intent) -> String {
         intent.cordoned,
         intent.draining,
         intent.paused_agents,
+        intent.promoted_agents,
     ]);
     crate::digest::hex(&Sha256::digest(all.to_string()))
 }
@@ -109,8 +129,9 @@ fn fingerprint(intent: &Intent) -> String {
 async fn with_node() -> House {
     let house = house().await;
     let mut view = seen_with_machine();
-    view.agents
-        .insert("healer".parse().unwrap(), Default::default());
+    let healer = view.agents.entry("healer".parse().unwrap()).or_default();
+    healer.make = Some(autonomy::make());
+    autonomy::trust(&house);
     *house.world.view.lock().unwrap() = Arc::new(view);
     house
 }
@@ -144,7 +165,10 @@ async fn every_change_is_taken_back_exactly_or_says_why_not() {
         let house = with_node().await;
         match case(tool.name) {
             Case::NoChange => {}
-            Case::NoWayBack(args, why) => {
+            Case::NoWayBack(before, args, why) => {
+                for (earlier, args) in before {
+                    make(&house, earlier, args).await;
+                }
                 make(&house, tool.name, args).await;
                 let words = refused(undo(&house).await);
                 assert!(

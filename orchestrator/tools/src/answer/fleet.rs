@@ -1,6 +1,7 @@
 //! Answers about the fleet as a whole: status, nodes, agents, events, images, secrets, the graph.
 
 use ostler_core::{
+    autonomy::{Autonomy, Record, Standing},
     event::Event,
     id::{AgentName, NodeName, Revision, ServiceKey},
     intent::SecretKey,
@@ -138,6 +139,12 @@ pub struct AgentInfo {
     pub paused: bool,
     /// Its process.
     pub status: AgentStatus,
+    /// How it stands: whether it may act alone where policy says so.
+    pub standing: Standing,
+    /// What it was promoted on, by whom and where.
+    pub autonomy: Option<Autonomy>,
+    /// What it did since it was promoted, or ever.
+    pub record: Record,
 }
 
 /// What an agent wrote.

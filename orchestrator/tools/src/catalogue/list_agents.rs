@@ -21,16 +21,24 @@ impl Describe for ListAgents {
     const NAME: &'static str = "list_agents";
     const TITLE: &'static str = "Agents";
     const DESCRIPTION: &'static str = "Lists the supervised agents: whether each runs, is paused by a person, when it was last \
-        heard, restarts, why it last ended, and what it may spend on language models and did.";
+        heard, restarts, why it last ended, what it may spend on language models and did, what exactly runs, whether it may act \
+        alone and on which certificate, and its record.";
     const CLASS: Class = Class::Read;
 
     fn decide(view: &View<'_>, _args: Self::Args) -> Result<Decided, Refusal> {
         let mut names: BTreeSet<&AgentName> = view.world.agents.keys().collect();
         names.extend(&view.intent.paused_agents);
-        let info = |name: &AgentName| AgentInfo {
-            name: name.clone(),
-            paused: view.intent.paused_agents.contains(name),
-            status: view.world.agents.get(name).cloned().unwrap_or_default(),
+        names.extend(view.intent.promoted_agents.keys());
+        let info = |name: &AgentName| {
+            let (standing, record) = view.standing_of(name);
+            AgentInfo {
+                name: name.clone(),
+                paused: view.intent.paused_agents.contains(name),
+                status: view.world.agents.get(name).cloned().unwrap_or_default(),
+                standing,
+                autonomy: view.intent.promoted_agents.get(name).cloned(),
+                record,
+            }
         };
         let agents = names.into_iter().map(info).collect();
         answer(&Agents { agents }, About::fleet())

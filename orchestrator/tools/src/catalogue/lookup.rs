@@ -109,7 +109,9 @@ pub fn node(view: &View<'_>, name: &NodeName) -> Result<(), Refusal> {
 
 /// Refuses an agent that is not known.
 pub fn agent(view: &View<'_>, name: &AgentName) -> Result<(), Refusal> {
-    if view.world.agents.contains_key(name) || view.intent.paused_agents.contains(name) {
+    let intent = view.intent;
+    let named = intent.paused_agents.contains(name) || intent.promoted_agents.contains_key(name);
+    if named || view.world.agents.contains_key(name) {
         return Ok(());
     }
     let known = names(view.world.agents.keys());

@@ -16,6 +16,7 @@ pub mod correct_incident;
 pub mod create_token;
 pub mod delete_secret;
 pub mod delete_service;
+pub mod demote_agent;
 pub mod diagnose;
 pub mod drain_node;
 pub mod exec_instance;
@@ -45,6 +46,7 @@ pub mod note_incident;
 pub mod open_incident;
 pub mod pause_agent;
 pub mod preview_change;
+pub mod promote_agent;
 pub mod put_secret;
 pub mod query_signals;
 pub mod read_agent_logs;
@@ -122,6 +124,8 @@ pub const ALL: &[Tool] = &[
     tool::<reject::Reject>(),
     tool::<pause_agent::PauseAgent>(),
     tool::<resume_agent::ResumeAgent>(),
+    tool::<promote_agent::PromoteAgent>(),
+    tool::<demote_agent::DemoteAgent>(),
     tool::<create_token::CreateToken>(),
     tool::<revoke_token::RevokeToken>(),
 ];
