@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use ostler_core::time::Span;
 
 /// Replays incidents against the agents as they ship, and says whether they may be trusted.
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Check that bundles and fault files can be read
     Lint(Cases),
+    /// Make the key with which you sign certificates; prints its public half
+    Key(KeyArgs),
 }
 
 /// Which cases.
@@ -68,7 +71,7 @@ pub enum Split {
 pub struct RunArgs {
     #[command(flatten)]
     pub cases: Cases,
-    /// The agent that is asked in the suite of faults; bundles name theirs
+    /// The agent that is asked; bundles that name another are left out
     #[arg(long, default_value = "healer", value_name = "NAME")]
     pub agent: String,
     /// Cases at a time [default: one for each CPU]
@@ -80,7 +83,7 @@ pub struct RunArgs {
     /// Runs of each case, each with a seed of its own; a case counts as passed when all of its runs do
     #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repeats: u32,
-    /// Write the report as JSON; an existing one of the same agent, build and seed is gone on with
+    /// Write the report as JSON; an existing one of exactly the same agent and seed is gone on with
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write it as JUnit XML
@@ -89,9 +92,28 @@ pub struct RunArgs {
     /// Write it as one HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Sign what came of it as a certificate with which `ostler agents promote` lets the agent act alone
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "only")]
+    pub certify: Option<PathBuf>,
+    /// The key to sign with, of `ostler eval key`
+    #[arg(long, value_name = "FILE", requires = "certify")]
+    pub key: Option<PathBuf>,
+    /// How long the certificate says anything
+    #[arg(long, value_name = "SPAN", default_value = "90d")]
+    pub valid_for: Span,
     /// A report to be held against: exits with 1 when a case that passed there fails
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+}
+
+/// Arguments of `key`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KeyArgs {
+    /// Where to keep it; only you can read it then
+    pub file: PathBuf,
+    /// Your name as an evaluator
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
 }
 
 /// Arguments of `compare`.

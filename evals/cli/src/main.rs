@@ -6,6 +6,7 @@
 )]
 
 mod args;
+mod certify;
 mod compare;
 mod html;
 mod import;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Lint(args) => run::lint(&args),
+        Command::Key(args) => certify::make_key(&args),
     };
     match done {
         Ok(code) => code,

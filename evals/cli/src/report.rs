@@ -26,6 +26,9 @@ pub struct Report {
     pub agent: String,
     /// Version of the build that it is part of.
     pub build: String,
+    /// The agent exactly as it was asked: SHA-256 of its code, prompt, planner and settings, in hex.
+    #[serde(default)]
+    pub make: String,
     /// What fixed the chance.
     pub seed: u64,
     /// Runs of each case.

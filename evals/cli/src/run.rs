@@ -20,7 +20,7 @@ use ostler_evals_closed::{
 
 use crate::{
     args::{Cases, RunArgs, Suite},
-    compare, html, junit,
+    certify, compare, html, junit,
     report::{FORMAT, Report, Row, half},
     words,
 };
@@ -80,13 +80,12 @@ pub fn lint(cases: &Cases) -> anyhow::Result<ExitCode> {
 
 /// Runs cases.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let known = ostler_agents::registry()
-        .iter()
-        .any(|agent| agent.name == args.agent);
-    ensure!(known, "there is no agent `{}`", args.agent);
-    let chosen = Chosen::read(&args.cases)?;
+    let make = certify::make_of(&args.agent)?.digest();
+    let signer = certify::signer(args)?;
+    let mut chosen = Chosen::read(&args.cases)?;
+    chosen.bundles.retain(|bundle| bundle.agent == args.agent);
     ensure!(chosen.count() > 0, "no case fits what was asked for");
-    let report = Mutex::new(begin(args)?);
+    let report = Mutex::new(begin(args, make)?);
     let bar = bar(chosen.count() * usize::try_from(args.repeats)?);
     for run in 1..=args.repeats {
         incidents(args, &chosen.bundles, run, &report, &bar)?;
@@ -96,15 +95,19 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     write(args, &report)?;
     println!("{}", words::summary(&report));
+    if let Some(signer) = &signer {
+        certify::write(args, &report, signer)?;
+    }
     judge(args, &report)
 }
 
 /// A report to fill: an earlier one of the same making is gone on with.
-fn begin(args: &RunArgs) -> anyhow::Result<Report> {
+fn begin(args: &RunArgs, make: String) -> anyhow::Result<Report> {
     let fresh = Report {
         format: FORMAT,
         agent: args.agent.clone(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
+        make,
         seed: args.seed,
         repeats: args.repeats,
         rows: Vec::new(),
@@ -113,7 +116,7 @@ fn begin(args: &RunArgs) -> anyhow::Result<Report> {
         return Ok(fresh);
     };
     let earlier = Report::read(path)?;
-    let same = |one: &Report| (one.agent.clone(), one.build.clone(), one.seed, one.repeats);
+    let same = |one: &Report| (one.make.clone(), one.seed, one.repeats);
     ensure!(
         same(&earlier) == same(&fresh),
         "`{}` is the report of another run; move it away or name another file",

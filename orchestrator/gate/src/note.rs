@@ -3,8 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 const ED25519: u8 = 1;
+const PRIVATE: &str = "PRIVATE+KEY+";
 /// Most characters of a key's name.
 const NAME_LIMIT: usize = 100;
 
@@ -39,6 +41,43 @@ impl Signer {
             return Err(BadName(name.chars().take(NAME_LIMIT).collect()));
         }
         Ok(Self::named(name, key))
+    }
+
+    /// Signs with a new key.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn generate(name: &str) -> Result<Self, BadName> {
+        Self::new(
+            name,
+            SigningKey::from_bytes(&Zeroizing::new(rand::random())),
+        )
+    }
+
+    /// Reads what [`Self::private_key`] wrote; nothing where the text is no such key.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, rest) = text.trim().strip_prefix(PRIVATE)?.split_once('+')?;
+        let (id, key) = rest.split_once('+')?;
+        let typed = Zeroizing::new(BASE64.decode(key).ok()?);
+        let (kind, seed) = typed.split_first()?;
+        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(seed.try_into().ok()?);
+        let signer = Self::new(name, SigningKey::from_bytes(&seed)).ok()?;
+        let fits = *kind == ED25519 && id == crate::digest::hex(&signer.id);
+        fits.then_some(signer)
+    }
+
+    /// The key itself as text, to be kept where nobody else reads it.
+    #[must_use]
+    pub fn private_key(&self) -> Zeroizing<String> {
+        let seed = Zeroizing::new(self.key.to_bytes());
+        let typed = Zeroizing::new([&[ED25519], seed.as_slice()].concat());
+        let id = crate::digest::hex(&self.id);
+        Zeroizing::new(format!(
+            "{PRIVATE}{}+{id}+{}",
+            self.name,
+            BASE64.encode(&*typed)
+        ))
     }
 
     /// As [`Self::new`], for names that are written in the program.
@@ -161,6 +200,22 @@ mod tests {
             assert!(stranger.open(&note).is_err());
             assert!(verifier.open(&note.replacen(['o', 'A'], "x", 1)).is_err());
             assert!(verifier.open(text).is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_is_kept_as_text_and_found_again() {
+        let made = Signer::generate("night-shift").unwrap();
+        let again = Signer::parse(&format!("{}\n", *made.private_key())).unwrap();
+        assert_eq!(made.public_key(), again.public_key());
+        assert!(!format!("{made:?}").contains("PRIVATE"));
+        for text in [
+            "",
+            "PRIVATE+KEY+",
+            &made.private_key().replacen("night", "other", 1),
+            &made.public_key(),
+        ] {
+            assert!(Signer::parse(text).is_none(), "{text}");
         }
     }
 

@@ -110,11 +110,11 @@ pub async fn run(command: AgentsCommand, client: &Client, out: &mut Out) -> Resu
             let certificate = read_text(&certificate)?;
             let call =
                 json!({ "agent": agent, "certificate": certificate, "namespaces": namespaces });
-            change(client, out, "promote_agent", call).await
+            change(client, out, "promote_agent", call).await.map(drop)
         }
         AgentsCommand::Demote { agent, reason } => {
             let call = json!({ "agent": agent, "reason": reason });
-            change(client, out, "demote_agent", call).await
+            change(client, out, "demote_agent", call).await.map(drop)
         }
     }
 }

@@ -1,0 +1,159 @@
+//! An agent that was promoted on a certificate heals without asking; one line of another prompt, and it asks again.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod common;
+
+use std::time::{Duration, SystemTime};
+
+use common::{Daemon, can_run_containers, hello, import_busybox};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use ostler_core::{
+    autonomy::{Certificate, Make, Scores},
+    time::{Span, Time},
+};
+use ostler_gate::{certificate, note::Signer};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn healer(daemon: &Daemon) -> Value {
+    let agents = daemon.json(&["agents", "list"]);
+    let all = agents["agents"].as_array().unwrap();
+    all.iter()
+        .find(|agent| agent["name"] == "healer")
+        .unwrap()
+        .clone()
+}
+
+fn standing(daemon: &Daemon) -> String {
+    healer(daemon)["standing"]["standing"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// What an eval run of exactly this agent would sign.
+fn certify(make: Make, signer: &Signer) -> String {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let now = Time(u64::try_from(since.as_millis()).unwrap());
+    let certificate = Certificate {
+        make,
+        suite: "incidents and faults".into(),
+        suite_digest: String::new(),
+        scores: Scores {
+            cases: 200,
+            passed: 960,
+            mended: 930,
+            false_alarms: 60,
+            ..Scores::default()
+        },
+        issued_at: now,
+        expires_at: now + Span::minutes(60),
+    };
+    certificate::sign(&certificate, signer).unwrap()
+}
+
+fn apply(daemon: &Daemon, manifest: &str) {
+    let file = daemon.file("hello.yaml", manifest);
+    daemon.cli(&["apply", "--yes", "-f", file.to_str().unwrap()]);
+}
+
+fn settles(daemon: &Daemon) {
+    daemon.until_state("hello", "healthy", SOON);
+    daemon.until("it settled", SOON, || {
+        (daemon.json(&["get", "services"])["services"][0]["settled"] == true).then_some(())
+    });
+}
+
+fn breaks(daemon: &Daemon) {
+    apply(
+        daemon,
+        &hello("hello", 1, 3, "").replace("httpd, -f", "httpd, --no-such-option, -f"),
+    );
+}
+
+/// The newest proposal in one of these states.
+fn proposal(daemon: &Daemon, states: &[&str], but: Option<&str>) -> Value {
+    daemon.until(
+        &format!("a proposal is {states:?}"),
+        Duration::from_secs(120),
+        || {
+            let proposals = daemon.json(&["proposals"]);
+            let all = proposals["proposals"].as_array().unwrap().clone();
+            all.into_iter().find(|one| {
+                states.contains(&one["state"].as_str().unwrap()) && one["id"].as_str() != but
+            })
+        },
+    )
+}
+
+#[test]
+fn what_was_certified_heals_alone_and_one_line_of_its_prompt_ends_that() {
+    if !can_run_containers() {
+        return;
+    }
+    let signer = Signer::generate("night-shift").unwrap();
+    let config = json!({ "evaluators": [signer.public_key()] });
+    let daemon = Daemon::start_configured(&config.to_string(), "");
+    import_busybox(&daemon);
+    apply(&daemon, &hello("hello", 1, 3, ""));
+    settles(&daemon);
+    let make = daemon.until("what runs is known", SOON, || {
+        serde_json::from_value::<Make>(healer(&daemon)["status"]["make"].clone()).ok()
+    });
+    let stranger = certify(make.clone(), &Signer::generate("stranger").unwrap());
+    let file = daemon.file("certificate", &stranger);
+    let promote = [
+        "agents",
+        "promote",
+        "healer",
+        "--certificate",
+        file.to_str().unwrap(),
+    ];
+    let refused = daemon.try_cli(&promote);
+    assert!(!refused.status.success() && standing(&daemon) == "not_promoted");
+    daemon.file("certificate", &certify(make, &signer));
+    daemon.cli(&promote);
+    assert_eq!(standing(&daemon), "alone");
+
+    breaks(&daemon);
+    let healed = proposal(&daemon, &["verified"], None);
+    assert_eq!(healed["approval"], Value::Null, "{healed}");
+    settles(&daemon);
+    let audit = daemon.json(&["audit", "list"]).to_string();
+    assert!(audit.contains("healer-acts-alone"), "{audit}");
+    daemon.until("its record says so", SOON, || {
+        (healer(&daemon)["record"]["verified"] == 1).then_some(())
+    });
+
+    daemon.file(
+        "prompt.md",
+        &format!("{}\nBe bold.\n", ostler_agents::healer::PROMPT),
+    );
+    let agents = json!({ "healer": { "planner": ["rules"], "prompt": "prompt.md" } });
+    let config = json!({ "evaluators": [signer.public_key()], "agents": agents });
+    daemon.file("config.yaml", &config.to_string());
+    kill(Pid::from_raw(daemon.pid()), Signal::SIGHUP).unwrap();
+    daemon.until("the certificate is void", SOON, || {
+        (standing(&daemon) == "changed").then_some(())
+    });
+    let told = daemon.cli(&["agents", "describe", "healer"]);
+    assert!(
+        told.contains("not what was certified any more (prompt)"),
+        "{told}"
+    );
+
+    breaks(&daemon);
+    let asked = proposal(&daemon, &["waiting"], healed["id"].as_str());
+    assert!(asked["approval"].is_string(), "{asked}");
+    daemon.cli(&["audit", "verify"]);
+}
