@@ -9,6 +9,7 @@ mod answers;
 mod approval;
 pub mod audit;
 mod base;
+mod capture;
 mod config;
 mod decide;
 mod digest;

@@ -1,13 +1,16 @@
 //! In-memory ports for tests: a store that can be told to fail, a still world, a clock that is set.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use ostler_core::{
-    id::{Revision, ServiceKey},
+    id::{IncidentId, Revision, ServiceKey},
     intent::Intent,
     signal::{Series, SignalKind, SignalReader, Subject},
     time::Time,
@@ -30,6 +33,7 @@ struct Held {
     kept: Kept,
     leaves: Vec<StoredLeaf>,
     changes: Vec<PastChange>,
+    captures: BTreeMap<IncidentId, String>,
     fail: Option<fn() -> StoreError>,
 }
 
@@ -101,6 +105,8 @@ impl Store for MemoryStore {
                 RecordKind::Token => records.tokens.retain(|key, _| key != id),
             }
         }
+        let Held { kept, captures, .. } = &mut *held;
+        captures.retain(|id, _| kept.records.incidents.contains_key(id));
         for leaf in &commit.leaves {
             let index = held.kept.leaves;
             held.leaves.push(StoredLeaf {
@@ -157,6 +163,21 @@ impl Store for MemoryStore {
             .take(limit as usize)
             .cloned()
             .collect())
+    }
+
+    async fn capture(&self, incident: &IncidentId) -> Result<Option<String>, StoreError> {
+        Ok(locked(&self.held).captures.get(incident).cloned())
+    }
+
+    async fn keep_capture(&self, incident: &IncidentId, body: &str) -> Result<(), StoreError> {
+        let mut held = locked(&self.held);
+        if let Some(fail) = held.fail {
+            return Err(fail());
+        }
+        if held.kept.records.incidents.contains_key(incident) {
+            held.captures.insert(incident.clone(), body.to_owned());
+        }
+        Ok(())
     }
 
     async fn change(&self, revision: Revision) -> Result<Option<PastChange>, StoreError> {
