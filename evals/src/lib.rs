@@ -13,6 +13,7 @@
 
 mod build;
 pub mod bundle;
+pub mod capture;
 mod heal;
 pub mod history;
 pub mod judge;
@@ -33,6 +34,15 @@ pub enum EvalError {
     /// A file or folder cannot be read.
     #[error("cannot read `{path}`")]
     Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{path}`")]
+    Write {
         /// Which.
         path: PathBuf,
         /// Why.
