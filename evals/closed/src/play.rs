@@ -347,9 +347,7 @@ impl Run<'_> {
         let mut all = Vec::new();
         for id in self.stage.gate.records().incidents.keys() {
             let asked = json!({ "incident": id });
-            let (answer, _) = self
-                .call(&admin("ann"), "export_incident", asked)
-                .await?;
+            let (answer, _) = self.call(&admin("ann"), "export_incident", asked).await?;
             all.push(answer);
         }
         Ok(all)

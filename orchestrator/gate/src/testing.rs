@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -15,7 +15,7 @@ use ostler_core::{
     signal::{Series, SignalKind, SignalReader, Subject},
     time::Time,
 };
-use ostler_tools::{query::Query, view::WorldView};
+use ostler_tools::{answer::LogAnswer, query::Query, view::WorldView};
 use serde_json::Value;
 
 use crate::ports::{
@@ -198,6 +198,10 @@ pub struct StillWorld {
     pub moved: Mutex<Vec<u64>>,
     /// What it was asked.
     pub asked: Mutex<Vec<Query>>,
+    /// What instances wrote.
+    pub logs: Mutex<Vec<LogAnswer>>,
+    /// Whether it takes a minute to answer anything.
+    pub slow: AtomicBool,
 }
 
 #[async_trait]
@@ -212,7 +216,17 @@ impl World for StillWorld {
 
     async fn query(&self, query: &Query) -> Result<Value, String> {
         locked(&self.asked).push(query.clone());
-        Ok(Value::Null)
+        if self.slow.load(Ordering::Relaxed) {
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        }
+        let Query::Logs { instance, .. } = query else {
+            return Ok(Value::Null);
+        };
+        let page = locked(&self.logs)
+            .iter()
+            .find(|page| page.instance == *instance)
+            .cloned();
+        serde_json::to_value(page).map_err(|error| error.to_string())
     }
 
     fn intent_moved(&self, _: Arc<Intent>, past: &PastChange) {

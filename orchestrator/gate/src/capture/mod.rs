@@ -3,6 +3,7 @@
 //! A live world moves on, so the gate looks at once: right after the commit, outside the ledger's lock.
 //! Nobody waits for it, and an incident is opened whether or not it succeeds. It wakes by hint, reads
 //! which young incidents have no capture yet, and takes those: a daemon that died in between catches up.
+//! Where another cause is believed in later, that is what the world of then shows: it is captured anew.
 
 mod clean;
 mod export;
@@ -12,14 +13,14 @@ mod scope;
 mod take;
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use ostler_core::{
-    id::IncidentId,
-    incident::Incident,
+    id::{IncidentId, ServiceKey},
+    incident::{CauseKind, Incident},
     time::{Span, Time},
 };
 use ostler_redact::Redactor;
@@ -32,12 +33,19 @@ use clean::Cleaner;
 
 /// An incident that is older has no capture: the world has moved on.
 const LATE: Span = Span::minutes(2);
+/// A cause that is named so soon after the capture was found in the same look.
+const SAME_LOOK: Span = Span::seconds(10);
 /// After a capture that could not be kept.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// What was believed of an incident at its last capture, and when that was.
+type Known = BTreeMap<IncidentId, (Time, Belief)>;
+/// A kind of cause and the service at fault.
+type Belief = Option<(CauseKind, ServiceKey)>;
+
 /// Takes captures of young incidents that have none, whenever something was written of an incident.
 pub(crate) async fn keep_captures(gate: Weak<Gate>, mut written: mpsc::Receiver<()>) {
-    let mut known = BTreeSet::new();
+    let mut known = Known::new();
     loop {
         let Some(strong) = gate.upgrade() else { return };
         let all = strong.capture_young(&mut known).await;
@@ -55,19 +63,25 @@ pub(crate) async fn keep_captures(gate: Weak<Gate>, mut written: mpsc::Receiver<
 }
 
 impl Gate {
-    /// Whether every young incident has its capture now.
-    async fn capture_young(&self, known: &mut BTreeSet<IncidentId>) -> bool {
+    /// Whether every incident has its capture now.
+    async fn capture_young(&self, known: &mut Known) -> bool {
         let (state, now) = (self.state(), self.clock.now());
         let incidents = &state.records.incidents;
-        known.retain(|id| incidents.contains_key(id));
-        let young = |incident: &&Incident| now.since(incident.opened_at) <= LATE;
+        known.retain(|id, _| incidents.contains_key(id));
         let mut all = true;
-        for incident in incidents.values().filter(young) {
-            if known.contains(&incident.id) {
+        for incident in incidents.values() {
+            let before = known.get(&incident.id);
+            if !is_due(incident, before, now) {
                 continue;
             }
-            match self.capture_one(&state, incident, now).await {
-                Ok(()) => drop(known.insert(incident.id.clone())),
+            // Another daemon's capture is nearer to the moment than one of now would be.
+            let kept = before.is_none() && self.is_captured(&incident.id).await;
+            let taken = match kept || is_same_look(before, now) {
+                true => Ok(()),
+                false => self.capture_one(&state, incident, now).await,
+            };
+            match taken {
+                Ok(()) => drop(known.insert(incident.id.clone(), (now, belief(incident)))),
                 Err(error) => {
                     tracing::warn!(incident = %incident.id, %error, "a capture could not be kept");
                     all = false;
@@ -77,15 +91,16 @@ impl Gate {
         all
     }
 
+    async fn is_captured(&self, incident: &IncidentId) -> bool {
+        matches!(self.store.capture(incident).await, Ok(Some(_)))
+    }
+
     async fn capture_one(
         &self,
         state: &State,
         incident: &Incident,
         now: Time,
     ) -> Result<(), StoreError> {
-        if self.store.capture(&incident.id).await?.is_some() {
-            return Ok(());
-        }
         let world = self.world.view();
         let scene = take::Scene {
             state,
@@ -127,6 +142,24 @@ impl Gate {
             .collect();
         Redactor::new(opened.iter().map(|value| value.as_slice()))
     }
+}
+
+fn belief(incident: &Incident) -> Belief {
+    let cause = incident.cause.as_ref();
+    cause.map(|cause| (cause.kind, cause.culprit.clone()))
+}
+
+/// Whether an incident wants a capture: a young one that has none, or one that is open while
+/// another cause is believed in than at its last.
+fn is_due(incident: &Incident, before: Option<&(Time, Belief)>, now: Time) -> bool {
+    match before {
+        None => now.since(incident.opened_at) <= LATE,
+        Some((_, believed)) => incident.closed_at.is_none() && *believed != belief(incident),
+    }
+}
+
+fn is_same_look(before: Option<&(Time, Belief)>, now: Time) -> bool {
+    before.is_some_and(|(at, _)| now.since(*at) <= SAME_LOOK)
 }
 
 /// What wakes the captures, and what listens.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod binding;
+mod capture;
 mod correction;
 mod flows;
 mod hijacked;
