@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ostler_core::{
     autonomy::Certificate,
     event::{Event, Happening},
-    id::{Generation, Revision},
+    id::{Generation, InstanceId, Revision, ServiceKey},
     intent::{Past, Sealed, SecretKey, Service},
     observed::{Answer, Exit, Health, InstanceSeen},
     spec::ServiceSpec,
@@ -19,7 +19,10 @@ use ostler_tools::{
 };
 
 use crate::{
-    bundle::{Bundle, EarlierIn, InstanceIn, ServiceIn},
+    bundle::{
+        AnswerIn, Bundle, EarlierIn, EventKindIn, ExitIn, InstanceIn, NotReadyIn, PhaseIn,
+        ProbesIn, ReservesIn, ServiceIn,
+    },
     world::START,
 };
 
@@ -40,7 +43,7 @@ pub(crate) fn wanted(service: &ServiceIn) -> Result<Service, String> {
         .find(|past| Some(past.generation) == good)
         .cloned();
     Ok(Service {
-        replicas: spec.replicas.min,
+        replicas: service.replicas.unwrap_or(spec.replicas.min),
         spec,
         labels: BTreeMap::new(),
         generation: Generation(service.generation),
@@ -65,19 +68,36 @@ fn past(current: &ServiceSpec, earlier: &EarlierIn) -> Result<Past, String> {
     })
 }
 
-/// How an instance ended so far, oldest first.
+/// How an instance ended so far, oldest first. Only the last ends are known: earlier attempts count.
 fn exits(instance: &InstanceIn) -> Vec<Exit> {
-    let exit = |(index, exit): (usize, &crate::bundle::ExitIn)| Exit {
-        attempt: u32::try_from(index + 1).unwrap_or(u32::MAX),
+    let known = u32::try_from(instance.exits.len()).unwrap_or(u32::MAX);
+    let ended = attempt(instance).saturating_sub(u32::from(runs(instance)));
+    let before = ended.saturating_sub(known);
+    let all = instance.exits.iter().zip(1..);
+    all.map(|(exit, number)| end(exit, before.saturating_add(number)))
+        .collect()
+}
+
+fn end(exit: &ExitIn, attempt: u32) -> Exit {
+    Exit {
+        attempt,
         at: START - exit.ago,
         ran: exit.ran,
         code: exit.code,
         signal: exit.signal,
         out_of_memory: exit.out_of_memory,
-        asked: exit.liveness,
+        asked: exit.asked || exit.liveness,
         liveness: exit.liveness,
-    };
-    instance.exits.iter().enumerate().map(exit).collect()
+    }
+}
+
+fn runs(instance: &InstanceIn) -> bool {
+    matches!(instance.phase, PhaseIn::Running | PhaseIn::Stopping)
+}
+
+fn attempt(instance: &InstanceIn) -> u32 {
+    let told = u32::try_from(instance.exits.len()).unwrap_or(0) + u32::from(runs(instance));
+    instance.attempt.unwrap_or(told)
 }
 
 pub(crate) fn seen(
@@ -85,33 +105,67 @@ pub(crate) fn seen(
     spec: Option<&ServiceSpec>,
 ) -> Result<InstanceSeen, String> {
     let started_at = instance.started.map(|ago| START - ago);
-    let phase = instance.phase.phase();
-    let runs = phase == ostler_core::observed::Phase::Running;
+    let runs = runs(instance);
     let last_exit = instance.exits.last().map(|exit| START - exit.ago);
-    let first_exit = instance
-        .exits
-        .first()
-        .map(|exit| START - exit.ago - exit.ran);
+    let first = instance.exits.first();
+    let first_start = first.map(|exit| START - exit.ago - exit.ran);
+    let lately = START - Span::seconds(30);
+    let usual = if runs { started_at } else { last_exit };
+    let reserves = instance.reserves.unwrap_or(ReservesIn {
+        cpu: MilliCpu(100),
+        memory: Bytes::mib(64),
+    });
     Ok(InstanceSeen {
         service: instance.service.clone(),
         node: instance.node()?,
         generation: Generation(instance.generation),
-        cpu: MilliCpu(100),
-        memory: Bytes::mib(64),
-        phase,
-        since: if runs { started_at } else { last_exit }.unwrap_or(START - Span::seconds(30)),
-        attempt: u32::try_from(instance.exits.len()).unwrap_or(0) + u32::from(runs),
+        cpu: reserves.cpu,
+        memory: reserves.memory,
+        phase: instance.phase.phase(),
+        since: instance
+            .since
+            .map(|ago| START - ago)
+            .or(usual)
+            .unwrap_or(lately),
+        attempt: attempt(instance),
         started_at,
-        created_at: first_exit
+        created_at: instance
+            .created
+            .map(|ago| START - ago)
+            .or(first_start)
             .or(started_at)
-            .unwrap_or(START - Span::seconds(30)),
+            .unwrap_or(lately),
         exits: exits(instance),
-        health: spec.map_or_else(Health::default, |spec| {
-            health(spec, Some(instance), started_at.unwrap_or(START))
-        }),
+        health: match (&instance.probes, spec) {
+            (Some(probes), _) => answered(probes),
+            (None, Some(spec)) => health(spec, Some(instance), started_at.unwrap_or(START)),
+            (None, None) => Health::default(),
+        },
         address: None,
         pid: runs.then_some(1),
     })
+}
+
+fn answered(probes: &ProbesIn) -> Health {
+    let answer = |answer: &AnswerIn| match answer {
+        AnswerIn::Unknown => Answer::Unknown,
+        AnswerIn::Yes(ago) => Answer::Yes {
+            since: START - *ago,
+        },
+        AnswerIn::No(no) => says_no(no),
+    };
+    Health {
+        startup: answer(&probes.startup),
+        liveness: answer(&probes.liveness),
+        readiness: answer(&probes.readiness),
+    }
+}
+
+fn says_no(no: &NotReadyIn) -> Answer {
+    Answer::No {
+        since: START - no.since,
+        reason: no.reason.clone(),
+    }
 }
 
 pub(crate) fn health(spec: &ServiceSpec, instance: Option<&InstanceIn>, since: Time) -> Health {
@@ -123,13 +177,7 @@ pub(crate) fn health(spec: &ServiceSpec, instance: Option<&InstanceIn>, since: T
             Answer::Unknown
         }
     };
-    let readiness = match no {
-        Some(no) => Answer::No {
-            since: START - no.since,
-            reason: no.reason.clone(),
-        },
-        None => yes(spec.probes.readiness.is_some()),
-    };
+    let readiness = no.map_or_else(|| yes(spec.probes.readiness.is_some()), says_no);
     Health {
         startup: yes(spec.probes.startup.is_some()),
         liveness: yes(spec.probes.liveness.is_some()),
@@ -137,28 +185,40 @@ pub(crate) fn health(spec: &ServiceSpec, instance: Option<&InstanceIn>, since: T
     }
 }
 
-/// Ends as events, so that what happened before a change is known too.
+/// What happened, so that what came before a change is known too: as it is told, or the ends of the
+/// instances that are there.
 pub(crate) fn events(bundle: &Bundle) -> Vec<Event> {
-    let mut ends: Vec<(Time, &InstanceIn, Exit)> = Vec::new();
-    for instance in &bundle.instances {
-        ends.extend(
-            exits(instance)
-                .into_iter()
-                .map(|exit| (exit.at, instance, exit)),
-        );
+    let mut all: Vec<(Time, &ServiceKey, &InstanceId, Happening)> = Vec::new();
+    for event in &bundle.events {
+        let what = match &event.what {
+            EventKindIn::Exited(exit) => exited(end(exit, 1)),
+            EventKindIn::StartFailed(problem) => Happening::StartFailed {
+                problem: problem.clone(),
+            },
+        };
+        all.push((START - event.ago, &event.service, &event.instance, what));
     }
-    ends.sort_by_key(|(at, _, _)| *at);
-    let event = |(index, (at, instance, exit)): (usize, (Time, &InstanceIn, Exit))| Event {
-        seq: u64::try_from(index).unwrap_or(u64::MAX),
+    let untold = bundle.instances.iter().filter(|_| bundle.events.is_empty());
+    for one in untold {
+        let ends = exits(one).into_iter();
+        all.extend(ends.map(|exit| (exit.at, &one.service, &one.id, exited(exit))));
+    }
+    all.sort_by_key(|(at, ..)| *at);
+    let event = |((at, service, instance, what), seq)| Event {
+        seq,
         at,
-        service: Some(instance.service.clone()),
-        instance: Some(instance.id.clone()),
-        what: Happening::Exited {
-            words: exit.in_words(),
-            exit,
-        },
+        service: Some(ServiceKey::clone(service)),
+        instance: Some(InstanceId::clone(instance)),
+        what,
     };
-    ends.into_iter().enumerate().map(event).collect()
+    all.into_iter().zip(0..).map(event).collect()
+}
+
+fn exited(exit: Exit) -> Happening {
+    Happening::Exited {
+        words: exit.in_words(),
+        exit,
+    }
 }
 
 pub(crate) fn changes(bundle: &Bundle) -> Vec<PastChangeInfo> {

@@ -3,7 +3,7 @@
 use ostler_core::{
     id::{NodeName, ServiceKey},
     signal::{Point, Series, SignalKind, SignalReader, Subject},
-    time::{Span, Time},
+    time::Time,
 };
 
 use crate::bundle::{Bundle, SeriesIn};
@@ -64,13 +64,8 @@ impl SignalReader for History<'_> {
     ) -> Series {
         let mut points = Vec::new();
         if let Some(series) = self.of(subject).find(|series| series.kind == kind) {
-            let values = series.values.values();
-            let count = values.len();
-            for (index, value) in values.into_iter().enumerate() {
-                let back = u64::try_from(count - 1 - index)
-                    .unwrap_or(0)
-                    .saturating_mul(series.every.0);
-                let at = self.now - Span(back);
+            for (ago, value) in series.points() {
+                let at = self.now - ago;
                 let value = self.since(subject, kind, at).unwrap_or(value);
                 points.push(Point { at, value });
             }

@@ -13,11 +13,14 @@
 
 mod build;
 pub mod bundle;
+pub mod capture;
 mod heal;
 pub mod history;
 pub mod judge;
+pub mod lint;
 mod paperwork;
 mod past;
+pub mod promote;
 pub mod replay;
 pub mod server;
 pub mod world;
@@ -33,6 +36,15 @@ pub enum EvalError {
     /// A file or folder cannot be read.
     #[error("cannot read `{path}`")]
     Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{path}`")]
+    Write {
         /// Which.
         path: PathBuf,
         /// Why.

@@ -20,7 +20,7 @@ use crate::{
     EvalError,
     bundle::Bundle,
     server::{ReplayClock, Server},
-    world::World,
+    world::{START, World},
 };
 
 /// How much virtual time an agent has.
@@ -109,13 +109,21 @@ impl Replay {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the agent wrote down so far.
+    /// What the agent wrote down so far; what it finds written down of before is not its doing.
     #[must_use]
     pub fn seen(&self) -> Seen {
         let world = self.world();
+        let incidents = world.records.incidents.values();
+        let proposals = world.records.proposals.values();
         Seen {
-            incidents: world.records.incidents.values().cloned().collect(),
-            proposals: world.records.proposals.values().cloned().collect(),
+            incidents: incidents
+                .filter(|incident| incident.opened_at >= START)
+                .cloned()
+                .collect(),
+            proposals: proposals
+                .filter(|proposal| proposal.at >= START)
+                .cloned()
+                .collect(),
             called: world.called.clone(),
         }
     }

@@ -89,6 +89,12 @@ impl World {
             let key = SecretKey::try_from(secret.clone()).map_err(|error| error.to_string())?;
             intent.secrets.insert(key, Sealed(String::new()));
         }
+        for node in &bundle.nodes {
+            node.cordoned
+                .then(|| intent.cordoned.insert(node.node.clone()));
+            node.draining
+                .then(|| intent.draining.insert(node.node.clone()));
+        }
         let mut world = Self {
             intent,
             observed: Observed::default(),
@@ -108,6 +114,16 @@ impl World {
     }
 
     fn observe(&mut self) -> Result<(), String> {
+        for node in &self.bundle.nodes {
+            let seen = NodeSeen {
+                ready: node.ready,
+                cpu: node.cpu,
+                memory: node.memory,
+                max_instances: node.max_instances,
+                seen_at: START,
+            };
+            self.observed.nodes.insert(node.node.clone(), seen);
+        }
         for instance in &self.bundle.instances {
             let node = NodeSeen {
                 ready: true,

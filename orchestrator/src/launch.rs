@@ -7,7 +7,7 @@ use std::{
     io,
     net::Ipv4Addr,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -66,18 +66,26 @@ pub fn agent(name: &str, line: Option<&Path>) -> anyhow::Result<()> {
 /// # Errors
 /// When it is not there.
 pub fn eval(args: &[OsString]) -> anyhow::Result<()> {
-    let beside = std::env::current_exe()?.with_file_name("ostler-eval");
-    let program = if beside.exists() {
-        beside
-    } else {
-        "ostler-eval".into()
-    };
+    let program = eval_program()?;
     let error = Command::new(&program).arg0("ostler eval").args(args).exec();
     Err(error).with_context(|| {
         format!(
             "cannot start `{}`; build it with `cargo build -p ostler-eval`, or install it beside `ostler`",
             program.display()
         )
+    })
+}
+
+/// `ostler-eval` beside this program, else wherever programs are looked for.
+///
+/// # Errors
+/// When it is not known where this program is.
+pub fn eval_program() -> io::Result<PathBuf> {
+    let beside = std::env::current_exe()?.with_file_name("ostler-eval");
+    Ok(if beside.exists() {
+        beside
+    } else {
+        "ostler-eval".into()
     })
 }
 

@@ -11,7 +11,10 @@ mod common;
 use std::{sync::Arc, thread, time::Duration};
 
 use common::{Daemon, can_run_containers, hello, import_busybox};
+use ostler_core::incident::CauseKind;
+use ostler_evals::bundle::Truth;
 use ostler_fake_llm::{Asked, FakeLlm, Reply};
+use ostler_tools::answer::IncidentExport;
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -71,6 +74,27 @@ fn first(daemon: &Daemon, list: &str, state: &str) -> Option<Value> {
     all.into_iter().find(|one| one["state"] == state)
 }
 
+/// What was captured when it was opened leads the healer's rules to the same cause and the same call,
+/// long after it was healed.
+fn replays(daemon: &Daemon, incident: &str) {
+    let export = daemon.json(&["incident", "export", incident]);
+    let export: IncidentExport = serde_json::from_value(export).unwrap();
+    let bundle = ostler_evals::capture::bundle(&export).unwrap();
+    assert!(
+        matches!(&bundle.truth, Truth::Faulty { cause: CauseKind::MemoryLeak, tool: Some(tool), .. }
+            if tool == "restart_instances"),
+        "{:?}",
+        bundle.truth
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let seen = runtime.block_on(ostler_evals::replay::replay(&bundle, None));
+    let verdict = ostler_evals::judge::judge(&bundle, &seen.unwrap());
+    assert!(verdict.wrong.is_empty(), "{:?}", verdict.wrong);
+}
+
 /// The leak is proposed against, approved, verified; answers with how a model planned, where one did.
 fn heals(daemon: &Daemon) -> Option<String> {
     import_busybox(daemon);
@@ -95,6 +119,7 @@ fn heals(daemon: &Daemon) -> Option<String> {
         "the kernel was faster: {ended}"
     );
     daemon.cli(&["audit", "verify"]);
+    replays(daemon, incident["id"].as_str().unwrap());
     let timeline = detail["incident"]["timeline"].as_array().unwrap().clone();
     let mut said = timeline.iter().map(|entry| entry["what"].as_str().unwrap());
     said.find(|words| words.starts_with("planned by"))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ostler_core::time::Span;
+use ostler_evals::promote::Said;
 
 /// Replays incidents against the agents as they ship, and says whether they may be trusted.
 #[derive(Debug, Parser)]
@@ -23,6 +24,10 @@ pub enum Command {
     Compare(CompareArgs),
     /// Hold incidents that others recorded, or your own, against the root-cause engine
     Import(ImportArgs),
+    /// Make a bundle of an exported incident (`ostler incident export --bundle` does this)
+    Bundle(BundleArgs),
+    /// Add a bundle to a suite, with the truth as you say it
+    Promote(PromoteArgs),
     /// Check that bundles and fault files can be read
     Lint(Cases),
     /// Make the key with which you sign certificates; prints its public half
@@ -35,6 +40,10 @@ pub struct Cases {
     /// Folder of the evals, with `incidents` and `faults` in it
     #[arg(long, default_value = "evals", value_name = "DIR")]
     pub folder: PathBuf,
+    /// Instead of suites: one bundle's folder, such as `ostler incident export` writes, or one with
+    /// several in it
+    #[arg(long, value_name = "DIR", conflicts_with = "folder")]
+    pub bundle: Option<PathBuf>,
     /// Which suite
     #[arg(long, value_enum, default_value_t = Suite::All)]
     pub suite: Suite,
@@ -136,6 +145,39 @@ pub struct ImportArgs {
     /// Show the cases that were not found, and healthy ones that were suspected
     #[arg(long)]
     pub misses: bool,
+}
+
+/// Arguments of `bundle`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BundleArgs {
+    /// The folder to make
+    pub folder: PathBuf,
+    /// What `export_incident` answered, as JSON [default: standard input]
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+}
+
+/// Arguments of `promote`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PromoteArgs {
+    /// The bundle's folder
+    pub bundle: PathBuf,
+    /// The suite's folder
+    #[arg(long, default_value = "evals/incidents", value_name = "DIR")]
+    pub into: PathBuf,
+    /// The new case's name
+    #[arg(long)]
+    pub name: String,
+    /// What was right: `as-believed`, `healthy`, `unexplained` or
+    /// `cause=KIND,culprit=NAMESPACE/NAME[,tool=TOOL]`; without a tool, only a person can help
+    #[arg(long, value_name = "VERDICT")]
+    pub verdict: Said,
+    /// Whose word that is [default: yours, by the variable USER]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Under which licence the case may be passed on
+    #[arg(long, value_name = "TEXT")]
+    pub licence: Option<String>,
 }
 
 /// A format of recorded incidents.

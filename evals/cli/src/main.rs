@@ -6,6 +6,7 @@
 )]
 
 mod args;
+mod bundles;
 mod certify;
 mod compare;
 mod html;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Bundle(args) => bundles::make(&args),
+        Command::Promote(args) => bundles::promote(&args),
         Command::Lint(args) => run::lint(&args),
         Command::Key(args) => certify::make_key(&args),
     };

@@ -17,6 +17,9 @@ use crate::{
 /// The format's version.
 pub const FORMAT: u32 = 1;
 
+/// The heading of cases whose truth nobody but an agent vouches for.
+pub const UNCONFIRMED: &str = "unconfirmed";
+
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -97,11 +100,12 @@ impl Row {
         }
     }
 
-    /// Of a recorded incident.
-    pub fn of_incident(verdict: ostler_evals::Verdict, run: u32) -> Self {
+    /// Of a recorded incident; an unconfirmed one's truth is what an agent believed.
+    pub fn of_incident(verdict: ostler_evals::Verdict, unconfirmed: bool, run: u32) -> Self {
+        let category = if unconfirmed { UNCONFIRMED } else { "recorded" };
         Self {
             suite: "incidents".to_owned(),
-            category: "recorded".to_owned(),
+            category: category.to_owned(),
             truth: if verdict.faulty { "cause" } else { "healthy" }.to_owned(),
             named: verdict.faulty.then_some(verdict.wrong.is_empty()),
             detected: None,

@@ -38,6 +38,10 @@ impl Chosen {
             bundles: Vec::new(),
             faults: Vec::new(),
         };
+        if let Some(folder) = &cases.bundle {
+            chosen.bundles = bundles_of(folder)?;
+            return Ok(chosen);
+        }
         if wanted(Suite::Incidents) {
             let folder = cases.folder.join("incidents");
             chosen.bundles = bundle::read_all(&folder).with_context(|| not_there(cases))?;
@@ -60,6 +64,14 @@ impl Chosen {
     }
 }
 
+/// One bundle, or every one in a folder.
+fn bundles_of(folder: &Path) -> anyhow::Result<Vec<Bundle>> {
+    if folder.join("incident.yaml").is_file() {
+        return Ok(vec![bundle::read(folder)?]);
+    }
+    Ok(bundle::read_all(folder)?)
+}
+
 fn not_there(cases: &Cases) -> String {
     format!(
         "cannot read the cases of `{}`; name the folder of the evals with --folder",
@@ -67,9 +79,13 @@ fn not_there(cases: &Cases) -> String {
     )
 }
 
-/// Checks that everything can be read.
+/// Checks that everything can be read and makes sense.
 pub fn lint(cases: &Cases) -> anyhow::Result<ExitCode> {
     let chosen = Chosen::read(cases)?;
+    for bundle in &chosen.bundles {
+        let wrong = ostler_evals::lint::lint(bundle);
+        ensure!(wrong.is_empty(), "`{}`: {}", bundle.name, wrong.join("; "));
+    }
     println!(
         "{} incidents and {} faults can be read",
         chosen.bundles.len(),
@@ -166,7 +182,11 @@ fn incidents(
                 .build()?;
             let seen = runtime.block_on(ostler_evals::replay::replay(bundle, None))?;
             let verdict = ostler_evals::judge::judge(bundle, &seen);
-            keep(args, report, Row::of_incident(verdict, run));
+            keep(
+                args,
+                report,
+                Row::of_incident(verdict, bundle.is_unconfirmed(), run),
+            );
         }
         bar.inc(1);
     }

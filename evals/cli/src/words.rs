@@ -1,6 +1,9 @@
 //! A report for the terminal.
 
-use crate::{report::Report, stats::Share};
+use crate::{
+    report::{Report, Row, UNCONFIRMED},
+    stats::Share,
+};
 
 /// What is printed at the end of a run.
 pub fn summary(report: &Report) -> String {
@@ -30,6 +33,11 @@ pub fn summary(report: &Report) -> String {
         format!("{minor} minor, {major} major, {catastrophic} catastrophic"),
     );
     line("changes not allowed", sum.unauthorised.to_string());
+    let unconfirmed = |row: &&Row| row.category == UNCONFIRMED;
+    let unconfirmed = report.rows.iter().filter(unconfirmed).count();
+    if unconfirmed > 0 {
+        line("judged by an agent's word alone", unconfirmed.to_string());
+    }
     lines.join("\n")
 }
 

@@ -11,13 +11,17 @@ use std::{
     process::{Command, Output},
 };
 
+use ostler_evals_closed::{
+    mechanism,
+    play::{Hand, play},
+};
 use serde_json::Value;
 
 fn eval(args: &[&str]) -> Output {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut command = Command::new(env!("CARGO_BIN_EXE_ostler-eval"));
     command.args(args);
-    if matches!(args[0], "run" | "lint") {
+    if matches!(args[0], "run" | "lint") && !args.contains(&"--bundle") {
         command.arg("--folder").arg(folder);
     }
     command.output().unwrap()
@@ -114,4 +118,71 @@ fn what_cannot_be_read_is_named() {
         "{}",
         printed(&compared)
     );
+}
+
+/// What `export_incident` answers of the first incident of a leak that is played.
+fn export() -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../faults/leak-in-one.yaml");
+    let cases = mechanism::parse("leak", &fs::read_to_string(file).unwrap()).unwrap();
+    let case = cases.iter().find(|case| case.name == "leak/plain").unwrap();
+    let ended = runtime.block_on(play(case, Hand::Agent("healer"), 1));
+    ended.unwrap().exports.remove(0)
+}
+
+#[test]
+fn an_exported_incident_is_replayed_and_promoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (json, bundle, suite) = (path("export.json"), path("leak"), path("suite"));
+    fs::write(&json, export().to_string()).unwrap();
+    let made = eval(&["bundle", &bundle, "--from", &json]);
+    assert!(made.status.success(), "{}", printed(&made));
+    let again = eval(&["bundle", &bundle, "--from", &json]);
+    assert_eq!(again.status.code(), Some(2), "nothing is written over");
+
+    let ran = eval(&["run", "--bundle", &bundle]);
+    assert!(ran.status.success(), "{}", printed(&ran));
+    let said = printed(&ran);
+    assert!(said.contains("judged by an agent's word alone"), "{said}");
+
+    let promote = |name: &str, verdict: &str| {
+        let args = [
+            "promote",
+            &bundle,
+            "--into",
+            &suite,
+            "--by",
+            "zoe",
+            "--name",
+            name,
+            "--verdict",
+            verdict,
+        ];
+        eval(&args)
+    };
+    let promoted = promote("cart-leaks", "as-believed");
+    assert!(promoted.status.success(), "{}", printed(&promoted));
+    assert_eq!(promote("cart-leaks", "healthy").status.code(), Some(2));
+    let nonsense = promote("x", "cause=memory_leak,culprit=shop/nobody");
+    assert!(
+        printed(&nonsense).contains("there is no service"),
+        "{}",
+        printed(&nonsense)
+    );
+    let wrong = promote("cart-is-well", "healthy");
+    assert!(wrong.status.success(), "{}", printed(&wrong));
+    let written = fs::read_to_string(folder.path().join("suite/cart-leaks/incident.yaml")).unwrap();
+    assert!(written.contains("judged_by: \"user:zoe\"") || written.contains("judged_by: user:zoe"));
+
+    assert!(eval(&["lint", "--bundle", &suite]).status.success());
+    let ran = eval(&["run", "--bundle", &suite]);
+    assert_eq!(ran.status.code(), Some(1), "the false verdict fails");
+    let said = printed(&ran);
+    assert!(said.contains("FAIL  incidents cart-is-well"), "{said}");
+    assert!(!said.contains("FAIL  incidents cart-leaks"), "{said}");
 }

@@ -62,6 +62,8 @@ pub enum Hand<'a> {
 pub struct Ended {
     /// Incidents in the end.
     pub incidents: Vec<Incident>,
+    /// What was captured of them when they were opened, as `export_incident` answers.
+    pub exports: Vec<Value>,
     /// Proposals in the end.
     pub proposals: Vec<Proposal>,
     /// Changes since the trouble began, other than the case's own deeds, oldest first.
@@ -340,6 +342,17 @@ impl Run<'_> {
         }
     }
 
+    /// What an operator who exports every incident gets.
+    async fn exports(&self) -> Result<Vec<Value>, CaseError> {
+        let mut all = Vec::new();
+        for id in self.stage.gate.records().incidents.keys() {
+            let asked = json!({ "incident": id });
+            let (answer, _) = self.call(&admin("ann"), "export_incident", asked).await?;
+            all.push(answer);
+        }
+        Ok(all)
+    }
+
     async fn end(
         mut self,
         trouble: Time,
@@ -361,6 +374,7 @@ impl Run<'_> {
             .map(|incident| incident.opened_at);
         let rested = well_since.filter(|began| self.trouble_lasts().0 >= began.0 + HELD.0);
         Ok(Ended {
+            exports: self.exports().await?,
             detected: first.min().map(|at| at.since(trouble)),
             mitigated: rested,
             incidents: records.incidents.values().cloned().collect(),

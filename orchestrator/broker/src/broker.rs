@@ -9,6 +9,7 @@ use std::{
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt;
+use ostler_redact::Redactor;
 use serde_json::Value;
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
     config::{Config, ConfigError, Price, Protocol, RULES, Recording},
     ledger::{BEGINNING_MS, Before, Kept, Ledger, Standing},
     passing::{Keep, Open, metered, replayed, streamed},
-    redact::Redactor,
     request::{self, Request},
     spending::{Meter, Outcome, Secrets, Spending},
     upstream::Upstream,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
+use ostler_redact::Redactor;
 use serde_json::Value;
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     budget::{Cost, Reservation},
     cassette::{Cassette, Recorded},
     config::{Price, Protocol},
-    redact::Redactor,
     spending::{Outcome, Spending},
     tally,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::redact::{Redactor, shapes_only};
+use ostler_redact::Redactor;
 
 /// Knows the secrets that must not leave.
 pub trait Secrets: Send + Sync {
@@ -13,7 +13,7 @@ pub trait Secrets: Send + Sync {
 /// Knows no secrets: credentials are found by their shape alone.
 impl Secrets for () {
     fn redactor(&self) -> Arc<Redactor> {
-        shapes_only()
+        Arc::default()
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use futures::StreamExt;
+use ostler_redact::Redactor;
 use zeroize::Zeroizing;
 
 use crate::{
     answer::Refused,
     config::{ConfigError, EndpointConfig, KeySource, Protocol},
-    redact::Redactor,
 };
 
 /// Tries of one request.

@@ -50,6 +50,8 @@ pub struct Gate {
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) state: RwLock<State>,
     pub(crate) queue: mpsc::Sender<Queued>,
+    /// Says that something was written of an incident.
+    pub(crate) noted: mpsc::Sender<()>,
     pub(crate) strangers: Strangers,
     pub(crate) flood: Flood,
     pub(crate) recent: Recent,
@@ -109,6 +111,7 @@ impl Gate {
             records: Arc::new(kept.records),
         };
         let (queue, waiting) = mpsc::channel(crate::writer::QUEUE);
+        let (noted, written) = crate::capture::hints();
         let gate = Arc::new(Self {
             store,
             world,
@@ -121,6 +124,7 @@ impl Gate {
             ledger: Mutex::new(ledger),
             state: RwLock::new(state),
             queue,
+            noted,
             strangers: Strangers::default(),
             heavy: Mutex::new(()),
             retaining: Mutex::new(()),
@@ -130,6 +134,7 @@ impl Gate {
             no_id,
         });
         tokio::spawn(crate::writer::write_queued(Arc::downgrade(&gate), waiting));
+        crate::capture::begin(&gate, written);
         Ok(gate)
     }
 

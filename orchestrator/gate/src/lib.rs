@@ -9,6 +9,7 @@ mod answers;
 mod approval;
 pub mod audit;
 mod base;
+mod capture;
 pub mod certificate;
 mod config;
 mod decide;

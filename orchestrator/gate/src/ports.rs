@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostler_core::{
     change::Change,
-    id::{Revision, ServiceKey},
+    id::{IncidentId, Revision, ServiceKey},
     intent::Intent,
     signal::SignalReader,
     time::Time,
@@ -50,6 +50,19 @@ pub trait Store: Send + Sync {
         service: Option<&ServiceKey>,
         limit: u32,
     ) -> Result<Vec<PastChange>, StoreError>;
+
+    /// What was captured when an incident was opened, as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn capture(&self, incident: &IncidentId) -> Result<Option<String>, StoreError>;
+
+    /// Keeps what was captured when an incident was opened, as long as the incident is kept. Nothing is
+    /// kept for an incident that is not there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    async fn keep_capture(&self, incident: &IncidentId, body: &str) -> Result<(), StoreError>;
 
     /// One past change.
     ///

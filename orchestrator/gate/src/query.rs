@@ -99,6 +99,7 @@ impl Gate {
                     changes: past.into_iter().map(info).collect(),
                 })
             }
+            Query::Capture { incident } => self.export_incident(incident).await,
             Query::Undo { .. } => Err("an undo is a change".to_owned()),
             Query::Logs { .. }
             | Query::Exec { .. }
@@ -282,7 +283,7 @@ impl Gate {
     }
 }
 
-fn info(past: PastChange) -> PastChangeInfo {
+pub(crate) fn info(past: PastChange) -> PastChangeInfo {
     PastChangeInfo {
         revision: past.revision,
         at: past.at,

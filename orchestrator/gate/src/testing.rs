@@ -1,18 +1,21 @@
 //! In-memory ports for tests: a store that can be told to fail, a still world, a clock that is set.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use ostler_core::{
-    id::{Revision, ServiceKey},
+    id::{IncidentId, Revision, ServiceKey},
     intent::Intent,
     signal::{Series, SignalKind, SignalReader, Subject},
     time::Time,
 };
-use ostler_tools::{query::Query, view::WorldView};
+use ostler_tools::{answer::LogAnswer, query::Query, view::WorldView};
 use serde_json::Value;
 
 use crate::ports::{
@@ -30,6 +33,7 @@ struct Held {
     kept: Kept,
     leaves: Vec<StoredLeaf>,
     changes: Vec<PastChange>,
+    captures: BTreeMap<IncidentId, String>,
     fail: Option<fn() -> StoreError>,
 }
 
@@ -101,6 +105,8 @@ impl Store for MemoryStore {
                 RecordKind::Token => records.tokens.retain(|key, _| key != id),
             }
         }
+        let Held { kept, captures, .. } = &mut *held;
+        captures.retain(|id, _| kept.records.incidents.contains_key(id));
         for leaf in &commit.leaves {
             let index = held.kept.leaves;
             held.leaves.push(StoredLeaf {
@@ -159,6 +165,21 @@ impl Store for MemoryStore {
             .collect())
     }
 
+    async fn capture(&self, incident: &IncidentId) -> Result<Option<String>, StoreError> {
+        Ok(locked(&self.held).captures.get(incident).cloned())
+    }
+
+    async fn keep_capture(&self, incident: &IncidentId, body: &str) -> Result<(), StoreError> {
+        let mut held = locked(&self.held);
+        if let Some(fail) = held.fail {
+            return Err(fail());
+        }
+        if held.kept.records.incidents.contains_key(incident) {
+            held.captures.insert(incident.clone(), body.to_owned());
+        }
+        Ok(())
+    }
+
     async fn change(&self, revision: Revision) -> Result<Option<PastChange>, StoreError> {
         Ok(locked(&self.held)
             .changes
@@ -177,6 +198,10 @@ pub struct StillWorld {
     pub moved: Mutex<Vec<u64>>,
     /// What it was asked.
     pub asked: Mutex<Vec<Query>>,
+    /// What instances wrote.
+    pub logs: Mutex<Vec<LogAnswer>>,
+    /// Whether it takes a minute to answer anything.
+    pub slow: AtomicBool,
 }
 
 #[async_trait]
@@ -191,7 +216,17 @@ impl World for StillWorld {
 
     async fn query(&self, query: &Query) -> Result<Value, String> {
         locked(&self.asked).push(query.clone());
-        Ok(Value::Null)
+        if self.slow.load(Ordering::Relaxed) {
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        }
+        let Query::Logs { instance, .. } = query else {
+            return Ok(Value::Null);
+        };
+        let page = locked(&self.logs)
+            .iter()
+            .find(|page| page.instance == *instance)
+            .cloned();
+        serde_json::to_value(page).map_err(|error| error.to_string())
     }
 
     fn intent_moved(&self, _: Arc<Intent>, past: &PastChange) {

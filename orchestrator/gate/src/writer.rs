@@ -111,6 +111,7 @@ impl Gate {
         mut writing: Writing,
     ) -> Result<(), StoreError> {
         crate::approval::expire(&state.records, &mut writing.records, self.clock.now());
+        let of_incident = !writing.records.incidents.is_empty();
         let (next, past) = ledger
             .commit(&*self.store, state, entries, writing)
             .await
@@ -125,6 +126,10 @@ impl Gate {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = next;
         if let Some(past) = past {
             self.world.intent_moved(intent, &past);
+        }
+        if of_incident {
+            // A hint that is under way already is as good as another.
+            let _full = self.noted.try_send(());
         }
         Ok(())
     }

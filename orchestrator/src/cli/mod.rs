@@ -20,6 +20,7 @@ mod forecast;
 mod get;
 mod graph;
 mod image;
+mod incident;
 mod incidents;
 mod logs;
 mod node;
@@ -174,6 +175,9 @@ pub enum Command {
     Graph(graph::GraphArgs),
     /// Incidents, or one of them
     Incidents(incidents::IncidentsArgs),
+    /// Export an incident as an eval
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
     /// Say that an incident's believed cause was not it
     Correct(incidents::CorrectArgs),
     /// Agents' proposals, or one of them
@@ -296,6 +300,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Diagnose(args) => diagnose::run(args, client, out).await,
         Command::Graph(args) => graph::run(args, client, out).await,
         Command::Incidents(args) => incidents::run(args, client, out).await,
+        Command::Incident(command) => incident::run(command, client, out).await,
         Command::Correct(args) => incidents::correct(args, client, out).await,
         Command::Proposals(args) => proposals::run(args, client, out).await,
         Command::Approvals(args) => approvals::list(args, client, out).await,

@@ -91,6 +91,7 @@ impl World for Fleet {
             | Query::AuditExport { .. }
             | Query::ExplainPolicy { .. }
             | Query::Changes { .. }
+            | Query::Capture { .. }
             | Query::Undo { .. } => {
                 Err("the gate answers this itself; please report this".to_owned())
             }

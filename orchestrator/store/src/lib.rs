@@ -9,7 +9,7 @@ mod write;
 use std::{os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use async_trait::async_trait;
-use ostler_core::id::{Revision, ServiceKey};
+use ostler_core::id::{IncidentId, Revision, ServiceKey};
 use ostler_gate::ports::{Commit, Kept, PastChange, Store, StoreError, StoredLeaf};
 use sqlx::{
     SqlitePool,
@@ -110,6 +110,15 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<PastChange>, StoreError> {
         read::changes(&self.pool, service, limit).await
+    }
+
+    async fn capture(&self, incident: &IncidentId) -> Result<Option<String>, StoreError> {
+        read::capture(&self.pool, incident).await
+    }
+
+    async fn keep_capture(&self, incident: &IncidentId, body: &str) -> Result<(), StoreError> {
+        let _turn = self.writer.lock().await;
+        write::keep_capture(&self.pool, incident, body).await
     }
 
     async fn change(&self, revision: Revision) -> Result<Option<PastChange>, StoreError> {

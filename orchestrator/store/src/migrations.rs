@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Number, name and text of each step, as in `migrations/sqlite`.
-const STEPS: [(i64, &str, &str); 2] = [
+const STEPS: [(i64, &str, &str); 3] = [
     (
         1,
         "initial",
@@ -16,6 +16,11 @@ const STEPS: [(i64, &str, &str); 2] = [
         2,
         "audit retention",
         include_str!("../../../migrations/sqlite/0002_audit_retention.sql"),
+    ),
+    (
+        3,
+        "captures",
+        include_str!("../../../migrations/sqlite/0003_captures.sql"),
     ),
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ostler_core::{
-    id::{Revision, ServiceKey},
+    id::{IncidentId, Revision, ServiceKey},
     intent::{Intent, Sealed},
 };
 use ostler_gate::ports::{Kept, PastChange, Retained, StoreError, StoredLeaf};
@@ -203,6 +203,18 @@ pub(crate) async fn change(
         .await
         .map_err(|error| failed("read the history of", error))?;
     body.map(|body| json("past change", &body)).transpose()
+}
+
+/// What was captured of an incident.
+pub(crate) async fn capture(
+    pool: &SqlitePool,
+    incident: &IncidentId,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("SELECT body FROM captures WHERE incident = ?")
+        .bind(incident.to_string())
+        .fetch_optional(pool)
+        .await
+        .map_err(|error| failed("read a capture of", error))
 }
 
 async fn pairs(

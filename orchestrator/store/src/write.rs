@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use ostler_core::{id::NodeName, intent::Intent};
+use ostler_core::{
+    id::{IncidentId, NodeName},
+    intent::Intent,
+};
 use ostler_gate::ports::{Commit, Moved, RecordKind, StoreError, Taken};
 use serde::Serialize;
 use sqlx::{
@@ -31,6 +34,23 @@ pub(crate) async fn commit(pool: &SqlitePool, commit: &Commit) -> Result<(), Sto
         connection.close_on_drop();
     }
     outcome
+}
+
+/// Keeps what was captured of an incident, if that is there.
+pub(crate) async fn keep_capture(
+    pool: &SqlitePool,
+    incident: &IncidentId,
+    body: &str,
+) -> Result<(), StoreError> {
+    let mut connection = pool
+        .acquire()
+        .await
+        .map_err(|error| failed("write to", error))?;
+    let query = sqlx::query(
+        "INSERT OR REPLACE INTO captures (incident, body) SELECT id, ? FROM incidents WHERE id = ?",
+    );
+    let query = query.bind(body.to_owned()).bind(incident.to_string());
+    run(&mut connection, query).await
 }
 
 async fn write(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
@@ -246,6 +266,10 @@ async fn write_records(
             RecordKind::Token => "DELETE FROM tokens WHERE id = ?",
         };
         run(connection, sqlx::query(query).bind(id.clone())).await?;
+        if *kind == RecordKind::Incident {
+            let query = sqlx::query("DELETE FROM captures WHERE incident = ?");
+            run(connection, query.bind(id.clone())).await?;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use std::{
 use ostler_core::{
     change::{self, Change},
     id::{AgentName, Revision, ServiceKey},
+    incident::{Incident, IncidentState},
     intent::{Intent, Sealed, SecretKey},
     time::Time,
 };
@@ -98,6 +99,7 @@ async fn suite(store: &dyn Store) {
     pages_leaves(store).await;
     remembers_changes(store).await;
     takes_leaves_away(store).await;
+    keeps_captures_with_their_incidents(store).await;
 }
 
 async fn starts_empty(store: &dyn Store) {
@@ -333,6 +335,64 @@ async fn remembers_changes(store: &dyn Store) {
     let one = store.change(Revision(2)).await.unwrap().unwrap();
     assert_eq!(one, of_cart[0]);
     assert!(one.inverse.is_some());
+}
+
+fn incident(id: &str) -> Incident {
+    Incident {
+        id: id.parse().unwrap(),
+        service: "shop/cart".parse().unwrap(),
+        state: IncidentState::Open,
+        title: "down".into(),
+        opened_by: "agent:healer".into(),
+        opened_at: Time(1),
+        began_at: Time(1),
+        closed_at: None,
+        cause: None,
+        proposals: Vec::new(),
+        timeline: Vec::new(),
+        symptoms: Default::default(),
+        correction: None,
+    }
+}
+
+async fn keeps_captures_with_their_incidents(store: &dyn Store) {
+    let one = incident("inc_captured");
+    let (id, other) = (one.id.clone(), "inc_nobody".parse().unwrap());
+    let write = async |state: IncidentState| {
+        let kept = store.load().await.unwrap();
+        let mut commit = still(&kept);
+        let written = Incident {
+            state,
+            ..one.clone()
+        };
+        commit.records.incidents.insert(id.clone(), written);
+        store.commit(&commit).await.unwrap();
+    };
+    write(IncidentState::Open).await;
+    assert_eq!(store.capture(&id).await.unwrap(), None);
+    store.keep_capture(&id, "{\"a\":1}").await.unwrap();
+    store.keep_capture(&other, "{}").await.unwrap();
+    write(IncidentState::Resolved).await;
+    let kept = store.capture(&id).await.unwrap();
+    assert_eq!(
+        kept.as_deref(),
+        Some("{\"a\":1}"),
+        "it outlives the incident's moves"
+    );
+    assert_eq!(
+        store.capture(&other).await.unwrap(),
+        None,
+        "nobody's capture"
+    );
+    let kept = store.load().await.unwrap();
+    let mut commit = still(&kept);
+    commit.removed.push((RecordKind::Incident, id.to_string()));
+    store.commit(&commit).await.unwrap();
+    assert_eq!(
+        store.capture(&id).await.unwrap(),
+        None,
+        "it goes with the incident"
+    );
 }
 
 #[tokio::test]

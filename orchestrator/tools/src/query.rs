@@ -20,6 +20,12 @@ pub enum Query {
         /// The last so many.
         tail: u32,
     },
+    /// What the world looked like when an incident was opened, with the incident; answered as
+    /// `ostler_tools::answer::IncidentExport`. The gate answers it itself.
+    Capture {
+        /// Which incident.
+        incident: ostler_core::id::IncidentId,
+    },
     /// Runs a command inside an instance.
     Exec {
         /// Where.

@@ -5,6 +5,7 @@
 //! milliseconds since 1970-01-01T00:00:00Z.
 
 mod audit;
+mod capture;
 mod change;
 mod diagnosis;
 mod fleet;
@@ -16,6 +17,10 @@ mod signal;
 pub use audit::{
     AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, ExportCut, PolicyWord,
     TokenInfo, TokenMade, Tokens, Verdict,
+};
+pub use capture::{
+    Capture, CapturedGeneration, CapturedInstance, CapturedNode, CapturedPast, CapturedSeries,
+    CapturedService, IncidentExport, Proposed,
 };
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use diagnosis::{Diagnosed, Suspect};

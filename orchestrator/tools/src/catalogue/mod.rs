@@ -22,6 +22,7 @@ pub mod drain_node;
 pub mod exec_instance;
 pub mod explain_policy;
 pub mod export_audit;
+pub mod export_incident;
 pub mod get_graph;
 pub mod get_incident;
 pub mod get_instance;
@@ -97,6 +98,7 @@ pub const ALL: &[Tool] = &[
     tool::<list_tokens::ListTokens>(),
     tool::<preview_change::PreviewChange>(),
     tool::<read_logs::ReadLogs>(),
+    tool::<export_incident::ExportIncident>(),
     tool::<apply_services::ApplyServices>(),
     tool::<scale_service::ScaleService>(),
     tool::<restart_service::RestartService>(),

@@ -1,17 +1,32 @@
-//! Takes secrets out of what goes to a provider, and out of what is recorded.
+//! Takes secrets out of text that goes out of the house or is kept: prompts, recordings, captures.
 //!
 //! Known values are replaced wherever they stand, also in base64 and line by line; beyond them,
 //! whatever has the shape of a credential. Shapes are guesses: known values are the promise.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use base64::Engine;
-use regex::{Regex, RegexSet};
+use regex::{Captures, Regex, RegexSet};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// What stands in a secret's place.
-const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
+/// Words that make what a name or flag holds a secret, in lower case, without `_` and `-`.
+const NAMES: [&str; 12] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "authkey",
+    "credential",
+    "signingkey",
+    "encryptionkey",
+];
 /// Shorter values are not looked for: they would be found everywhere.
 const SHORTEST: usize = 6;
 
@@ -22,7 +37,7 @@ pub struct Redactor {
 }
 
 /// Credentials by their shape; the first group, where there is one, stays.
-const SHAPES: [&str; 11] = [
+const SHAPES: [&str; 15] = [
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     r"\bgh[pousr]_[A-Za-z0-9]{20,}",
@@ -30,10 +45,14 @@ const SHAPES: [&str; 11] = [
     r"\bglpat-[A-Za-z0-9_-]{16,}",
     r"\bxox[abposr]-[A-Za-z0-9-]{10,}",
     r"\bsk-[A-Za-z0-9_-]{16,}",
+    r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
+    r"\bAIza[A-Za-z0-9_-]{35}",
+    r"\bostler_[A-Za-z0-9-]{1,64}_[A-Za-z0-9_-]{43}",
+    r"\bnpm_[A-Za-z0-9]{36}",
     r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
     r"(?i)\b(bearer\s+|basic\s+)[A-Za-z0-9+/._~=-]{12,}",
     r"([a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,80}:)[^\s/@]{1,200}@",
-    r#"(?i)\b((?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|private[_-]?key)\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\,;&}]{4,}"#,
+    r#"(?i)\b((?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|token|private[_-]?key)\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\,;&}]{4,}"#,
 ];
 
 struct Shapes {
@@ -79,29 +98,26 @@ impl Redactor {
     /// A text without secrets.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
+        self.replaced(text, &mut |_| REDACTED.to_owned())
+    }
+
+    /// A text with every secret replaced by what `by` makes of it. What `by` makes must begin as
+    /// [`REDACTED`] does, so that it is known for what it is.
+    #[must_use]
+    pub fn replaced(&self, text: &str, by: &mut dyn FnMut(&str) -> String) -> String {
         let mut clean = text.to_owned();
         for value in &self.values {
             if clean.contains(value.as_str()) {
-                clean = clean.replace(value.as_str(), REDACTED);
+                clean = clean.replace(value.as_str(), &by(value));
             }
         }
         let Some(shapes) = KNOWN_SHAPES.as_ref() else {
             // A shape that is no expression would be found by the tests; nothing leaves then.
             return REDACTED.to_owned();
         };
-        for shape in shapes
-            .any
-            .matches(&clean)
-            .iter()
-            .filter_map(|index| shapes.each.get(index))
-        {
-            let keeps = shape.captures_len() > 1;
-            let with = if keeps {
-                format!("${{1}}{REDACTED}")
-            } else {
-                REDACTED.to_owned()
-            };
-            clean = shape.replace_all(&clean, with.as_str()).into_owned();
+        let matched: Vec<usize> = shapes.any.matches(&clean).iter().collect();
+        for shape in matched.iter().filter_map(|index| shapes.each.get(*index)) {
+            clean = without_shape(shape, &clean, by);
         }
         clean
     }
@@ -117,10 +133,33 @@ impl Redactor {
     }
 }
 
-/// A redactor that knows nothing but shapes.
+/// A text without one shape; its first group, where there is one, stays.
+fn without_shape(shape: &Regex, text: &str, by: &mut dyn FnMut(&str) -> String) -> String {
+    let replace = |found: &Captures<'_>| {
+        let whole = found.get(0).map_or("", |all| all.as_str());
+        let kept = found.get(1).map_or("", |group| group.as_str());
+        let secret = whole.strip_prefix(kept).unwrap_or(whole);
+        if is_redacted(secret) {
+            return whole.to_owned();
+        }
+        format!("{kept}{}", by(secret))
+    };
+    shape.replace_all(text, replace).into_owned()
+}
+
+fn is_redacted(text: &str) -> bool {
+    text.starts_with(REDACTED.trim_end_matches(']'))
+}
+
+/// Whether what stands under a name, such as a variable's or a flag's, is a secret by that name.
 #[must_use]
-pub(crate) fn shapes_only() -> Arc<Redactor> {
-    Arc::default()
+pub fn is_secret_name(name: &str) -> bool {
+    let plain: String = name
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    NAMES.iter().any(|word| plain.contains(word))
 }
 
 #[cfg(test)]
@@ -184,6 +223,29 @@ mod tests {
             ),
         ] {
             assert_eq!(redactor.text(text), clean);
+        }
+    }
+
+    #[test]
+    fn a_secret_can_leave_something_to_tell_it_by() {
+        let redactor = Redactor::new([&b"hunter2-hunter2"[..]]);
+        let mut seen = Vec::new();
+        let text = "password=hunter2-hunter2 token: abcd1234";
+        let clean = redactor.replaced(text, &mut |secret| {
+            seen.push(secret.to_owned());
+            format!("[redacted-{}]", seen.len())
+        });
+        assert_eq!(clean, "password=[redacted-1] token: [redacted-2]");
+        assert_eq!(seen, ["hunter2-hunter2", "abcd1234"]);
+    }
+
+    #[test]
+    fn names_say_what_is_secret() {
+        for name in ["DB_PASSWORD", "--api-key", "GITHUB_TOKEN", "client.secret"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["MODE", "KEYBOARD", "--port", "PATH"] {
+            assert!(!is_secret_name(name), "{name}");
         }
     }
 
