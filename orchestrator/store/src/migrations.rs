@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Number, name and text of each step, as in `migrations/sqlite`.
-const STEPS: [(i64, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str); 4] = [
     (
         1,
         "initial",
@@ -21,6 +21,11 @@ const STEPS: [(i64, &str, &str); 3] = [
         3,
         "captures",
         include_str!("../../../migrations/sqlite/0003_captures.sql"),
+    ),
+    (
+        4,
+        "promoted agents",
+        include_str!("../../../migrations/sqlite/0004_promoted_agents.sql"),
     ),
 ];
 
