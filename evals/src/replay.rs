@@ -18,13 +18,16 @@ use tokio::task::JoinHandle;
 
 use crate::{
     EvalError,
-    bundle::Bundle,
+    bundle::{Bundle, Source},
     server::{ReplayClock, Server},
     world::{START, World},
 };
 
 /// How much virtual time an agent has.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// And at a captured moment: it may have waited for a minute before it believed what it saw, and
+/// waits anew.
+pub const PATIENCE_AGAIN: Duration = Duration::from_secs(90);
 
 /// What an agent wrote down.
 #[derive(Debug, Clone, Default)]
@@ -135,14 +138,18 @@ impl Drop for Replay {
     }
 }
 
-/// Replays one bundle for a minute of time; virtual on a paused runtime.
+/// Replays one bundle for [`PATIENCE`] of time; virtual on a paused runtime.
 ///
 /// # Errors
 /// When the bundle's world cannot be built, or the agent never looked.
 pub async fn replay(bundle: &Bundle, models: Option<Models>) -> Result<Seen, EvalError> {
     let mut replay = Replay::new(bundle)?.with_models(models);
     replay.start();
-    tokio::time::sleep(PATIENCE).await;
+    tokio::time::sleep(match bundle.source {
+        Source::Written => PATIENCE,
+        Source::Captured => PATIENCE_AGAIN,
+    })
+    .await;
     let seen = replay.seen();
     if seen
         .called

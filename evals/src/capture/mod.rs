@@ -5,6 +5,8 @@
 
 mod parts;
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
     event::Happening,
     id::ServiceKey,
@@ -26,8 +28,9 @@ pub fn bundle(export: &IncidentExport) -> Result<Bundle, String> {
     let (incident, capture) = (&export.incident, &export.capture);
     let at = capture.at;
     let (truth, judged_by) = believed(export);
+    let known: BTreeSet<&ServiceKey> = capture.services.iter().map(|one| &one.service).collect();
     let services = capture.services.iter();
-    let services = services.map(|service| parts::service(at, service));
+    let services = services.map(|service| parts::service(at, service, &known));
     Ok(Bundle {
         name: incident.id.to_string(),
         about: about(incident),

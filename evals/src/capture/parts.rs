@@ -1,12 +1,12 @@
 //! Services, instances, nodes, series and logs of a capture as a bundle writes them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_core::{
-    id::InstanceId,
+    id::{InstanceId, ServiceKey},
     observed::{Answer, Exit, Phase},
     signal::Subject,
-    spec::ServiceSpec,
+    spec::{Need, ServiceSpec},
     time::Time,
 };
 use ostler_tools::answer::{
@@ -23,23 +23,38 @@ use crate::bundle::{
 /// Digits of a value that are written: more than any rule looks at.
 const DIGITS: usize = 5;
 
-pub(super) fn service(at: Time, service: &CapturedService) -> Result<ServiceIn, String> {
+/// A service. What it needs outside of the capture was not looked at: it is taken to be well, as
+/// nothing needs what is not there.
+pub(super) fn service(
+    at: Time,
+    service: &CapturedService,
+    known: &BTreeSet<&ServiceKey>,
+) -> Result<ServiceIn, String> {
+    let within = |spec: &ServiceSpec| {
+        let mut spec = spec.clone();
+        let namespace = &service.service.namespace;
+        let key = |need: &Need| ServiceKey::new(namespace.clone(), need.service.clone());
+        spec.needs.retain(|need| known.contains(&key(need)));
+        spec
+    };
+    let spec = within(&service.spec);
     let earlier = service.earlier.iter();
-    let earlier = earlier.map(|past| generation(at, &service.spec, past));
+    let earlier = earlier.map(|past| generation(at, &spec, &within(&past.spec), past));
     Ok(ServiceIn {
         service: service.service.clone(),
         generation: service.generation.0,
         changed: ago(at, service.changed_at),
         settled: service.settled,
         replicas: Some(service.replicas),
-        spec: service.spec.clone(),
         earlier: earlier.collect::<Result<_, _>>()?,
+        spec,
     })
 }
 
 fn generation(
     at: Time,
     current: &ServiceSpec,
+    spec: &ServiceSpec,
     past: &CapturedGeneration,
 ) -> Result<EarlierIn, String> {
     let json = |spec: &ServiceSpec| serde_json::to_value(spec).map_err(|error| error.to_string());
@@ -47,7 +62,7 @@ fn generation(
         generation: past.generation.0,
         changed: ago(at, past.changed_at),
         good: past.last_good,
-        differs: difference(&json(current)?, &json(&past.spec)?)
+        differs: difference(&json(current)?, &json(spec)?)
             .unwrap_or_else(|| Value::Object(Map::new())),
     })
 }
