@@ -7,11 +7,13 @@
 
 mod args;
 mod compare;
+mod folds;
 mod html;
 mod import;
 mod junit;
 mod report;
 mod run;
+mod series;
 mod stats;
 mod words;
 

@@ -1,6 +1,10 @@
 //! A report for the terminal.
 
-use crate::{report::Report, stats::Share};
+use crate::{
+    folds,
+    report::{Report, mechanism},
+    stats::Share,
+};
 
 /// What is printed at the end of a run.
 pub fn summary(report: &Report) -> String {
@@ -30,7 +34,20 @@ pub fn summary(report: &Report) -> String {
         format!("{minor} minor, {major} major, {catastrophic} catastrophic"),
     );
     line("changes not allowed", sum.unauthorised.to_string());
+    let cases = report.cases();
+    let passed = cases
+        .iter()
+        .map(|((_, case), passed)| (mechanism(case), *passed));
+    line("5-fold cross-check", fitted_nothing(passed));
     lines.join("\n")
+}
+
+/// For what has nothing that is fitted by a program: how much its parts differ.
+pub fn fitted_nothing<'a>(cases: impl Iterator<Item = (&'a str, bool)>) -> String {
+    format!(
+        "nothing is fitted; right in each fifth: {} %",
+        folds::spread(&folds::shares(cases))
+    )
 }
 
 /// `12 of 13, 92 % (67–99)`.
