@@ -34,6 +34,8 @@ const _: () = assert!(CEILING < ACT_FROM);
 const SETTLED: Span = Span::seconds(30);
 /// Most lines of logs that are given along.
 const LINES: usize = 100;
+/// Most pieces of evidence that are passed on.
+const EVIDENCE: usize = 12;
 /// Runners-up that are told.
 const RUNNERS_UP: usize = 3;
 
@@ -178,6 +180,7 @@ impl Opinion {
     }
 }
 
+/// The suspect in a line of our own words.
 fn words(suspect: &Suspect) -> String {
     let says = suspect.says.as_deref().or(suspect.cause.as_deref());
     let says = says.unwrap_or("does not do as before");

@@ -25,6 +25,7 @@ use super::{
 const RECOVERY: Span = Span::minutes(1);
 /// What the gate accepts.
 const ALTERNATIVES_LIMIT: usize = 10;
+const EVIDENCE_LIMIT: usize = 20;
 const EXPLANATION_LIMIT: usize = 1_000;
 
 /// Thinks with rules alone.
@@ -213,7 +214,7 @@ fn cause(patient: &Patient<'_>, kind: CauseKind, best: &Diagnosis) -> Cause {
         culprit,
         confidence: best.confidence.clamp(0.0, 1.0),
         explanation: text::cut(&best.explanation, EXPLANATION_LIMIT),
-        evidence: best.evidence.iter().take(20).cloned().collect(),
+        evidence: best.evidence.iter().take(EVIDENCE_LIMIT).cloned().collect(),
     }
 }
 
@@ -256,6 +257,7 @@ fn unexplained(
     if let Some(said) = said {
         unsettled = format!("{unsettled}; {}. {advice}", said.explanation);
         evidence.extend(said.evidence);
+        evidence.truncate(EVIDENCE_LIMIT);
     }
     let cause = Cause {
         kind: CauseKind::FailingDependency,
