@@ -213,3 +213,51 @@ fn kind_of(suspect: &Suspect) -> Option<CauseKind> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use ostler_core::id::CallId;
+
+    use super::*;
+    use crate::healer::rules::Remedy;
+
+    fn opinion(cause: &str, score: f64) -> Opinion {
+        let suspect = Suspect {
+            object: "shop/cart".to_owned(),
+            cause: Some(cause.to_owned()),
+            says: Some("is unwell".to_owned()),
+            score,
+            untrusted_evidence: Vec::new(),
+            remedies: Vec::new(),
+        };
+        Opinion {
+            suspects: Cited {
+                call: CallId::new("call_1").unwrap(),
+                value: vec![suspect],
+            },
+        }
+    }
+
+    /// Confidence, pieces of evidence and alternatives of a rule for a leak after an opinion.
+    fn weighed(opinion: &Opinion) -> (f64, usize, usize) {
+        let mut best = Diagnosis {
+            confidence: 0.7,
+            explanation: String::new(),
+            evidence: Vec::new(),
+            remedy: Remedy::Wait(String::new()),
+        };
+        let mut alternatives = Vec::new();
+        opinion.weigh(CauseKind::MemoryLeak, &mut best, &mut alternatives);
+        (best.confidence, best.evidence.len(), alternatives.len())
+    }
+
+    #[test]
+    fn agreement_is_told_contradiction_doubts_and_nothing_raises() {
+        assert_eq!(weighed(&opinion("memory_growth", 0.9)), (0.7, 1, 0));
+        let (doubted, evidence, alternatives) = weighed(&opinion("overloaded", 0.9));
+        assert!((doubted - 0.65).abs() < 1e-9);
+        assert_eq!((evidence, alternatives), (0, 1));
+        assert_eq!(weighed(&opinion("certificate_expired", 0.9)), (0.7, 0, 1));
+        assert_eq!(weighed(&opinion("overloaded", 0.4)), (0.7, 0, 0));
+    }
+}
