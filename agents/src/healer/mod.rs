@@ -1,11 +1,12 @@
 //! The healer: notices what the core's rules do not settle, finds the cause, proposes a fix.
 //!
 //! `notice` says what counts as a symptom; `rules` holds one file a cause; `plan` weighs what the
-//! rules say and writes the proposal. Nothing here acts: the kit does, after the gate allowed it.
+//! rules say and writes the proposal; where they are not sure, `opinion` asks the root-cause engine. Nothing here acts: the kit does, after the gate allowed it.
 
 mod growth;
 mod notice;
 mod noticed_signals;
+mod opinion;
 mod plan;
 pub mod rules;
 

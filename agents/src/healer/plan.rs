@@ -16,12 +16,16 @@ use ostler_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::rules::{Diagnosis, Judged, RULES, Remedy, node_pressure, patient::Patient};
+use super::{
+    opinion::{self, Opinion},
+    rules::{Diagnosis, Judged, RULES, Remedy, node_pressure, patient::Patient},
+};
 
 /// A process that ended once and runs again this recently is recovering.
 const RECOVERY: Span = Span::minutes(1);
 /// What the gate accepts.
 const ALTERNATIVES_LIMIT: usize = 10;
+const EVIDENCE_LIMIT: usize = 20;
 const EXPLANATION_LIMIT: usize = 1_000;
 
 /// Thinks with rules alone.
@@ -33,26 +37,45 @@ impl Planner for RulesPlanner {
     async fn think(
         &self,
         situation: &Situation,
-        _reader: &Reader<'_>,
+        reader: &Reader<'_>,
     ) -> Result<Thought, PlannerError> {
         let culprit = situation.web().culprit_of(&situation.subject).clone();
         let Some(facts) = situation.facts.get(&culprit) else {
             return Err(PlannerError(format!("nothing is known of `{culprit}`")));
         };
-        Ok(Thought::by_rules(conclude(situation, facts)))
+        Ok(Thought::by_rules(conclude(situation, facts, reader).await))
     }
 }
 
-fn conclude(situation: &Situation, facts: &ServiceFacts) -> Verdict {
+async fn conclude(situation: &Situation, facts: &ServiceFacts, reader: &Reader<'_>) -> Verdict {
     let patient = Patient { situation, facts };
     let is_victim = facts.key() != &situation.subject;
     if !is_victim && is_recovering(&patient) {
         return Verdict::Healthy;
     }
+    let (best, mut alternatives) = judged(&patient);
+    let sure = |(_, best): &(CauseKind, Diagnosis)| best.confidence >= opinion::SURE;
+    let second = if best.as_ref().is_some_and(sure) {
+        None
+    } else {
+        opinion::ask(&patient, reader).await
+    };
+    let Some((kind, mut best)) = best else {
+        return unexplained(&patient, is_victim, &alternatives, second.as_ref());
+    };
+    if let Some(second) = second {
+        second.weigh(kind, &mut best, &mut alternatives);
+    }
+    alternatives.truncate(ALTERNATIVES_LIMIT);
+    decide(&patient, kind, best, alternatives)
+}
+
+/// The likeliest of the causes that fit, and what is said of all others.
+fn judged(patient: &Patient<'_>) -> (Option<(CauseKind, Diagnosis)>, Vec<String>) {
     let mut fits: Vec<(CauseKind, &str, Diagnosis)> = Vec::new();
     let mut ruled_out = Vec::new();
     for rule in RULES {
-        match (rule.judge)(&patient) {
+        match (rule.judge)(patient) {
             Judged::Fits(diagnosis) => fits.push((rule.kind, rule.name, diagnosis)),
             Judged::Out(why) => ruled_out.push(format!("{}: {why}", rule.name)),
         }
@@ -60,9 +83,7 @@ fn conclude(situation: &Situation, facts: &ServiceFacts) -> Verdict {
     // The first of equals wins: rules stand in order of how specific they are.
     fits.sort_by(|(_, _, one), (_, _, other)| other.confidence.total_cmp(&one.confidence));
     let mut fits = fits.into_iter();
-    let Some((kind, _, best)) = fits.next() else {
-        return unexplained(&patient, is_victim, &ruled_out);
-    };
+    let best = fits.next().map(|(kind, _, best)| (kind, best));
     let others = fits.map(|(_, name, other)| {
         format!(
             "{name}: possible ({:.0} %), but less likely: {}",
@@ -70,12 +91,8 @@ fn conclude(situation: &Situation, facts: &ServiceFacts) -> Verdict {
             other.explanation
         )
     });
-    let mut alternatives: Vec<String> = others
-        .chain(ruled_out)
-        .map(|words| text::claim(&words))
-        .collect();
-    alternatives.truncate(ALTERNATIVES_LIMIT);
-    decide(&patient, kind, best, alternatives)
+    let others = others.chain(ruled_out).map(|words| text::claim(&words));
+    (best, others.collect())
 }
 
 /// One end, and it runs again: the core's business.
@@ -197,14 +214,29 @@ fn cause(patient: &Patient<'_>, kind: CauseKind, best: &Diagnosis) -> Cause {
         culprit,
         confidence: best.confidence.clamp(0.0, 1.0),
         explanation: text::cut(&best.explanation, EXPLANATION_LIMIT),
-        evidence: best.evidence.iter().take(20).cloned().collect(),
+        evidence: best.evidence.iter().take(EVIDENCE_LIMIT).cloned().collect(),
     }
 }
 
 /// No rule fits: a failing dependency is named as such, never the victim; anything else stays unresolved.
-fn unexplained(patient: &Patient<'_>, is_victim: bool, ruled_out: &[String]) -> Verdict {
+fn unexplained(
+    patient: &Patient<'_>,
+    is_victim: bool,
+    ruled_out: &[String],
+    second: Option<&Opinion>,
+) -> Verdict {
     let culprit = patient.facts.key();
     let looked = text::claim(&format!("ruled out: {}", ruled_out.join("; ")));
+    let said = second.and_then(|second| second.cause(patient));
+    let advice = second.map(Opinion::advice).unwrap_or_default();
+    if let (Some(cause), false) = (&said, is_victim) {
+        let why = format!("{}. {advice} {looked}", cause.explanation);
+        return Verdict::Unresolved {
+            why: text::claim(&why),
+            cause: said.map(Box::new),
+            person: true,
+        };
+    }
     if !is_victim {
         return Verdict::Unresolved {
             why: looked,
@@ -220,16 +252,21 @@ fn unexplained(patient: &Patient<'_>, is_victim: bool, ruled_out: &[String]) -> 
     );
     let explanation =
         format!("`{subject}` suffers because `{culprit}`, which it needs, is {words}");
+    let mut evidence = dependency_evidence(patient, subject, &words);
+    let mut unsettled = format!("why `{culprit}` fails is not settled");
+    if let Some(said) = said {
+        unsettled = format!("{unsettled}; {}. {advice}", said.explanation);
+        evidence.extend(said.evidence);
+        evidence.truncate(EVIDENCE_LIMIT);
+    }
     let cause = Cause {
         kind: CauseKind::FailingDependency,
         culprit: culprit.clone(),
         confidence: 0.7,
         explanation: explanation.clone(),
-        evidence: dependency_evidence(patient, subject, &words),
+        evidence,
     };
-    let why = text::claim(&format!(
-        "{explanation}; why `{culprit}` fails is not settled. {looked}"
-    ));
+    let why = text::claim(&format!("{explanation}; {unsettled}. {looked}"));
     Verdict::Unresolved {
         why,
         cause: Some(Box::new(cause)),

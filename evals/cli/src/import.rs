@@ -7,23 +7,23 @@ use ostler_diagnosis::{
     diagnose::diagnose,
     finding::{Diagnosis, Finding, Verdict},
     knowledge::Knowledge,
-    signals::anomaly::Scorer,
 };
 use ostler_evals_import::{
     case::{Case, Truth},
-    cloudopsbench, generic, itbench, nab, petshop, rcd,
+    cloudopsbench, generic, itbench, petshop, rcd,
 };
 
 use crate::{
     args::{Format, ImportArgs},
+    series,
     stats::{Share, median},
-    words::share,
+    words::{fitted_nothing, share},
 };
 
 /// Reads a set and says how the engine does on it.
 pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     match args.format {
-        Format::Nab => series(&args.folder),
+        Format::Nab => series::run(&args.folder),
         Format::Itbench => scenarios(&args.folder),
         Format::Cloudopsbench => cases(
             args,
@@ -49,6 +49,7 @@ fn plainly(finding: &Finding, truth: &Truth) -> (bool, bool) {
 
 /// How one case went.
 struct Went {
+    id: String,
     healthy: bool,
     /// Something was found.
     found: bool,
@@ -104,6 +105,7 @@ fn went(
         findings.position(|finding| which(right(finding, &case.truth)))
     };
     Went {
+        id: case.id.clone(),
         healthy: case.truth == Truth::Healthy,
         found: diagnosis.verdict == Verdict::Found,
         object: at(|(object, _)| object),
@@ -142,6 +144,12 @@ fn table(all: &[Went]) {
         "healthy, and suspected",
         Share::of(healthy, |went| went.found),
     );
+    let right = |went: &&Went| went.cause == Some(0) || (went.healthy && !went.found);
+    println!(
+        "  {:<26}{}",
+        "5-fold cross-check",
+        fitted_nothing(all.iter().map(|went| (went.id.as_str(), right(&went))))
+    );
     if !faulty.is_empty() {
         println!(
             "  {:<26}{:.3}",
@@ -162,48 +170,6 @@ fn average_at_five(faulty: &[&Went]) -> f64 {
         .sum();
     let of = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     of(hits) / (5.0 * of(faulty.len()))
-}
-
-/// Series with labelled windows: the benchmark's own score.
-fn series(folder: &Path) -> anyhow::Result<()> {
-    use nab::score::{STANDARD, best_threshold, normalised, outcome};
-    let all = nab::read(folder)?;
-    let scored: Vec<(&nab::Series, Vec<f64>)> = all
-        .iter()
-        .map(|series| {
-            let mut scorer = Scorer::new();
-            let points = series.points.iter();
-            (
-                series,
-                points.map(|(at, value)| scorer.next(*at, *value)).collect(),
-            )
-        })
-        .collect();
-    let score = |which: &dyn Fn(&nab::Series) -> bool| {
-        let corpus: Vec<(&nab::Series, &[f64])> = scored
-            .iter()
-            .filter(|(series, _)| which(series))
-            .map(|(series, scores)| (*series, scores.as_slice()))
-            .collect();
-        let threshold = best_threshold(&corpus, &STANDARD);
-        let outcomes = corpus
-            .iter()
-            .map(|(one, scores)| outcome(one, scores, threshold, &STANDARD));
-        (
-            corpus.len(),
-            normalised(&outcomes.collect::<Vec<_>>(), &STANDARD),
-        )
-    };
-    for (name, (count, score)) in [
-        ("infrastructure", score(&nab::Series::is_infrastructure)),
-        ("all", score(&|_| true)),
-    ] {
-        let score = score.map_or_else(|| "-".to_owned(), |score| format!("{score:.1}"));
-        println!(
-            "{name:<16}{count:>4} series   {score} of 100 (standard profile, threshold by the corpus)"
-        );
-    }
-    Ok(())
 }
 
 /// Scenarios without telemetry: there is nothing to diagnose, only to list.

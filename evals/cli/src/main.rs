@@ -9,11 +9,13 @@ mod args;
 mod bundles;
 mod certify;
 mod compare;
+mod folds;
 mod html;
 mod import;
 mod junit;
 mod report;
 mod run;
+mod series;
 mod stats;
 mod words;
 

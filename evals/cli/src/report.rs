@@ -216,17 +216,23 @@ impl Report {
 }
 
 /// Which half a case is in: by its mechanism's name alone, so that it never moves and variants stay
-/// together (FNV-1a, odd or even).
+/// together.
 pub fn half(case: &str) -> Split {
-    let mechanism = case.split('/').next().unwrap_or(case);
-    let hash = mechanism
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    if (hash >> 32).is_multiple_of(2) {
+    if (hash(mechanism(case)) >> 32).is_multiple_of(2) {
         Split::Dev
     } else {
         Split::HeldOut
     }
+}
+
+/// The mechanism of which a case is a variant.
+pub fn mechanism(case: &str) -> &str {
+    case.split('/').next().unwrap_or(case)
+}
+
+/// FNV-1a.
+pub fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -1,7 +1,8 @@
 //! A report for the terminal.
 
 use crate::{
-    report::{Report, Row, UNCONFIRMED},
+    folds,
+    report::{Report, Row, UNCONFIRMED, mechanism},
     stats::Share,
 };
 
@@ -38,7 +39,20 @@ pub fn summary(report: &Report) -> String {
     if unconfirmed > 0 {
         line("judged by an agent's word alone", unconfirmed.to_string());
     }
+    let cases = report.cases();
+    let passed = cases
+        .iter()
+        .map(|((_, case), passed)| (mechanism(case), *passed));
+    line("5-fold cross-check", fitted_nothing(passed));
     lines.join("\n")
+}
+
+/// For what has nothing that is fitted by a program: how much its parts differ.
+pub fn fitted_nothing<'a>(cases: impl Iterator<Item = (&'a str, bool)>) -> String {
+    format!(
+        "nothing is fitted; right in each fifth: {} %",
+        folds::spread(&folds::shares(cases))
+    )
 }
 
 /// `12 of 13, 92 % (67–99)`.

@@ -6,12 +6,17 @@ use ostler_core::{
     event::Happening,
     graph::Graph,
     id::{InstanceId, NodeName, ServiceKey},
+    intent::Service,
     observed::{InstanceSeen, NodeSeen, Phase},
     plan::ServiceStatus,
     signal::{Point, SignalKind, Subject},
     time::{Span, Time},
 };
-use ostler_diagnosis::picture::{Change, Edge, Event, How, Kind, Measure, Object, Picture, Signal};
+use ostler_diagnosis::picture::{
+    Change, Edge, Event, How, Kind, Log, Measure, Object, Picture, Signal,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::view::View;
@@ -34,20 +39,49 @@ fn node_id(node: &NodeName) -> String {
     format!("node/{node}")
 }
 
-/// A picture of the whole fleet; `symptom` is the service that somebody asks about. Logs are not in it.
+/// Lines of an instance that say the same, as the caller read them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// Whose, as `read_logs` was asked for it.
+    pub instance: InstanceId,
+    /// The line; 500 characters at most count.
+    pub line: String,
+    /// How many such lines; 1 when absent.
+    #[serde(default = "once")]
+    pub count: u32,
+}
+
+const fn once() -> u32 {
+    1
+}
+
+/// Characters of a line that are looked at.
+const LINE: usize = 500;
+
+/// What the one who asks knows beyond the view.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The service that somebody asks about.
+    pub symptom: Option<&'a ServiceKey>,
+    /// When its trouble began.
+    pub since: Option<Time>,
+    /// What workloads wrote. No view holds logs.
+    pub logs: &'a [Said],
+}
+
+/// A picture of the whole fleet.
 #[must_use]
-pub fn picture(view: &View<'_>, symptom: Option<&ServiceKey>) -> Picture {
+pub fn picture(view: &View<'_>, known: Known<'_>) -> Picture {
     let mut picture = Picture {
-        symptom: symptom.map(service_id),
+        symptom: known.symptom.map(service_id),
+        noticed: known.since.map(seconds),
+        logs: known.logs.iter().map(log).collect(),
         ..Picture::default()
     };
     for (key, service) in &view.intent.services {
         let status = view.world.report.get(key);
-        let object = service_object(
-            service.replicas,
-            status,
-            view.world.observed.routes.get(key),
-        );
+        let object = service_object(service, status, view.world.observed.routes.get(key));
         picture.objects.insert(service_id(key), object);
         signals(
             &mut picture,
@@ -96,6 +130,15 @@ pub fn picture(view: &View<'_>, symptom: Option<&ServiceKey>) -> Picture {
     picture
 }
 
+fn log(said: &Said) -> Log {
+    Log {
+        at: None,
+        object: instance_id(&said.instance),
+        line: said.line.chars().take(LINE).collect(),
+        count: said.count.into(),
+    }
+}
+
 fn edge(picture: &mut Picture, from: String, to: String, how: How) {
     picture.edges.push(Edge { from, to, how });
 }
@@ -120,14 +163,16 @@ fn object(kind: Kind, facts: Vec<(&str, Value)>) -> Object {
 }
 
 fn service_object(
-    wanted: u32,
+    service: &Service,
     status: Option<&ServiceStatus>,
     routes: Option<&Vec<InstanceId>>,
 ) -> Object {
+    let wanted = service.replicas;
     let ready = status.map(|status| status.ready);
     object(
         Kind::Service,
         vec![
+            ("images", json!([service.spec.image])),
             ("replicas.wanted", json!(wanted)),
             ("replicas.ready", json!(ready)),
             ("ready", json!(ready.map(|ready| ready >= wanted))),

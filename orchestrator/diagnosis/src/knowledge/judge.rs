@@ -193,8 +193,11 @@ impl<'a> Judge<'_, 'a> {
     fn signal(&self, test: &SignalTest, object: &'a str) -> Shown {
         let name = self.wanted(test.name.as_deref())?;
         let picture = self.view.picture;
+        let whose = self.view.with_parts(object);
         let mut own = picture.signals.iter().enumerate().filter(|(_, signal)| {
-            signal.object == object && signal.measure == test.measure && fits(name, &signal.name)
+            whose.contains(&signal.object.as_str())
+                && signal.measure == test.measure
+                && fits(name, &signal.name)
         });
         own.find_map(|(place, signal)| {
             let moved = shift::of(signal, picture.noticed?)?;
@@ -207,8 +210,8 @@ impl<'a> Judge<'_, 'a> {
             holds.then(|| {
                 let (before, after) = (moved.before, moved.after);
                 let shows = format!(
-                    "{} of {object} went from {before:.3} to {after:.3}",
-                    signal.name
+                    "{} of {} went from {before:.3} to {after:.3}",
+                    signal.name, signal.object
                 );
                 vec![Evidence {
                     from: format!("signals/{place}"),

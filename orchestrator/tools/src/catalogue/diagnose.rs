@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use ostler_core::id::ServiceKey;
+use ostler_core::{id::ServiceKey, time::Time};
 use ostler_diagnosis::{
     diagnose::diagnose,
     finding::{Finding, Verdict},
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::{
     answer::{Diagnosed, Suspect},
     contract::{About, Class, Decided, Refusal},
-    picture::picture,
+    picture::{Known, Said, picture},
     view::View,
 };
 
@@ -25,6 +25,8 @@ use crate::contract::Describe;
 const SUSPECTS: usize = 5;
 /// Most pieces of evidence told of each.
 const EVIDENCE: usize = 6;
+/// Most different lines that are taken.
+const LINES: usize = 200;
 
 /// See the module.
 pub struct Diagnose;
@@ -35,6 +37,12 @@ pub struct Diagnose;
 pub struct Args {
     /// The service that shows the symptom, if it is about one.
     pub service: Option<ServiceKey>,
+    /// When the trouble began, if that is known: what signals did before is taken for normal.
+    pub since: Option<Time>,
+    /// Lines of logs that the caller read and wants weighed too, 200 at most. Lines of instances
+    /// that are gone count for nothing. Never recorded.
+    #[serde(default)]
+    pub logs: Vec<Said>,
 }
 
 impl Describe for Diagnose {
@@ -45,15 +53,28 @@ impl Describe for Diagnose {
     const DESCRIPTION: &'static str = "Looks at states, needs, events, changes and an hour of signals of the whole fleet and ranks \
         what is probably at fault, with a score from 0 to 1, the evidence and remedies in general terms; \
         says `healthy` when nothing is wrong and `unknown` when the evidence does not settle it. It reads \
-        no logs and changes nothing.";
+        no logs itself; lines that `read_logs` showed can be given to it. It changes nothing.";
     const CLASS: Class = Class::Read;
+    // A workload may have written a secret.
+    const SECRET_ARGS: &'static [&'static str] = &["/logs"];
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
         if let Some(key) = &args.service {
             lookup::service(view, key)?;
         }
+        if args.logs.len() > LINES {
+            return Err(Refusal::new(format!(
+                "`logs` holds {} lines; give {LINES} at most, equal ones as one with their `count`",
+                args.logs.len()
+            )));
+        }
+        let known = Known {
+            symptom: args.service.as_ref(),
+            since: args.since,
+            logs: &args.logs,
+        };
         let knowledge = knowledge()?;
-        let found = diagnose(&picture(view, args.service.as_ref()), knowledge);
+        let found = diagnose(&picture(view, known), knowledge);
         let suspects = found.findings.into_iter().take(SUSPECTS);
         let diagnosed = Diagnosed {
             verdict: match found.verdict {
