@@ -40,7 +40,7 @@ pub struct Args {
     /// When the trouble began, if that is known: what signals did before is taken for normal.
     pub since: Option<Time>,
     /// Lines of logs that the caller read and wants weighed too, 200 at most. Lines of instances
-    /// that are gone count for nothing. Never recorded.
+    /// that are gone count for nothing.
     #[serde(default)]
     pub logs: Vec<Said>,
 }
