@@ -43,6 +43,14 @@ pub fn of(spec: &AgentSpec, settings: &Settings) -> Result<Make, InvalidName> {
     })
 }
 
+/// An agent as it runs where nothing is configured: with its rules.
+///
+/// # Errors
+/// As [`of`].
+pub fn with_rules(spec: &AgentSpec) -> Result<Make, InvalidName> {
+    of(spec, &Settings::default())
+}
+
 /// What models that think for an agent are told: the operator's words, or those it ships with.
 #[must_use]
 pub fn prompt(spec: &AgentSpec, settings: &Settings) -> Prompt {

@@ -55,6 +55,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
             "ostler-evals",
             "ostler-evals-closed",
             "ostler-evals-import",
+            "ostler-gate",
         ],
     ),
     (

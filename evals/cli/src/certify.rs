@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use ostler_agents::make;
-use ostler_agents_llm::settings::Settings;
 use ostler_core::{
     autonomy::{Certificate, Make, Scores},
     time::Time,
@@ -74,7 +73,7 @@ pub fn make_of(agent: &str) -> anyhow::Result<Make> {
             known.join(", ")
         );
     };
-    Ok(make::of(spec, &Settings::default())?)
+    Ok(make::with_rules(spec)?)
 }
 
 /// Signs and writes what came of a run.
