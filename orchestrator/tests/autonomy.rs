@@ -63,21 +63,25 @@ fn certify(make: Make, signer: &Signer) -> String {
 }
 
 fn apply(daemon: &Daemon, manifest: &str) {
-    let file = daemon.file("hello.yaml", manifest);
+    let file = daemon.file("service.yaml", manifest);
     daemon.cli(&["apply", "--yes", "-f", file.to_str().unwrap()]);
 }
 
-fn settles(daemon: &Daemon) {
-    daemon.until_state("hello", "healthy", SOON);
+fn settles(daemon: &Daemon, name: &str) {
+    daemon.until_state(name, "healthy", SOON);
     daemon.until("it settled", SOON, || {
-        (daemon.json(&["get", "services"])["services"][0]["settled"] == true).then_some(())
+        let services = daemon.json(&["get", "services"]);
+        let all = services["services"].as_array().unwrap();
+        let key = format!("default/{name}");
+        let settled = |one: &Value| one["service"] == key && one["settled"] == true;
+        all.iter().any(settled).then_some(())
     });
 }
 
-fn breaks(daemon: &Daemon) {
+fn breaks(daemon: &Daemon, name: &str) {
     apply(
         daemon,
-        &hello("hello", 1, 3, "").replace("httpd, -f", "httpd, --no-such-option, -f"),
+        &hello(name, 1, 3, "").replace("httpd, -f", "httpd, --no-such-option, -f"),
     );
 }
 
@@ -105,8 +109,10 @@ fn what_was_certified_heals_alone_and_one_line_of_its_prompt_ends_that() {
     let config = json!({ "evaluators": [signer.public_key()] });
     let daemon = Daemon::start_configured(&config.to_string(), "");
     import_busybox(&daemon);
-    apply(&daemon, &hello("hello", 1, 3, ""));
-    settles(&daemon);
+    for name in ["one", "two"] {
+        apply(&daemon, &hello(name, 1, 3, ""));
+        settles(&daemon, name);
+    }
     let make = daemon.until("what runs is known", SOON, || {
         serde_json::from_value::<Make>(healer(&daemon)["status"]["make"].clone()).ok()
     });
@@ -125,12 +131,14 @@ fn what_was_certified_heals_alone_and_one_line_of_its_prompt_ends_that() {
     daemon.cli(&promote);
     assert_eq!(standing(&daemon), "alone");
 
-    breaks(&daemon);
+    breaks(&daemon, "one");
     let healed = proposal(&daemon, &["verified"], None);
     assert_eq!(healed["approval"], Value::Null, "{healed}");
-    settles(&daemon);
-    let audit = daemon.json(&["audit", "list"]).to_string();
-    assert!(audit.contains("healer-acts-alone"), "{audit}");
+    settles(&daemon, "one");
+    let audit = daemon.json(&["audit", "list", "--tool", "rollback_service"]);
+    let leaves = audit["entries"].as_array().unwrap();
+    let alone = |leaf: &&Value| leaf["policies"] == json!(["healer-acts-alone"]);
+    assert_eq!(leaves.iter().filter(alone).count(), 1, "{audit}");
     daemon.until("its record says so", SOON, || {
         (healer(&daemon)["record"]["verified"] == 1).then_some(())
     });
@@ -152,7 +160,11 @@ fn what_was_certified_heals_alone_and_one_line_of_its_prompt_ends_that() {
         "{told}"
     );
 
-    breaks(&daemon);
+    daemon.until("who came after it is heard", SOON, || {
+        let logs = daemon.cli(&["agents", "logs", "healer"]);
+        (logs.matches("looking after what was open").count() == 2).then_some(())
+    });
+    breaks(&daemon, "two");
     let asked = proposal(&daemon, &["waiting"], healed["id"].as_str());
     assert!(asked["approval"].is_string(), "{asked}");
     daemon.cli(&["audit", "verify"]);

@@ -208,6 +208,9 @@ impl Lodging for Sandbox {
         if let Err(error) = self.backend.remove(&instance).await {
             tracing::warn!(%agent, %error, "an agent's sandbox could not be removed");
         }
+        // Its log went with it: who comes next begins one of their own.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.remove(agent);
     }
 
     async fn leave(&self) {
