@@ -154,6 +154,7 @@ impl Opinion {
             self.suspects
                 .untrusted_claim(format!("`diagnose` cites {shown}"))
         }));
+        evidence.truncate(EVIDENCE);
         Some(Cause {
             kind,
             culprit: culprit.unwrap_or_else(|| patient.facts.key().clone()),
