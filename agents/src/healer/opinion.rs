@@ -34,7 +34,7 @@ const _: () = assert!(CEILING < ACT_FROM);
 const SETTLED: Span = Span::seconds(30);
 /// Most lines of logs that are given along.
 const LINES: usize = 100;
-/// Most pieces of the engine's evidence that are passed on.
+/// Most pieces of evidence that are passed on.
 const EVIDENCE: usize = 12;
 /// Runners-up that are told.
 const RUNNERS_UP: usize = 3;
@@ -149,7 +149,7 @@ impl Opinion {
         let explanation = format!("`diagnose` ranks first: {}", words(first));
         let mut evidence = patient.symptoms();
         evidence.push(self.claim(&explanation));
-        evidence.extend(first.untrusted_evidence.iter().take(EVIDENCE).map(|shown| {
+        evidence.extend(first.untrusted_evidence.iter().map(|shown| {
             let shown = text::Untrusted::new(shown);
             self.suspects
                 .untrusted_claim(format!("`diagnose` cites {shown}"))

@@ -60,14 +60,7 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         Change::DrainNode { node } => format!("move every instance off node {node}"),
         Change::PauseAgent { agent } => format!("pause agent {agent}"),
         Change::ResumeAgent { agent } => format!("let agent {agent} act again"),
-        Change::SetAutonomy {
-            agent,
-            autonomy: Some(autonomy),
-        } => promoted(agent, autonomy),
-        Change::SetAutonomy {
-            agent,
-            autonomy: None,
-        } => format!("agent {agent} acts with a person's yes only"),
+        Change::SetAutonomy { agent, autonomy } => autonomy_of(agent, autonomy.as_deref()),
         Change::RestoreServices { .. } => format!("put back {}", names(facts.services.iter())),
         Change::All { changes } => {
             let parts: Vec<String> = changes
@@ -86,7 +79,10 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
     }
 }
 
-fn promoted(agent: &AgentName, autonomy: &Autonomy) -> String {
+fn autonomy_of(agent: &AgentName, autonomy: Option<&Autonomy>) -> String {
+    let Some(autonomy) = autonomy else {
+        return format!("agent {agent} acts with a person's yes only");
+    };
     let scores = &autonomy.certificate.scores;
     let places: Vec<&str> = autonomy.namespaces.iter().map(Namespace::as_str).collect();
     let place = match places.is_empty() {
