@@ -15,6 +15,7 @@ use ostler_tools::answer::{IncidentDetail, IncidentSummary};
 use crate::{
     planner::{ACT_FROM, Verdict},
     situation::{Cited, Situation},
+    symptom::SymptomKind,
 };
 
 /// Most incidents of the past that are read for one situation.
@@ -53,12 +54,20 @@ pub fn alike<'a>(all: &'a [IncidentSummary], situation: &Situation) -> Vec<&'a I
 
 /// Whether at least half of all symptoms of both are in both.
 fn overlap(past: &BTreeSet<String>, now: &BTreeSet<&str>) -> bool {
-    let both = past
-        .iter()
-        .filter(|kind| now.contains(kind.as_str()))
-        .count();
-    let either = past.len() + now.len() - both;
+    let past: BTreeSet<&str> = past.iter().map(|kind| sort(kind)).collect();
+    let now: BTreeSet<&str> = now.iter().map(|kind| sort(kind)).collect();
+    let both = past.intersection(&now).count();
+    let either = past.union(&now).count();
     both > 0 && both * 2 >= either
+}
+
+/// Being down and being degraded are one: how many instances are left says nothing of why.
+fn sort(kind: &str) -> &str {
+    if kind == SymptomKind::Degraded.name() {
+        SymptomKind::Down.name()
+    } else {
+        kind
+    }
 }
 
 /// What an incident of the past says of a plan.
