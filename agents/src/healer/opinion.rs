@@ -25,13 +25,16 @@ use super::rules::{Diagnosis, patient::Patient};
 const SPECIFIC: f64 = 0.6;
 /// A rule as sure as this needs no second opinion.
 pub const SURE: f64 = 0.8;
+/// From here on the engine contradicts a rule; below, it only has another idea.
+const STRONG: f64 = 0.9;
 /// What contradiction takes from a rule's confidence.
 const DOUBT: f64 = 0.05;
 /// What the engine alone shows is never enough to act.
 const CEILING: f64 = 0.55;
 const _: () = assert!(CEILING < ACT_FROM);
-/// Trouble younger than this may pass by itself: it is not named after the engine alone.
-const SETTLED: Span = Span::seconds(30);
+/// Trouble younger than this may pass by itself: it is not named after the engine alone, no sooner
+/// than trouble that nothing explains is told of.
+const SETTLED: Span = Span::seconds(90);
 /// Most lines of logs that are given along.
 const LINES: usize = 100;
 /// Most pieces of evidence that are passed on.
@@ -125,7 +128,9 @@ impl Opinion {
                 )));
             }
             Some(_) => {
-                best.confidence -= DOUBT;
+                if first.score >= STRONG {
+                    best.confidence -= DOUBT;
+                }
                 alternatives.insert(0, format!("`diagnose` ranks first: {}", words(first)));
             }
             None => alternatives.insert(0, format!("`diagnose` adds: {}", words(first))),
@@ -258,6 +263,7 @@ mod tests {
         let (doubted, evidence, alternatives) = weighed(&opinion("overloaded", 0.9));
         assert!((doubted - 0.65).abs() < 1e-9);
         assert_eq!((evidence, alternatives), (0, 1));
+        assert_eq!(weighed(&opinion("overloaded", 0.8)), (0.7, 0, 1));
         assert_eq!(weighed(&opinion("certificate_expired", 0.9)), (0.7, 0, 1));
         assert_eq!(weighed(&opinion("overloaded", 0.4)), (0.7, 0, 0));
     }
