@@ -102,7 +102,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Sign what came of it as a certificate with which `ostler agents promote` lets the agent act alone
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "only")]
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["only", "bundle"])]
     pub certify: Option<PathBuf>,
     /// The key to sign with, of `ostler eval key`
     #[arg(long, value_name = "FILE", requires = "certify")]

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::{Cases, KeyArgs, RunArgs, Split, Suite},
-    report::Report,
+    report::{Report, UNCONFIRMED},
 };
 
 /// Makes a key; an existing file is never written over.
@@ -81,6 +81,15 @@ pub fn write(args: &RunArgs, report: &Report, signer: &Signer) -> anyhow::Result
     let Some(path) = &args.certify else {
         return Ok(());
     };
+    let unconfirmed = report
+        .rows
+        .iter()
+        .filter(|row| row.category == UNCONFIRMED)
+        .count();
+    ensure!(
+        unconfirmed == 0,
+        "{unconfirmed} cases rest on an agent's word alone, which certifies nothing; say what is true with `ostler eval promote`"
+    );
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let now = Time(u64::try_from(since.as_millis())?);
     let certificate = Certificate {
