@@ -1,7 +1,10 @@
 //! What exactly an agent is: its code, what its models are told, what it plans with. A certificate
 //! speaks of one make and of no other.
 
-use ostler_agents_llm::{prompt::Prompt, settings::Settings};
+use ostler_agents_llm::{
+    prompt::{Prompt, hex},
+    settings::Settings,
+};
 use ostler_core::{
     autonomy::Make,
     id::{AgentName, InvalidName},
@@ -36,10 +39,7 @@ pub fn of(spec: &AgentSpec, settings: &Settings) -> Result<Make, InvalidName> {
         build: BUILD.to_owned(),
         prompt: prompt(spec, settings).hash().to_owned(),
         planner: models.chain(["rules".to_owned()]).collect(),
-        settings: Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        settings: hex(&Sha256::digest(bytes)),
     })
 }
 
