@@ -25,6 +25,17 @@ impl Gate {
                 generation,
                 json!({ "service": service, "generation": generation }),
             ),
+            Request::Scale {
+                service,
+                generation,
+                to,
+                ..
+            } => (
+                "scale_service",
+                service,
+                generation,
+                json!({ "service": service, "replicas": to }),
+            ),
             Request::Revert { service, from, to } => (
                 "rollback_service",
                 service,

@@ -7,15 +7,17 @@ mod amounts;
 mod check;
 mod probe;
 mod read;
+mod scaling;
 mod security;
 mod storage;
 mod syntax;
 
 pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
-pub use check::{check, check_service};
+pub use check::{check, check_service, check_tuning};
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
+pub use scaling::{Pace, Scaling, TARGETS_LIMIT, Target};
 pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
 
@@ -93,6 +95,9 @@ pub struct ServiceSpec {
     /// What the service promises its users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
+    /// How the number of instances follows the load; it stays as it is set when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
 }
 
 /// A port that the service listens on.
@@ -337,7 +342,7 @@ impl ServiceSpec {
     }
 
     /// Whether instances made from either spec are alike: they differ at most in what steers
-    /// Ostler itself (replica bounds, objectives, update strategy).
+    /// Ostler itself (replica bounds, scaling, objectives, update strategy).
     #[must_use]
     pub fn makes_same(&self, other: &Self) -> bool {
         let mut with_mine = other.clone();
@@ -349,6 +354,7 @@ impl ServiceSpec {
     pub(crate) fn keep_steering_of(&mut self, other: &Self) {
         self.replicas = other.replicas;
         self.objectives.clone_from(&other.objectives);
+        self.scaling.clone_from(&other.scaling);
         self.update = other.update;
     }
 

@@ -134,5 +134,6 @@ const fn unit(kind: SignalKind) -> &'static str {
         | SignalKind::ProbePassed
         | SignalKind::ErrorRatio
         | SignalKind::DiskShare => "share",
+        SignalKind::QueueDepth => "waiting",
     }
 }
