@@ -16,7 +16,7 @@ use ostler_core::{
     time::Time,
 };
 use ostler_runtime::backend::Backend;
-use ostler_signals::history::History;
+use ostler_signals::{demand::Demand, history::History};
 use ostler_tools::view::WorldView;
 use tokio::sync::{Notify, watch};
 
@@ -32,6 +32,8 @@ pub struct Fleet {
     pub node: NodeName,
     /// An hour of signals.
     pub signals: History,
+    /// The load of services that scale with it.
+    pub demand: Demand,
     /// The daemon's own metrics.
     pub metrics: Metrics,
     /// Wakes the driver; a hint, never the only reason it looks.
@@ -49,6 +51,7 @@ impl Fleet {
             backend,
             node,
             signals: History::default(),
+            demand: Demand::default(),
             metrics: Metrics::default(),
             wake: Notify::new(),
             table: Mutex::default(),
