@@ -7,5 +7,6 @@ pub mod demand;
 pub mod history;
 pub mod http;
 pub mod probe;
+pub mod prometheus;
 pub mod rates;
 pub mod scrape;

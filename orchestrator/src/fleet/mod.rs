@@ -16,7 +16,7 @@ use ostler_core::{
     time::Time,
 };
 use ostler_runtime::backend::Backend;
-use ostler_signals::{demand::Demand, history::History};
+use ostler_signals::{demand::Demand, history::History, prometheus::Prometheus};
 use ostler_tools::view::WorldView;
 use tokio::sync::{Notify, watch};
 
@@ -38,6 +38,7 @@ pub struct Fleet {
     pub metrics: Metrics,
     /// Wakes the driver; a hint, never the only reason it looks.
     pub wake: Notify,
+    prometheus: RwLock<Option<Prometheus>>,
     table: Mutex<Table>,
     view: RwLock<Option<Arc<WorldView>>>,
     intent: watch::Sender<Arc<Intent>>,
@@ -54,6 +55,7 @@ impl Fleet {
             demand: Demand::default(),
             metrics: Metrics::default(),
             wake: Notify::new(),
+            prometheus: RwLock::default(),
             table: Mutex::default(),
             view: RwLock::new(None),
             intent: watch::Sender::new(Arc::default()),
@@ -105,6 +107,19 @@ impl Fleet {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.signals
+    }
+
+    /// The Prometheus that the operator's configuration names.
+    #[must_use]
+    pub fn prometheus(&self) -> Option<Prometheus> {
+        let named = self.prometheus.read();
+        named.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over which Prometheus is asked.
+    pub fn ask_of(&self, prometheus: Option<Prometheus>) {
+        let named = self.prometheus.write();
+        *named.unwrap_or_else(PoisonError::into_inner) = prometheus;
     }
 
     /// The intent as last published by the gate.

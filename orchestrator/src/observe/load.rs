@@ -1,11 +1,8 @@
 //! The load of services that scale with it, summed over their instances from what was just read.
 
-use std::sync::Arc;
-
 use ostler_core::{
     autoscale::Sample,
     id::{InstanceId, ServiceKey},
-    intent::Intent,
     observed::Phase,
     signal::{SignalKind, Subject},
     time::{Span, Time},
@@ -19,7 +16,7 @@ const SETTLES: Span = Span::seconds(15);
 /// Sums a signal over the running instances of every service that scales, from readings that were
 /// taken at `began` or later.
 pub(super) fn sum(fleet: &Fleet, signal: SignalKind, began: Time) {
-    for service in scaling(&fleet.intents().borrow().clone()) {
+    for service in collected(fleet, signal) {
         let sample = over_instances(fleet, &service, signal, began);
         if sample.reporting > 0 || sample.expected > 0 {
             fleet.demand.record(&service, signal, sample);
@@ -29,7 +26,7 @@ pub(super) fn sum(fleet: &Fleet, signal: SignalKind, began: Time) {
 
 /// Takes over the latency of every service that scales. Where nothing was asked, nothing was slow.
 pub(super) fn latency(fleet: &Fleet, began: Time) {
-    for service in scaling(&fleet.intents().borrow().clone()) {
+    for service in collected(fleet, SignalKind::LatencyP99) {
         let rate = over_instances(fleet, &service, SignalKind::RequestRate, began);
         let subject = Subject::Service(service.clone());
         let last = fleet.history().last(&subject, SignalKind::LatencyP99);
@@ -45,12 +42,14 @@ pub(super) fn latency(fleet: &Fleet, began: Time) {
     }
 }
 
-fn scaling(intent: &Arc<Intent>) -> Vec<ServiceKey> {
-    let scales = intent
-        .services
-        .iter()
-        .filter(|(_, service)| service.spec.scaling.is_some());
-    scales.map(|(key, _)| key.clone()).collect()
+/// Services that scale and whose signal is collected here, not asked of a Prometheus.
+fn collected(fleet: &Fleet, signal: SignalKind) -> Vec<ServiceKey> {
+    let intent = fleet.intents().borrow().clone();
+    let ours = intent.services.iter().filter(|(_, service)| {
+        let scaling = service.spec.scaling.as_ref();
+        scaling.is_some_and(|scaling| !scaling.queries(signal))
+    });
+    ours.map(|(key, _)| key.clone()).collect()
 }
 
 fn over_instances(fleet: &Fleet, service: &ServiceKey, signal: SignalKind, began: Time) -> Sample {

@@ -3,5 +3,6 @@
 mod load;
 pub mod machine;
 pub mod probes;
+pub mod prometheus;
 pub mod scrape;
 pub mod usage;

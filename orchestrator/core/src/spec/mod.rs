@@ -17,7 +17,7 @@ pub use amounts::{Amounts, Resources};
 pub use check::{check, check_service, check_tuning};
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
-pub use scaling::{Pace, Scaling, TARGETS_LIMIT, Target};
+pub use scaling::{Pace, Queried, Scaling, TARGETS_LIMIT, Target};
 pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
 

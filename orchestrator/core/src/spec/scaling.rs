@@ -3,6 +3,8 @@
 //! It steers Ostler, not the instance: changing it replaces nothing. The bounds are those of
 //! `spec.replicas`; nothing here leads out of them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,11 @@ pub struct Scaling {
     /// an agent or a person tunes is followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
+    /// Signals that an existing Prometheus knows better: PromQL that brings one number for the whole
+    /// service, such as `sum(rate(http_requests_total{service="shop"}[1m]))`. Latency in seconds, CPU
+    /// in cores. The operator's configuration says which Prometheus is asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<Queried, String>,
     /// How it grows.
     #[serde(default = "Pace::up")]
     pub up: Pace,
@@ -35,6 +42,7 @@ impl Default for Scaling {
     fn default() -> Self {
         Self {
             targets: Vec::new(),
+            queries: BTreeMap::new(),
             up: Pace::up(),
             down: Pace::down(),
             to_zero_after: None,
@@ -83,6 +91,45 @@ impl Target {
             Self::QueueDepth { .. } => SignalKind::QueueDepth,
             Self::Latency { .. } => SignalKind::LatencyP99,
         }
+    }
+}
+
+/// A signal that can be asked of a Prometheus, named as the targets name it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Queried {
+    /// CPU used by all instances, in cores.
+    Cpu,
+    /// Requests per second to all instances.
+    RequestRate,
+    /// Requests or jobs that wait.
+    QueueDepth,
+    /// The 99th percentile of latency, in seconds.
+    Latency,
+}
+
+impl Queried {
+    /// The signal it brings.
+    #[must_use]
+    pub fn signal(self) -> SignalKind {
+        match self {
+            Self::Cpu => SignalKind::CpuCores,
+            Self::RequestRate => SignalKind::RequestRate,
+            Self::QueueDepth => SignalKind::QueueDepth,
+            Self::Latency => SignalKind::LatencyP99,
+        }
+    }
+}
+
+impl Scaling {
+    /// Whether a Prometheus is asked for this signal.
+    #[must_use]
+    pub fn queries(&self, signal: SignalKind) -> bool {
+        self.queries
+            .keys()
+            .any(|queried| queried.signal() == signal)
     }
 }
 

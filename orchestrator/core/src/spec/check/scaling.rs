@@ -12,6 +12,16 @@ pub(super) fn check(spec: &ServiceSpec) -> Result<(), Fault> {
         return Ok(());
     };
     targets(&scaling.targets, spec, "spec.scaling.targets")?;
+    for (signal, query) in &scaling.queries {
+        let fine = (1..=2_000).contains(&query.len()) && !query.chars().any(char::is_control);
+        let field = format!("spec.scaling.queries.{signal:?}");
+        demand(
+            fine,
+            field,
+            query,
+            "use PromQL of 1 to 2000 characters on one line",
+        )?;
+    }
     pace("spec.scaling.up", &scaling.up)?;
     pace("spec.scaling.down", &scaling.down)?;
     to_zero(scaling, spec)
