@@ -42,7 +42,7 @@ pub struct TuneArgs {
     #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
     lasts: Span,
     /// End what was tuned: the spec's own targets hold again
-    #[arg(long, exclusive = true, requires = "service")]
+    #[arg(long, conflicts_with_all = ["request_rate", "cpu", "queue_depth", "latency", "floor"])]
     clear: bool,
 }
 
