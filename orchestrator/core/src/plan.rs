@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{Generation, InstanceId, ServiceKey},
-    observed::ProblemKind,
+    observed::{ProblemKind, ResizeTrouble},
     step::Step,
     time::Time,
 };
@@ -59,7 +59,7 @@ pub struct ServiceStatus {
     pub running: u32,
     /// Ready instances, any generation.
     pub ready: u32,
-    /// Running instances of the current generation.
+    /// Running instances as the current generation makes them.
     pub updated: u32,
     /// What rules found and cannot settle by themselves, or are busy settling.
     pub findings: Vec<Finding>,
@@ -123,6 +123,15 @@ pub enum Finding {
         generation: Generation,
         /// When it must have settled.
         deadline: Time,
+    },
+    /// An instance runs on with its earlier resources until it can get the new ones.
+    NotResized {
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        why: ResizeTrouble,
+        /// When it is tried again.
+        retry_at: Time,
     },
     /// No node has room.
     NoRoom {

@@ -41,7 +41,7 @@ pub enum Change {
         /// How many.
         replicas: u32,
     },
-    /// Sets limits; replaces instances by a rollout.
+    /// Sets limits; what runs is resized in place.
     SetLimits {
         /// Which.
         service: ServiceKey,

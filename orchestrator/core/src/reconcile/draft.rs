@@ -14,6 +14,7 @@ pub(super) struct Draft<'a> {
     routes: Vec<Step>,
     stops: Vec<Step>,
     removes: Vec<Step>,
+    resizes: Vec<Step>,
     restarts: Vec<Step>,
     places: Vec<Step>,
     requests: Vec<Request>,
@@ -28,6 +29,7 @@ impl<'a> Draft<'a> {
             routes: Vec::new(),
             stops: Vec::new(),
             removes: Vec::new(),
+            resizes: Vec::new(),
             restarts: Vec::new(),
             places: Vec::new(),
             requests: Vec::new(),
@@ -46,6 +48,10 @@ impl<'a> Draft<'a> {
 
     pub fn remove(&mut self, step: Step) {
         self.removes.push(step);
+    }
+
+    pub fn resize(&mut self, step: Step) {
+        self.resizes.push(step);
     }
 
     pub fn restart(&mut self, step: Step) {
@@ -76,6 +82,7 @@ impl<'a> Draft<'a> {
         let mut steps = self.routes;
         steps.extend(self.stops.into_iter().rev());
         steps.extend(self.removes);
+        steps.extend(self.resizes);
         steps.extend(self.restarts);
         steps.extend(self.places);
         let report = self

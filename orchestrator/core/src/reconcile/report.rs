@@ -1,14 +1,14 @@
 //! How a service stands: a state in one word, counts, and findings with their evidence.
 
 use super::{
-    NOT_READY_PATIENCE,
+    NOT_READY_PATIENCE, RESIZE_AGAIN,
     draft::Draft,
     exit::{self, Verdict},
     group::{Fate, Group, Member},
     rollout,
 };
 use crate::{
-    observed::{Answer, Phase},
+    observed::{Answer, Phase, ResizeTrouble},
     plan::{Finding, ServiceState, ServiceStatus},
     time::Time,
 };
@@ -29,6 +29,12 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
             if findings.len() < FINDINGS_LIMIT {
                 findings.push(finding);
             }
+        }
+        if let Some(why) = member.size_trouble
+            && member.current
+            && findings.len() < FINDINGS_LIMIT
+        {
+            findings.push(not_resized(member, why, group.now));
         }
         wrong |= member.lost || is_failing(member);
     }
@@ -53,7 +59,9 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
         wanted: group.limits.wanted,
         running: group.count(|member| member.seen.phase == Phase::Running),
         ready: group.count(|member| member.ready),
-        updated: group.count(|member| member.current && member.seen.phase == Phase::Running),
+        updated: group.count(|member| {
+            member.current && member.sized && member.seen.phase == Phase::Running
+        }),
         findings,
     };
     status.state = state(group, wrong);
@@ -93,6 +101,16 @@ fn about(member: &Member, now: Time) -> Option<Finding> {
     })
 }
 
+/// Why it runs on with its earlier resources. Room is looked for in every plan.
+fn not_resized(member: &Member, why: ResizeTrouble, now: Time) -> Finding {
+    let tried = member.seen.resize.filter(|_| why != ResizeTrouble::NoRoom);
+    Finding::NotResized {
+        instance: member.id.clone(),
+        why,
+        retry_at: tried.map_or(now, |last| last.at + RESIZE_AGAIN),
+    }
+}
+
 /// Since when a running instance has been answering no.
 fn not_ready_since(member: &Member) -> Option<Time> {
     if member.seen.phase != Phase::Running || member.ready {
@@ -112,7 +130,7 @@ fn is_serious(finding: &Finding, now: Time) -> bool {
     match finding {
         Finding::CrashLoop { .. } | Finding::CannotStart { .. } | Finding::NoRoom { .. } => true,
         Finding::NotReady { since, .. } => now.since(*since) >= NOT_READY_PATIENCE,
-        Finding::WaitsFor { .. } | Finding::Rollout { .. } => false,
+        Finding::WaitsFor { .. } | Finding::Rollout { .. } | Finding::NotResized { .. } => false,
     }
 }
 
@@ -158,7 +176,8 @@ fn state(group: &Group, wrong: bool) -> ServiceState {
         };
     }
     let current = group.count(|member| {
-        member.incoming() && (member.ready || done(member)) && member.fate == Fate::Keep
+        let there = member.ready || done(member);
+        member.incoming() && member.sized && there && member.fate == Fate::Keep
     });
     if current >= wanted && !others {
         ServiceState::Healthy

@@ -54,7 +54,8 @@ pub struct Forecast {
     pub changed: BTreeSet<ServiceKey>,
     /// The steps that would be taken, in order, 500 at most.
     pub steps: Vec<ForecastStep>,
-    /// Instances that run now and would be stopped, restarted or taken away.
+    /// Instances that run now and would be stopped, restarted or taken away; not those that are
+    /// resized while they run.
     pub disturbed: BTreeSet<InstanceId>,
     /// Ready instances of each service before.
     #[serde(default)]
@@ -185,7 +186,12 @@ impl Forecast {
                     .get(*id)
                     .is_some_and(|seen| seen.phase == Phase::Running)
             };
-            self.disturbed.extend(step.instance().filter(ran).cloned());
+            // What is resized in place runs on.
+            let touched = match step {
+                Step::Resize { .. } => None,
+                other => other.instance(),
+            };
+            self.disturbed.extend(touched.filter(ran).cloned());
         }
         for (key, status) in &moment.plan.report {
             let least = self.least_ready.entry(key.clone()).or_insert(status.ready);
@@ -243,7 +249,8 @@ fn assume(world: &mut World, intent: &Intent, part: &Part, now: Time) -> Vec<Str
     };
     world.set_usual(temper(Flaw::None));
     let mut words = vec![
-        "what was not seen failing starts in 1s, is ready 1s later, works, and ends in 1s when asked"
+        "what was not seen failing starts in 1s, is ready 1s later, works, takes other limits at once, \
+         and ends in 1s when asked"
             .to_owned(),
     ];
     if part.left_out > 0 {
