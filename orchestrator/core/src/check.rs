@@ -176,9 +176,8 @@ impl<'a> Check<'a> {
     }
 
     fn resize(&mut self, id: &InstanceId, seen: Option<&InstanceSeen>, generation: Generation) {
-        let fine = seen.is_some_and(|seen| {
-            seen.phase == Phase::Running && self.takes_size(seen, generation)
-        });
+        let fine = seen
+            .is_some_and(|seen| seen.phase == Phase::Running && self.takes_size(seen, generation));
         self.demand(fine, 13, || {
             format!("`{id}` cannot be resized in place to generation {generation}")
         });
@@ -191,9 +190,8 @@ impl<'a> Check<'a> {
         attempt: u32,
         generation: Option<Generation>,
     ) {
-        let fine = generation.is_none_or(|generation| {
-            seen.is_some_and(|seen| self.takes_size(seen, generation))
-        });
+        let fine = generation
+            .is_none_or(|generation| seen.is_some_and(|seen| self.takes_size(seen, generation)));
         self.demand(fine, 13, || {
             format!("`{id}` cannot be restarted with other resources")
         });

@@ -188,7 +188,10 @@ impl<'a> Room<'a> {
     /// Whether some node that takes new instances has room for one.
     #[must_use]
     pub fn has(&self, reserve: Reserve) -> bool {
-        let mut open = self.by_load.iter().filter_map(|(_, index)| self.nodes.get(*index));
+        let mut open = self
+            .by_load
+            .iter()
+            .filter_map(|(_, index)| self.nodes.get(*index));
         open.any(|node| node.fits(reserve))
     }
 

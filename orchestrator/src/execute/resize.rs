@@ -34,12 +34,7 @@ impl Executor {
     }
 
     /// Begins a resize, unless one of this instance is under way: the next plan asks again.
-    pub(super) fn resize(
-        self: &Arc<Self>,
-        intent: &Intent,
-        instance: &InstanceId,
-        to: Generation,
-    ) {
+    pub(super) fn resize(self: &Arc<Self>, intent: &Intent, instance: &InstanceId, to: Generation) {
         let Some(job) = self.job(intent, instance, to) else {
             return;
         };

@@ -59,9 +59,8 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
         wanted: group.limits.wanted,
         running: group.count(|member| member.seen.phase == Phase::Running),
         ready: group.count(|member| member.ready),
-        updated: group.count(|member| {
-            member.current && member.sized && member.seen.phase == Phase::Running
-        }),
+        updated: group
+            .count(|member| member.current && member.sized && member.seen.phase == Phase::Running),
         findings,
     };
     status.state = state(group, wrong);

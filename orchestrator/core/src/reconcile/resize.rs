@@ -58,7 +58,11 @@ pub(super) fn fit(group: &mut Group, room: &mut Room) {
     }
     let (cpu, memory) = group.service.spec.reserved();
     let to = Reserve { cpu, memory };
-    for member in group.members.iter_mut().filter(|member| member.takes_size()) {
+    for member in group
+        .members
+        .iter_mut()
+        .filter(|member| member.takes_size())
+    {
         let from = Reserve {
             cpu: member.seen.cpu,
             memory: member.seen.memory,

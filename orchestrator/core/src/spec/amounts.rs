@@ -43,7 +43,10 @@ impl Resources {
         };
         let (from, to) = (self.limits, to.limits);
         lower(from.cpu.map(|cpu| cpu.0), to.cpu.map(|cpu| cpu.0))
-            || lower(from.memory.map(|bytes| bytes.0), to.memory.map(|bytes| bytes.0))
+            || lower(
+                from.memory.map(|bytes| bytes.0),
+                to.memory.map(|bytes| bytes.0),
+            )
             || lower(from.pids.map(u64::from), to.pids.map(u64::from))
     }
 
@@ -64,7 +67,12 @@ impl Resources {
             ("request", self.requests, to.requests),
         ] {
             tell(&mut words, &format!("CPU {what}"), from.cpu, to.cpu);
-            tell(&mut words, &format!("memory {what}"), from.memory, to.memory);
+            tell(
+                &mut words,
+                &format!("memory {what}"),
+                from.memory,
+                to.memory,
+            );
             tell(&mut words, &format!("process {what}"), from.pids, to.pids);
         }
         words.join(", ")

@@ -91,7 +91,9 @@ fn draw_limits(dice: &mut Dice) -> Amounts {
     let memory = dice.pick(&[64, 96, 128, 256]).copied().unwrap();
     Amounts {
         memory: dice.chance(800).then(|| Bytes::mib(memory)),
-        cpu: dice.chance(500).then(|| MilliCpu(dice.between(1_500, 4_000))),
+        cpu: dice
+            .chance(500)
+            .then(|| MilliCpu(dice.between(1_500, 4_000))),
         pids: None,
     }
 }

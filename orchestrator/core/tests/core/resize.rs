@@ -91,7 +91,10 @@ fn more_for_what_runs_is_given_to_all_at_once_and_nothing_else_happens() {
     assert_eq!(plan.report[&key("web")].updated, 0);
     assert!(check(&fleet.intent, &fleet.observed, &plan).is_empty());
     assert!(
-        !plan.steps.iter().any(|step| matches!(step, Step::Route { .. })),
+        !plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Route { .. })),
         "traffic stays where it is"
     );
 }
@@ -181,7 +184,10 @@ fn a_resize_settles_when_all_have_it_and_held_it_for_a_while() {
     let fleet = fleet.edit("b", has(2, 10));
     assert!(matches!(
         fleet.plan().requests[..],
-        [Request::Settle { generation: Generation(2), .. }]
+        [Request::Settle {
+            generation: Generation(2),
+            ..
+        }]
     ));
     assert_eq!(
         fleet.plan().report[&key("web")].state,
@@ -240,8 +246,14 @@ fn what_is_down_starts_with_the_new_resources_and_what_loops_starts_anew() {
         .change(&limits(1_024))
         .edit("a", ended(looping()));
     let steps = loops.steps();
-    assert!(steps.iter().any(|step| step.starts_with("remove a: ")), "{steps:?}");
-    assert!(steps.iter().any(|step| step.starts_with("place web-")), "{steps:?}");
+    assert!(
+        steps.iter().any(|step| step.starts_with("remove a: ")),
+        "{steps:?}"
+    );
+    assert!(
+        steps.iter().any(|step| step.starts_with("place web-")),
+        "{steps:?}"
+    );
     let failed = fleet(SIZED).change(&limits(1_024)).edit("a", |seen| {
         seen.phase = Phase::Failed {
             problem: Problem {
@@ -251,7 +263,10 @@ fn what_is_down_starts_with_the_new_resources_and_what_loops_starts_anew() {
         };
     });
     let steps = failed.steps();
-    assert!(steps.iter().any(|step| step.starts_with("remove a: ")), "{steps:?}");
+    assert!(
+        steps.iter().any(|step| step.starts_with("remove a: ")),
+        "{steps:?}"
+    );
 }
 
 #[test]
@@ -270,7 +285,10 @@ fn what_has_done_its_work_is_left_alone_and_what_is_stopped_is_not_resized() {
         })
         .change(&limits(1_024));
     let steps = stopped.steps();
-    assert!(steps.iter().all(|step| step.starts_with("stop ")), "{steps:?}");
+    assert!(
+        steps.iter().all(|step| step.starts_with("stop ")),
+        "{steps:?}"
+    );
 }
 
 #[test]
@@ -319,7 +337,9 @@ fn a_plan_that_resizes_what_it_must_not_is_found_out() {
     assert!(broken(&good, resize("a", 2)).is_empty());
     assert_eq!(broken(&good, resize("a", 1)), [13], "not current");
     assert_eq!(broken(&good, resize("z", 2)), [13], "not there");
-    let down = fleet(SIZED).change(&limits(1_024)).edit("a", ended(vec![exit(1, 1)]));
+    let down = fleet(SIZED)
+        .change(&limits(1_024))
+        .edit("a", ended(vec![exit(1, 1)]));
     assert_eq!(broken(&down, resize("a", 2)), [13], "not running");
     let other = fleet(SIZED).change(&applying("web", &SIZED.replace("a:1", "a:2")));
     assert_eq!(broken(&other, resize("a", 2)), [13], "made otherwise");
@@ -365,8 +385,12 @@ fn draw_size(dice: &mut Dice, intent: &Intent) -> Change {
         pids: None,
     };
     spec.resources.limits = Amounts {
-        cpu: dice.chance(700).then(|| MilliCpu(dice.between(1_000, 8_000))),
-        memory: dice.chance(700).then(|| Bytes::mib(dice.between(1_000, 4_000))),
+        cpu: dice
+            .chance(700)
+            .then(|| MilliCpu(dice.between(1_000, 8_000))),
+        memory: dice
+            .chance(700)
+            .then(|| Bytes::mib(dice.between(1_000, 4_000))),
         pids: None,
     };
     Change::ApplyServices {
@@ -435,7 +459,13 @@ proptest! {
 #[test]
 fn a_resize_is_undone_by_a_resize_back() {
     let mut world = World::new(4, START, Faults::none());
-    let before = run(&mut world, intent(&[("web", SIZED)]), &[], Span::minutes(5), |_| {});
+    let before = run(
+        &mut world,
+        intent(&[("web", SIZED)]),
+        &[],
+        Span::minutes(5),
+        |_| {},
+    );
     let applied = apply(&before.intent, &limits(300), world.now()).unwrap();
     let inverse = applied.inverse.unwrap();
     let after = run(&mut world, applied.intent, &[], Span::minutes(5), |_| {});

@@ -110,7 +110,9 @@ pub(super) async fn only_what_runs(subject: &Subject) -> Outcome {
     let wanted = order_for(&order, 2, resources(2));
     for what in ["not there", "ended"] {
         let refused = subject.backend().resize(&wanted).await;
-        let nothing = refused.as_ref().is_err_and(|error| error.trouble().is_none());
+        let nothing = refused
+            .as_ref()
+            .is_err_and(|error| error.trouble().is_none());
         ensure(nothing, || format!("{what}: {refused:?}"))?;
         if what == "not there" {
             subject.start_ready(&order).await?;

@@ -31,8 +31,7 @@ pub(super) enum Habit {
 
 impl Habit {
     /// What images there are.
-    pub(super) const ACCEPTED: &str =
-        "`sim:serve`, `sim:hold`, `sim:stubborn`, `sim:exit:CODE`, `sim:signal:NUMBER` or `sim:leak`";
+    pub(super) const ACCEPTED: &str = "`sim:serve`, `sim:hold`, `sim:stubborn`, `sim:exit:CODE`, `sim:signal:NUMBER` or `sim:leak`";
 
     /// Reads an image's name.
     pub(super) fn of(spec: &ServiceSpec) -> Option<Self> {

@@ -52,7 +52,8 @@ use self::{
 use crate::{
     backend::{
         Backend, BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
-        Machine, Notice, Order, ResizeError, ResizeOrder, RouteTable, Seen, Started, StopCause, Usage,
+        Machine, Notice, Order, ResizeError, ResizeOrder, RouteTable, Seen, Started, StopCause,
+        Usage,
     },
     image::{ImageError, Images},
     network::Network,

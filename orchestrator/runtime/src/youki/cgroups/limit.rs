@@ -98,7 +98,11 @@ impl Tree {
 
     fn resize_memory_v2(&self, instance: &str, limit: Option<Bytes>) -> Result<(), Unfit> {
         let high = |value: &str| {
-            let setting = ("memory", ("", String::new()), ("memory.high", value.to_owned()));
+            let setting = (
+                "memory",
+                ("", String::new()),
+                ("memory.high", value.to_owned()),
+            );
             self.write(instance, &setting)
         };
         if let Some(limit) = limit {
@@ -138,7 +142,12 @@ impl Tree {
 
     /// What it uses, page cache included.
     fn memory_used(&self, instance: &str) -> Bytes {
-        let path = self.file(instance, "memory", "memory.usage_in_bytes", "memory.current");
+        let path = self.file(
+            instance,
+            "memory",
+            "memory.usage_in_bytes",
+            "memory.current",
+        );
         let text = path.and_then(|path| fs::read_to_string(path).ok());
         let used = text.and_then(|text| text.trim().parse().ok());
         Bytes(used.unwrap_or(0))
@@ -175,7 +184,11 @@ fn processes(limit: Option<u32>) -> Setting {
 
 fn quota(limit: Option<MilliCpu>) -> Setting {
     // The kernel's least quota is one millisecond.
-    let quota = limit.map(|cpu| (cpu.0.saturating_mul(PERIOD_US) / 1_000).max(1_000).to_string());
+    let quota = limit.map(|cpu| {
+        (cpu.0.saturating_mul(PERIOD_US) / 1_000)
+            .max(1_000)
+            .to_string()
+    });
     let value = |none: &str| quota.clone().unwrap_or_else(|| none.to_owned());
     let new = format!("{} {PERIOD_US}", value(MAX));
     ("cpu", ("cpu.cfs_quota_us", value(NONE)), ("cpu.max", new))
@@ -186,7 +199,11 @@ fn weight(request: Option<MilliCpu>) -> Setting {
     let shares = request.map(|cpu| (cpu.0.saturating_mul(1024) / 1_000).clamp(2, 262_144));
     let weight = shares.map(|shares| 1 + (shares - 2) * 9_999 / 262_142);
     let old = ("cpu.shares", shares.unwrap_or(1024).to_string());
-    ("cpu", old, ("cpu.weight", weight.unwrap_or(100).to_string()))
+    (
+        "cpu",
+        old,
+        ("cpu.weight", weight.unwrap_or(100).to_string()),
+    )
 }
 
 #[cfg(test)]
@@ -218,7 +235,16 @@ mod tests {
 
         let error = tree.resize("web-1", &resources("{\"limits\":{\"memory\":\"32Mi\"}}"));
         let error = error.unwrap_err();
-        assert!(matches!(error, Unfit::MemoryInUse { used: Bytes(50_000_000), .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                Unfit::MemoryInUse {
+                    used: Bytes(50_000_000),
+                    ..
+                }
+            ),
+            "{error}"
+        );
         assert_eq!(
             (read("memory.max"), read("memory.high"), read("cpu.max")),
             ("67108864".into(), "max".into(), "25000 100000".into()),
@@ -230,7 +256,10 @@ mod tests {
             (read("memory.max"), read("memory.high"), read("cpu.max")),
             ("50331648".into(), "max".into(), "max 100000".into())
         );
-        assert_eq!((read("pids.max"), read("cpu.weight")), ("9".into(), "39".into()));
+        assert_eq!(
+            (read("pids.max"), read("cpu.weight")),
+            ("9".into(), "39".into())
+        );
         tree.resize("web-1", &resources("{}")).unwrap();
         assert_eq!(
             (read("memory.max"), read("pids.max"), read("cpu.weight")),
