@@ -305,6 +305,19 @@ pub enum Answer {
 }
 
 impl InstanceSeen {
+    /// Its ends since it has the resources that it has, oldest first: those before say nothing about
+    /// whether these are enough.
+    pub fn exits_as_it_is(&self) -> impl Iterator<Item = &Exit> {
+        self.exits.iter().filter(|exit| !self.is_of_before(exit))
+    }
+
+    /// Whether an end was one with other resources than it has now.
+    #[must_use]
+    pub fn is_of_before(&self, exit: &Exit) -> bool {
+        let sized = self.resize.and_then(|last| last.done_at());
+        sized.is_some_and(|sized| exit.at < sized)
+    }
+
     /// Whether it may take traffic: running, and every configured probe says yes.
     #[must_use]
     pub fn is_ready(&self, probes: &crate::spec::Probes) -> bool {

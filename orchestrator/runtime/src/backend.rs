@@ -243,7 +243,7 @@ pub struct Seen {
     pub cpu: MilliCpu,
     /// Memory it reserves.
     pub memory: Bytes,
-    /// When it got other resources in place, the last time.
+    /// When it got the resources that it has; absent when it was made with them.
     #[serde(default)]
     pub resized_at: Option<Time>,
 }

@@ -29,7 +29,7 @@ impl Executor {
     pub(super) fn start_with(&self, intent: &Intent, instance: &InstanceId, to: Generation) {
         if let Some(job) = self.job(intent, instance, to) {
             self.fleet
-                .write(|table| table.has_size(instance, to, &job.spec));
+                .write(|table| table.has_size(instance, to, &job.spec, clock::now()));
         }
     }
 
@@ -91,10 +91,11 @@ impl Executor {
             trouble: trouble.as_ref().map(|(trouble, _)| *trouble),
         };
         let before = self.fleet.write(|table| {
+            let before = table.resized(&job.instance, outcome);
             if trouble.is_none() {
-                table.has_size(&job.instance, job.generation, &job.spec);
+                table.has_size(&job.instance, job.generation, &job.spec, outcome.at);
             }
-            table.resized(&job.instance, Some(outcome))
+            before
         });
         let what = match trouble {
             None => Happening::Resized {

@@ -90,18 +90,29 @@ impl Table {
     }
 
     /// It counts as made from that generation, whose resources it has or is about to start with.
-    pub fn has_size(&mut self, instance: &InstanceId, generation: Generation, spec: &ServiceSpec) {
+    pub fn has_size(
+        &mut self,
+        instance: &InstanceId,
+        generation: Generation,
+        spec: &ServiceSpec,
+        at: Time,
+    ) {
         if let Some(seen) = self.observed.instances.get_mut(instance) {
             seen.generation = generation;
             (seen.cpu, seen.memory) = spec.reserved();
+            seen.resize = Some(Resize {
+                to: generation,
+                at,
+                trouble: None,
+            });
         }
     }
 
     /// What came of a resize. Returns what came of the one before.
-    pub fn resized(&mut self, instance: &InstanceId, outcome: Option<Resize>) -> Option<Resize> {
+    pub fn resized(&mut self, instance: &InstanceId, outcome: Resize) -> Option<Resize> {
         self.resizing.remove(instance);
         let seen = self.observed.instances.get_mut(instance)?;
-        std::mem::replace(&mut seen.resize, outcome)
+        seen.resize.replace(outcome)
     }
 
     /// A start succeeded.

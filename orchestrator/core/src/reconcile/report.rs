@@ -30,11 +30,12 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
                 findings.push(finding);
             }
         }
-        if let Some(why) = member.size_trouble
-            && member.current
-            && findings.len() < FINDINGS_LIMIT
-        {
-            findings.push(not_resized(member, why, group.now));
+        if let Some(why) = member.size_trouble.filter(|_| member.current) {
+            let finding = not_resized(member, why, group.now);
+            wrong |= is_serious(&finding, group.now);
+            if findings.len() < FINDINGS_LIMIT {
+                findings.push(finding);
+            }
         }
         wrong |= member.lost || is_failing(member);
     }
@@ -128,8 +129,10 @@ fn not_ready_since(member: &Member) -> Option<Time> {
 fn is_serious(finding: &Finding, now: Time) -> bool {
     match finding {
         Finding::CrashLoop { .. } | Finding::CannotStart { .. } | Finding::NoRoom { .. } => true,
+        // It is not what is wanted, and waiting alone makes no room.
+        Finding::NotResized { why, .. } => *why == ResizeTrouble::NoRoom,
         Finding::NotReady { since, .. } => now.since(*since) >= NOT_READY_PATIENCE,
-        Finding::WaitsFor { .. } | Finding::Rollout { .. } | Finding::NotResized { .. } => false,
+        Finding::WaitsFor { .. } | Finding::Rollout { .. } => false,
     }
 }
 

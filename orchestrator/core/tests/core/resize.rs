@@ -219,6 +219,12 @@ fn what_its_node_has_no_room_for_moves_and_what_none_has_room_for_stays() {
         .iter()
         .any(|finding| matches!(finding, Finding::NotResized { instance: id, why: ResizeTrouble::NoRoom, .. } if *id == instance("c")));
     assert!(stays, "{:?}", alone.plan().report);
+    let state = alone.plan().report[&key("web")].state;
+    assert_eq!(
+        state,
+        ServiceState::Degraded,
+        "a person may have to make room"
+    );
     assert!(check(&alone.intent, &alone.observed, &alone.plan()).is_empty());
     let two = grown(fleet(SIZED).with_node("n2"));
     let steps = two.steps();

@@ -132,7 +132,9 @@ impl Child {
         *self.cause() = None;
         {
             let mut seen = self.state();
-            take_size(&mut seen, order.generation, &order.spec.resources);
+            if take_size(&mut seen, order.generation, &order.spec.resources) {
+                seen.resized_at = Some(now());
+            }
             seen.attempt = order.attempt;
             seen.phase = Phase::Running;
             seen.pid = process.id();

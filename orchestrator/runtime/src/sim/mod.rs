@@ -140,7 +140,9 @@ impl World {
         let lasts = match (life.runs(), life.seen.attempt) {
             (true, attempt) if attempt >= order.attempt => None,
             (false, attempt) if attempt < order.attempt => {
-                life.take_size(order.generation, &order.spec.resources);
+                if life.take_size(order.generation, &order.spec.resources) {
+                    life.seen.resized_at = Some(now);
+                }
                 life.begin(order.attempt, now);
                 life.habit.lasts(dice)
             }

@@ -43,7 +43,7 @@ pub(super) struct Record {
     pub(super) memory: Bytes,
     /// Limits and requests.
     pub(super) resources: Resources,
-    /// When it got these in place; absent when it was made with them.
+    /// When it got these; absent when it was made with them.
     #[serde(default)]
     pub(super) resized_at: Option<Time>,
     /// Its image's digest.
@@ -85,7 +85,7 @@ pub(super) struct Size {
     pub(super) generation: Generation,
     /// Limits and requests.
     pub(super) resources: Resources,
-    /// When it got them in place.
+    /// When it got them; absent when it was made with them.
     pub(super) resized_at: Option<Time>,
 }
 

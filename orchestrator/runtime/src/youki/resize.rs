@@ -60,14 +60,13 @@ pub(super) async fn with_attempt(
     instance: &Arc<Instance>,
     order: &Order,
 ) -> Result<(), Problem> {
-    let before = instance.size();
-    if before.generation >= order.generation {
+    if instance.size().generation >= order.generation {
         return Ok(());
     }
     let size = Size {
         generation: order.generation,
         resources: order.spec.resources,
-        resized_at: before.resized_at,
+        resized_at: Some(now()),
     };
     let (shared, found) = (inner.clone(), instance.clone());
     let done = blocking(move || {
