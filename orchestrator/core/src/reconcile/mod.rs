@@ -205,14 +205,5 @@ pub fn is_lost(seen: &InstanceSeen, now: Time) -> bool {
     seen.phase == Phase::Unknown && now.since(seen.since) >= UNKNOWN_PATIENCE
 }
 
-/// Whether instances of that generation are made as the current one would be made.
-#[must_use]
-pub fn is_current(service: &Service, seen: &InstanceSeen) -> bool {
-    seen.generation == service.generation
-        || service
-            .past(seen.generation)
-            .is_some_and(|past| past.spec.makes_same(&service.spec))
-}
-
 /// The keys that a plan speaks of must outlive it; this names the lifetime once.
 type Keys<'a> = std::collections::HashSet<&'a ServiceKey>;

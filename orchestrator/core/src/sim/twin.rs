@@ -57,6 +57,9 @@ pub struct Forecast {
     /// Instances that run now and would be stopped, restarted or taken away; not those that are
     /// resized while they run.
     pub disturbed: BTreeSet<InstanceId>,
+    /// Instances that would get other resources while they run.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resized: BTreeSet<InstanceId>,
     /// Ready instances of each service before.
     #[serde(default)]
     pub ready_before: BTreeMap<ServiceKey, u32>,
@@ -160,6 +163,7 @@ impl Forecast {
             changed,
             steps: Vec::new(),
             disturbed: BTreeSet::new(),
+            resized: BTreeSet::new(),
             ready_before: BTreeMap::new(),
             least_ready: BTreeMap::new(),
             report: BTreeMap::new(),
@@ -186,12 +190,11 @@ impl Forecast {
                     .get(*id)
                     .is_some_and(|seen| seen.phase == Phase::Running)
             };
-            // What is resized in place runs on.
             let touched = match step {
-                Step::Resize { .. } => None,
-                other => other.instance(),
+                Step::Resize { .. } => &mut self.resized,
+                _ => &mut self.disturbed,
             };
-            self.disturbed.extend(touched.filter(ran).cloned());
+            touched.extend(step.instance().filter(ran).cloned());
         }
         for (key, status) in &moment.plan.report {
             let least = self.least_ready.entry(key.clone()).or_insert(status.ready);
@@ -206,16 +209,18 @@ impl Forecast {
     #[must_use]
     pub fn in_words(&self) -> String {
         let (steps, disturbed) = (self.steps.len(), self.disturbed.len());
-        let mut words = vec![match self.comes_to_rest {
-            true => format!(
-                "{steps} steps in {}, {disturbed} instances disturbed",
-                self.took
-            ),
-            false => format!(
-                "{steps} steps and not at rest within {}, {disturbed} instances disturbed",
-                self.took
-            ),
-        }];
+        let when = match self.comes_to_rest {
+            true => "in",
+            false => "and not at rest within",
+        };
+        let resized = match self.resized.len() {
+            0 => String::new(),
+            resized => format!(", {resized} resized in place"),
+        };
+        let mut words = vec![format!(
+            "{steps} steps {when} {}, {disturbed} instances disturbed{resized}",
+            self.took
+        )];
         words.extend(self.changed.iter().map(|key| self.about(key)));
         words.extend(
             self.violations

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Bytes, MilliCpu};
 
-/// What an instance reserves and what it may use at most.
+/// What an instance reserves and what it may use at most. Changed in place while it runs, where its
+/// node has room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Resources {

@@ -360,6 +360,14 @@ fn a_rollout_in_calm_weather_never_dips_below_what_was_promised() {
     }
 }
 
+/// The properties above mean little for resizes unless the storms hold some.
+#[test]
+fn storms_resize_what_runs() {
+    let resized = |seed| storm(seed, |_| {}).0.accounts().resized;
+    let all: u64 = (0..20).map(resized).sum();
+    assert!(all > 40, "{all} in 20 storms");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let journal = |seed| {

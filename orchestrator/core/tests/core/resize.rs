@@ -377,7 +377,12 @@ fn facts_and_forecast_say_that_nothing_is_replaced() {
     let before = run(&mut world, now, &[], Span::minutes(5), |_| {});
     let forecast = what_if(&before.intent, &world.observe(), &limits(300), world.now()).unwrap();
     assert!(forecast.disturbed.is_empty(), "{forecast:#?}");
-    assert_eq!(forecast.steps.len(), 3);
+    assert_eq!((forecast.steps.len(), forecast.resized.len()), (3, 3));
+    let words = forecast.in_words();
+    assert!(
+        words.contains("0 instances disturbed, 3 resized in place"),
+        "{words}"
+    );
     assert!(forecast.comes_to_rest && forecast.least_ready[&key("web")] == 3);
     assert!(forecast.assumptions[0].contains("takes other limits at once"));
 }
