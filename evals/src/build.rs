@@ -144,6 +144,7 @@ pub(crate) fn seen(
         },
         address: None,
         pid: runs.then_some(1),
+        resize: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! Carries out steps against the backend, each in its own task. It chooses nothing.
 
+mod resize;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ostler_core::{
@@ -72,10 +74,22 @@ impl Executor {
             Step::Restart {
                 instance,
                 attempt,
+                generation,
                 reason,
             } => {
                 self.fleet.metrics.stepped("restart");
+                if let Some(generation) = generation {
+                    self.start_with(intent, instance, *generation);
+                }
                 self.restart(intent, instance, *attempt, *reason);
+            }
+            Step::Resize {
+                instance,
+                generation,
+                ..
+            } => {
+                self.fleet.metrics.stepped("resize");
+                self.resize(intent, instance, *generation);
             }
             Step::Stop { instance, reason } => {
                 self.fleet.metrics.stepped("stop");
@@ -120,6 +134,7 @@ impl Executor {
             health: Health::default(),
             address: None,
             pid: None,
+            resize: None,
         };
         self.fleet
             .write(|table| table.observed.instances.insert(instance.clone(), seen));

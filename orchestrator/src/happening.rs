@@ -26,6 +26,7 @@ fn level(what: &Happening) -> Level {
         Happening::Exited { exit, .. } if exit.is_failure() => Level::Warn,
         Happening::StartFailed { .. }
         | Happening::NotAdopted { .. }
+        | Happening::NotResized { .. }
         | Happening::PlanRefused { .. } => Level::Warn,
         Happening::Probed { passes: false, .. } => Level::Warn,
         _ => Level::Info,
@@ -41,6 +42,8 @@ pub const fn kind(what: &Happening) -> &'static str {
         Happening::Exited { .. } => "exited",
         Happening::StartFailed { .. } => "start_failed",
         Happening::Restarting { .. } => "restarting",
+        Happening::Resized { .. } => "resized",
+        Happening::NotResized { .. } => "not_resized",
         Happening::Stopping { .. } => "stopping",
         Happening::Removed => "removed",
         Happening::NotAdopted { .. } => "not_adopted",

@@ -274,8 +274,7 @@ impl<'a> LookAt<'a> {
         {
             let recent = || {
                 one.seen
-                    .exits
-                    .iter()
+                    .exits_as_it_is()
                     .filter(|exit| exit.is_failure() && exit.at >= from)
             };
             let memory: Vec<&Exit> = recent().filter(|exit| exit.out_of_memory).collect();

@@ -292,6 +292,16 @@ fn happened(before: Option<&InstanceSeen>, after: &InstanceSeen) -> Vec<Happenin
             took: Span(0),
         });
     }
+    if let Some(to) = before.filter(|before| before.generation < after.generation) {
+        let from = (to.cpu, to.memory);
+        all.push(Happening::Resized {
+            generation: after.generation,
+            words: format!(
+                "reserves {} and {} instead of {} and {}",
+                after.cpu, after.memory, from.0, from.1
+            ),
+        });
+    }
     let known = before.and_then(|before| before.exits.last());
     if let Some(exit) = after.exits.last().filter(|exit| Some(*exit) != known) {
         all.push(Happening::Exited {

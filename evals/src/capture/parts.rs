@@ -122,7 +122,8 @@ pub(super) fn instance(at: Time, one: &CapturedInstance) -> InstanceIn {
             readiness: answer(at, &health.readiness),
         }),
         not_ready: None,
-        exits: seen.exits.iter().map(|end| exit(at, end)).collect(),
+        // Ends with other resources than it has now say nothing about it.
+        exits: seen.exits_as_it_is().map(|end| exit(at, end)).collect(),
     }
 }
 

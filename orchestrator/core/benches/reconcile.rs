@@ -129,6 +129,7 @@ fn take(intent: &Intent, observed: &mut Observed, step: Step) {
         health,
         address: None,
         pid: None,
+        resize: None,
     };
     observed.instances.insert(instance, seen);
 }

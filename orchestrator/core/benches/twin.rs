@@ -98,6 +98,7 @@ fn seen(service: &ServiceKey, generation: Generation, node: NodeName) -> Instanc
         },
         address: None,
         pid: None,
+        resize: None,
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! A plan that breaks one is not carried out. The numbers are stable; people and tests cite them.
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    id::{InstanceId, NodeName, ServiceKey},
+    id::{Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Service},
     observed::{InstanceSeen, Observed, Phase},
     plan::{Plan, Request},
@@ -14,12 +16,13 @@ use crate::{
         limits,
     },
     schedule::takes_instances,
+    spec::Likeness,
     step::{Reason, Step},
     time::Time,
 };
 
 /// The invariants, by number.
-pub const INVARIANTS: [(u8, &str); 12] = [
+pub const INVARIANTS: [(u8, &str); 13] = [
     (
         1,
         "an instance is only placed for a wanted service, from its current generation",
@@ -37,7 +40,10 @@ pub const INVARIANTS: [(u8, &str); 12] = [
         5,
         "an instance is only placed on a node that is ready and takes new ones",
     ),
-    (6, "placing never reserves more than a node has"),
+    (
+        6,
+        "neither placing nor growing in place reserves more than a node has",
+    ),
     (
         7,
         "only an ended or failed instance of a wanted service is restarted, as its next attempt",
@@ -50,6 +56,10 @@ pub const INVARIANTS: [(u8, &str); 12] = [
     (10, "a new instance has an id that is not in use"),
     (11, "only an instance that starts or runs is stopped"),
     (12, "only the current generation is settled or left"),
+    (
+        13,
+        "only a running instance of a wanted service is resized, to the current generation, which differs in resources only",
+    ),
 ];
 
 /// An invariant that a plan breaks.
@@ -97,7 +107,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Each step by itself (1, 4, 5, 7, 8, 10, 11).
+    /// Each step by itself (1, 4, 5, 7, 8, 10, 11, 13).
     fn steps(&mut self, plan: &'a Plan) -> Parted<'a> {
         let mut touched = BTreeSet::new();
         let mut parted = Parted::new();
@@ -107,7 +117,12 @@ impl<'a> Check<'a> {
             let seen = self.observed.instances.get(id);
             match step {
                 Step::Place { node, .. } => self.place(id, step, node),
-                Step::Restart { attempt, .. } => self.restart(id, seen, *attempt),
+                Step::Restart {
+                    attempt,
+                    generation,
+                    ..
+                } => self.restart(id, seen, *attempt, *generation),
+                Step::Resize { generation, .. } => self.resize(id, seen, *generation),
                 Step::Stop { reason, .. } => {
                     let fine = seen
                         .is_some_and(|seen| matches!(seen.phase, Phase::Starting | Phase::Running));
@@ -151,7 +166,37 @@ impl<'a> Check<'a> {
         self.demand(fine, 10, || format!("`{id}` is in use already"));
     }
 
-    fn restart(&mut self, id: &InstanceId, seen: Option<&InstanceSeen>, attempt: u32) {
+    /// Whether an instance can get that generation's resources (13).
+    fn takes_size(&self, seen: &InstanceSeen, generation: Generation) -> bool {
+        let service = self.intent.services.get(&seen.service);
+        service.is_some_and(|service| {
+            let own = service.spec_of(seen.generation);
+            service.replicas > 0
+                && service.generation == generation
+                && own.is_some_and(|own| own.likeness(&service.spec) == Likeness::OtherSize)
+        })
+    }
+
+    fn resize(&mut self, id: &InstanceId, seen: Option<&InstanceSeen>, generation: Generation) {
+        let fine = seen
+            .is_some_and(|seen| seen.phase == Phase::Running && self.takes_size(seen, generation));
+        self.demand(fine, 13, || {
+            format!("`{id}` cannot be resized in place to generation {generation}")
+        });
+    }
+
+    fn restart(
+        &mut self,
+        id: &InstanceId,
+        seen: Option<&InstanceSeen>,
+        attempt: u32,
+        generation: Option<Generation>,
+    ) {
+        let fine = generation
+            .is_none_or(|generation| seen.is_some_and(|seen| self.takes_size(seen, generation)));
+        self.demand(fine, 13, || {
+            format!("`{id}` cannot be restarted with other resources")
+        });
         let wanted = |seen: &InstanceSeen| {
             self.intent
                 .services
@@ -229,42 +274,6 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Nodes as a whole (6).
-    fn capacity(&mut self, plan: &Plan, parted: &Parted) {
-        let mut loads: BTreeMap<&NodeName, Load> = BTreeMap::new();
-        for step in &plan.steps {
-            let Step::Place { node, service, .. } = step else {
-                continue;
-            };
-            let Some(wanted) = self.intent.services.get(service) else {
-                continue;
-            };
-            let (cpu, memory) = wanted.spec.reserved();
-            loads.entry(node).or_default().add(cpu.0, memory.0);
-        }
-        for (id, seen) in &self.observed.instances {
-            let gone = parted.contains_key(id) && is_down(seen);
-            if let Some(load) = loads.get_mut(&seen.node).filter(|_| !gone) {
-                load.add(seen.cpu.0, seen.memory.0);
-            }
-        }
-        for (name, taken) in &self.observed.taken {
-            if let Some(load) = loads.get_mut(name) {
-                load.cpu = load.cpu.saturating_add(taken.cpu.0);
-                load.memory = load.memory.saturating_add(taken.memory.0);
-                load.instances = load.instances.saturating_add(taken.instances);
-            }
-        }
-        for (name, load) in loads {
-            let fine = self.observed.nodes.get(name).is_some_and(|node| {
-                load.cpu <= node.cpu.0
-                    && load.memory <= node.memory.0
-                    && load.instances <= node.max_instances
-            });
-            self.demand(fine, 6, || format!("`{name}` would hold more than it has"));
-        }
-    }
-
     /// Requests (12).
     fn requests(&mut self, plan: &Plan) {
         for request in &plan.requests {
@@ -301,22 +310,6 @@ struct Tally {
     serving: u32,
     replaced: u32,
     draining: bool,
-}
-
-/// What a node would hold.
-#[derive(Default)]
-struct Load {
-    cpu: u64,
-    memory: u64,
-    instances: u32,
-}
-
-impl Load {
-    fn add(&mut self, cpu: u64, memory: u64) {
-        self.cpu = self.cpu.saturating_add(cpu);
-        self.memory = self.memory.saturating_add(memory);
-        self.instances = self.instances.saturating_add(1);
-    }
 }
 
 fn is_down(seen: &InstanceSeen) -> bool {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{Generation, InstanceId, ServiceKey},
-    observed::{Exit, Problem},
+    observed::{Exit, Problem, ResizeTrouble},
     step::Reason,
     time::{Span, Time},
 };
@@ -61,6 +61,25 @@ pub enum Happening {
         /// Why.
         #[schemars(with = "String")]
         reason: Reason,
+    },
+    /// An instance got other resources while it runs.
+    Resized {
+        /// Those of which generation.
+        #[schemars(with = "u64")]
+        generation: Generation,
+        /// From what to what, such as `memory limit 64Mi → 128Mi`.
+        words: String,
+    },
+    /// An instance could not get other resources, and keeps those that it has.
+    NotResized {
+        /// Those of which generation.
+        #[schemars(with = "u64")]
+        generation: Generation,
+        /// Why not.
+        #[schemars(with = "String")]
+        why: ResizeTrouble,
+        /// The backend's words.
+        detail: String,
     },
     /// An instance was asked to end.
     Stopping {

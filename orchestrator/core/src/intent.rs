@@ -92,7 +92,7 @@ pub struct Service {
     pub spec: Arc<ServiceSpec>,
     /// Words for selection. Data.
     pub labels: BTreeMap<String, String>,
-    /// One more with every change that must replace instances.
+    /// One more with every change of how instances are made, their resources included.
     pub generation: Generation,
     /// Wanted instances, inside `spec.replicas`.
     pub replicas: u32,

@@ -93,6 +93,58 @@ pub struct InstanceSeen {
     pub address: Option<Ipv4Addr>,
     /// The main process on its node, while running.
     pub pid: Option<u32>,
+    /// What came of its last resize in place, as far as that is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resize>,
+}
+
+/// What came of giving an instance the resources of another generation while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resize {
+    /// The generation whose resources it was to get.
+    pub to: Generation,
+    /// When that was done, or tried last.
+    pub at: Time,
+    /// Why it has them not; absent when it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<ResizeTrouble>,
+}
+
+impl Resize {
+    /// When it got the resources that it has now.
+    #[must_use]
+    pub fn done_at(&self) -> Option<Time> {
+        self.trouble.is_none().then_some(self.at)
+    }
+}
+
+/// Why an instance does not have other resources yet.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeTrouble {
+    /// It uses more memory now than the new limit allows; it would be killed.
+    MemoryInUse,
+    /// No node has room for what it would reserve.
+    NoRoom,
+    /// The backend tried and could not.
+    Failed,
+    /// The backend cannot change what runs.
+    Unsupported,
+}
+
+impl ResizeTrouble {
+    /// The trouble for people.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::MemoryInUse => "it uses more memory than the new limit",
+            Self::NoRoom => "no node has room for what it would reserve",
+            Self::Failed => "the backend could not do it",
+            Self::Unsupported => "the backend cannot resize what runs",
+        }
+    }
 }
 
 /// How many ends of an instance are remembered.
@@ -256,6 +308,19 @@ pub enum Answer {
 }
 
 impl InstanceSeen {
+    /// Its ends since it has the resources that it has, oldest first: those before say nothing about
+    /// whether these are enough.
+    pub fn exits_as_it_is(&self) -> impl Iterator<Item = &Exit> {
+        self.exits.iter().filter(|exit| !self.is_of_before(exit))
+    }
+
+    /// Whether an end was one with other resources than it has now.
+    #[must_use]
+    pub fn is_of_before(&self, exit: &Exit) -> bool {
+        let sized = self.resize.and_then(|last| last.done_at());
+        sized.is_some_and(|sized| exit.at < sized)
+    }
+
     /// Whether it may take traffic: running, and every configured probe says yes.
     #[must_use]
     pub fn is_ready(&self, probes: &crate::spec::Probes) -> bool {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     autoscale::Recommendation,
     id::{Generation, InstanceId, ServiceKey},
-    observed::ProblemKind,
+    observed::{ProblemKind, ResizeTrouble},
     step::Step,
     time::Time,
 };
@@ -73,7 +73,7 @@ pub struct ServiceStatus {
     pub running: u32,
     /// Ready instances, any generation.
     pub ready: u32,
-    /// Running instances of the current generation.
+    /// Running instances as the current generation makes them.
     pub updated: u32,
     /// What rules found and cannot settle by themselves, or are busy settling.
     pub findings: Vec<Finding>,
@@ -137,6 +137,15 @@ pub enum Finding {
         generation: Generation,
         /// When it must have settled.
         deadline: Time,
+    },
+    /// An instance runs on with its earlier resources until it can get the new ones.
+    NotResized {
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        why: ResizeTrouble,
+        /// When it is tried again.
+        retry_at: Time,
     },
     /// No node has room.
     NoRoom {

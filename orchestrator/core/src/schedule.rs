@@ -22,12 +22,12 @@ pub struct Reserve {
     pub memory: Bytes,
 }
 
-/// The room that is left on nodes that take new instances.
+/// The room that is left on nodes.
 #[derive(Debug)]
 pub struct Room<'a> {
     nodes: Vec<Node<'a>>,
     by_name: HashMap<&'a NodeName, usize>,
-    /// Load and index, least load first.
+    /// Load and index of nodes that take new instances, least load first.
     by_load: BTreeSet<(u64, usize)>,
 }
 
@@ -35,6 +35,8 @@ pub struct Room<'a> {
 struct Node<'a> {
     name: &'a NodeName,
     seen: &'a NodeSeen,
+    /// Takes new instances.
+    open: bool,
     cpu: u64,
     memory: u64,
     instances: u32,
@@ -81,14 +83,13 @@ impl<'a> Room<'a> {
     /// Reads the room out of what was seen: every existing instance holds what it reserves.
     #[must_use]
     pub fn of(intent: &Intent, observed: &'a Observed) -> Self {
-        let open = observed
+        let nodes: Vec<Node> = observed
             .nodes
             .iter()
-            .filter(|(name, seen)| takes_instances(intent, name, seen));
-        let nodes: Vec<Node> = open
             .map(|(name, seen)| Node {
                 name,
                 seen,
+                open: takes_instances(intent, name, seen),
                 cpu: 0,
                 memory: 0,
                 instances: 0,
@@ -125,6 +126,7 @@ impl<'a> Room<'a> {
             .nodes
             .iter()
             .enumerate()
+            .filter(|(_, node)| node.open)
             .map(|(i, node)| (node.load(), i))
             .collect();
         room
@@ -156,11 +158,50 @@ impl<'a> Room<'a> {
         }
     }
 
+    /// Takes the room by which an instance grows where it is; what shrinks gives its room back when
+    /// it was seen to have shrunk. Says whether the node has it, also one that takes nothing new.
+    pub fn grow(&mut self, name: &NodeName, from: Reserve, to: Reserve) -> bool {
+        let more = Reserve {
+            cpu: MilliCpu(to.cpu.0.saturating_sub(from.cpu.0)),
+            memory: Bytes(to.memory.0.saturating_sub(from.memory.0)),
+        };
+        if more == Reserve::default() {
+            return true;
+        }
+        let index = self.by_name.get(name).copied();
+        let Some((index, node)) = index.and_then(|index| Some((index, self.nodes.get(index)?)))
+        else {
+            return false;
+        };
+        let fits = node.cpu.saturating_add(more.cpu.0) <= node.seen.cpu.0
+            && node.memory.saturating_add(more.memory.0) <= node.seen.memory.0
+            && node.instances <= node.seen.max_instances;
+        if fits {
+            self.change(index, |node| {
+                node.cpu = node.cpu.saturating_add(more.cpu.0);
+                node.memory = node.memory.saturating_add(more.memory.0);
+            });
+        }
+        fits
+    }
+
+    /// Whether some node that takes new instances has room for one.
+    #[must_use]
+    pub fn has(&self, reserve: Reserve) -> bool {
+        let mut open = self
+            .by_load
+            .iter()
+            .filter_map(|(_, index)| self.nodes.get(*index));
+        open.any(|node| node.fits(reserve))
+    }
+
     fn change(&mut self, index: usize, change: impl FnOnce(&mut Node<'a>)) -> Option<&'a NodeName> {
         let node = self.nodes.get_mut(index)?;
         self.by_load.remove(&(node.load(), index));
         change(node);
-        self.by_load.insert((node.load(), index));
+        if node.open {
+            self.by_load.insert((node.load(), index));
+        }
         Some(node.name)
     }
 }

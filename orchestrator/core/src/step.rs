@@ -28,6 +28,18 @@ pub enum Step {
         instance: InstanceId,
         /// The number of the attempt this makes.
         attempt: u32,
+        /// The generation whose resources it gets on this occasion, where not its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<Generation>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Give a running instance the resources of its service's current generation, in place.
+    Resize {
+        /// Which.
+        instance: InstanceId,
+        /// The generation whose resources it gets; all else is alike.
+        generation: Generation,
         /// Why.
         reason: Reason,
     },
@@ -80,6 +92,8 @@ pub enum Reason {
     NodeLeaving,
     /// It ended and is not to be started again.
     Finished,
+    /// Its service's requests or limits changed.
+    Resized,
 }
 
 impl Step {
@@ -102,10 +116,24 @@ impl Step {
             Self::Restart {
                 instance,
                 attempt,
+                generation,
+                reason,
+            } => {
+                let size = generation.map_or_else(String::new, |generation| {
+                    format!(", resources of generation {generation}")
+                });
+                format!(
+                    "restart {instance} (attempt {attempt}{size}): {}",
+                    reason.in_words()
+                )
+            }
+            Self::Resize {
+                instance,
+                generation,
                 reason,
             } => {
                 format!(
-                    "restart {instance} (attempt {attempt}): {}",
+                    "resize {instance} in place to generation {generation}: {}",
                     reason.in_words()
                 )
             }
@@ -129,6 +157,7 @@ impl Step {
         match self {
             Self::Place { instance, .. }
             | Self::Restart { instance, .. }
+            | Self::Resize { instance, .. }
             | Self::Stop { instance, .. }
             | Self::Remove { instance, .. } => Some(instance),
             Self::Route { .. } => None,
@@ -152,6 +181,7 @@ impl Reason {
             Self::Deleted => "the service was deleted",
             Self::NodeLeaving => "its node is being emptied",
             Self::Finished => "it has finished",
+            Self::Resized => "its resources changed",
         }
     }
 }

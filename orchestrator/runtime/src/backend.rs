@@ -1,6 +1,8 @@
 //! The one trait behind which any runtime stands.
 
+mod resize;
 mod route;
+mod usage;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -14,7 +16,11 @@ use ostler_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::route::{Route, RoutePort, RouteTable};
+pub use self::{
+    resize::{ResizeError, ResizeOrder},
+    route::{Route, RoutePort, RouteTable},
+    usage::{Machine, Usage},
+};
 pub use crate::image::Damage;
 
 /// Runs instances on one machine. Every call is idempotent: late and repeated work is harmless.
@@ -23,8 +29,9 @@ pub trait Backend: Send + Sync {
     /// Short name for people: `youki`, `process`, `sim`.
     fn name(&self) -> &'static str;
 
-    /// Makes the instance if it does not exist, and starts the given attempt.
-    /// Returns once the process runs. Starting an attempt that already runs does nothing.
+    /// Makes the instance if it does not exist, and starts the given attempt. One that exists takes
+    /// over the resources of the order's generation, if that is another than its own; all else of
+    /// the two must be alike. Returns once the process runs. Starting an attempt that already runs does nothing.
     ///
     /// # Errors
     /// A [`Problem`] whose kind tells rules what to do; nothing half-made is left running.
@@ -40,6 +47,16 @@ pub trait Backend: Send + Sync {
         stop: &Stop,
         why: StopCause,
     ) -> Result<(), BackendError>;
+
+    /// Gives a running instance other resources without stopping it, durably: an adopted one has them
+    /// too, and so has its next attempt. Nothing is done to one that has them already.
+    ///
+    /// # Errors
+    /// [`ResizeError`]: it runs on with what it had. A memory limit is never set below what is in use.
+    async fn resize(&self, _order: &ResizeOrder) -> Result<(), ResizeError> {
+        let (backend, operation) = (self.name(), "resize what runs");
+        Err(BackendError::Unsupported { backend, operation }.into())
+    }
 
     /// Takes away an ended instance: container, mounts, network, cgroup, logs.
     ///
@@ -226,6 +243,9 @@ pub struct Seen {
     pub cpu: MilliCpu,
     /// Memory it reserves.
     pub memory: Bytes,
+    /// When it got the resources that it has; absent when it was made with them.
+    #[serde(default)]
+    pub resized_at: Option<Time>,
 }
 
 /// Which lines of a log.
@@ -295,40 +315,6 @@ pub struct ExecOutcome {
     pub stdout: Vec<u8>,
     /// Standard error, cut at the limit.
     pub stderr: Vec<u8>,
-}
-
-/// What an instance uses. Counters only grow within one attempt.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Usage {
-    /// CPU time used, in microseconds.
-    pub cpu_us: u64,
-    /// Scheduling periods in which it was throttled, and periods in all.
-    pub throttled: Option<(u64, u64)>,
-    /// Memory in use without reclaimable page cache.
-    pub memory: Bytes,
-    /// Its memory limit.
-    pub memory_limit: Option<Bytes>,
-    /// Processes and threads.
-    pub pids: Option<u32>,
-    /// PSI `some avg10` for CPU, memory, I/O as shares from 0 to 1, where the kernel tells.
-    pub pressure: Option<[f64; 3]>,
-    /// Fullest volume: share in use from 0 to 1.
-    pub volume_share: Option<f64>,
-}
-
-/// What the machine offers and how full it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Machine {
-    /// CPUs.
-    pub cpu: MilliCpu,
-    /// Memory.
-    pub memory: Bytes,
-    /// Memory that programs can still get.
-    pub memory_available: Bytes,
-    /// Share in use of the disk that holds instances, 0 to 1.
-    pub disk_share: f64,
-    /// PSI `some avg10` for CPU, memory, I/O as shares from 0 to 1, where the kernel tells.
-    pub pressure: Option<[f64; 3]>,
 }
 
 /// An image in the store.

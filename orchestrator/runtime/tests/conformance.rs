@@ -30,6 +30,9 @@ fn script(work: Work) -> String {
         Work::Exit(code) => return format!("exit {code}"),
         // Inside a pid namespace nobody can kill the main process but the kernel.
         Work::KilledBySignal => "ulimit -t 1; while :; do :; done",
+        Work::Hold => {
+            "x=xxxxxxxxxxxxxxxx; i=0; while [ $i -lt 20 ]; do x=$x$x; i=$((i+1)); done; trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
+        }
         Work::EatMemory => "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done",
         Work::Print => {
             "echo out 1; echo out 2; echo err 1 >&2; echo out 3; trap 'exit 0' TERM; sleep 1000 & wait $!"
@@ -153,6 +156,7 @@ async fn sim_conforms() {
         let mut subject = Subject::new(Arc::new(backend.clone()), |work| {
             let image = match work {
                 Work::Serve | Work::Print => "sim:serve".to_owned(),
+                Work::Hold => "sim:hold".to_owned(),
                 Work::Stubborn => "sim:stubborn".to_owned(),
                 Work::Exit(code) => format!("sim:exit:{code}"),
                 Work::KilledBySignal => "sim:signal:9".to_owned(),

@@ -131,8 +131,18 @@ pub fn diff(facts: &ChangeFacts, colour: bool) -> String {
             lines.extend(service.lines.iter().map(|line| field(line, colour)));
         }
     }
+    let resources = |line: &DiffLine| line.path.starts_with("spec.resources.");
+    let resized = || {
+        facts
+            .diff
+            .iter()
+            .flat_map(|service| &service.lines)
+            .any(resources)
+    };
     let replaced = if facts.replaces_instances {
         "; running instances are replaced"
+    } else if facts.creates.is_empty() && resized() {
+        "; what runs is resized in place"
     } else {
         ""
     };

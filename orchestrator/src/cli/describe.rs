@@ -212,6 +212,17 @@ pub fn finding(finding: &Finding) -> String {
                 clock(*deadline)
             )
         }
+        Finding::NotResized {
+            instance,
+            why,
+            retry_at,
+        } => {
+            format!(
+                "{instance} keeps its earlier resources: {}; tried again at {}",
+                why.in_words(),
+                clock(*retry_at)
+            )
+        }
         Finding::NoRoom { missing } => format!("no node has room for {missing} more"),
     }
 }

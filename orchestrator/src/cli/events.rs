@@ -118,6 +118,12 @@ fn what(what: &Happening) -> String {
         Happening::Restarting { attempt, reason } => {
             format!("restarting, attempt {attempt}: {}", word(reason))
         }
+        Happening::Resized { generation, words } => {
+            format!("resized in place to generation {generation}: {words}")
+        }
+        Happening::NotResized { why, detail, .. } => {
+            format!("not resized, {}: {}", why.in_words(), untrusted(detail))
+        }
         Happening::Stopping { reason } => format!("stopping: {}", word(reason)),
         Happening::Removed => "removed".to_owned(),
         Happening::NotAdopted { problem } => format!("not adopted: {}", untrusted(&problem.detail)),

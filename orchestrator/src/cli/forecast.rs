@@ -30,6 +30,10 @@ fn details(forecast: &Forecast) -> Vec<String> {
     if more > 0 {
         lines.push(format!("  … and {more} more"));
     }
+    if !forecast.resized.is_empty() {
+        let resized: Vec<&str> = forecast.resized.iter().map(|id| id.as_str()).collect();
+        lines.push(format!("Resized in place: {}", resized.join(", ")));
+    }
     if !forecast.disturbed.is_empty() {
         let disturbed: Vec<&str> = forecast.disturbed.iter().map(|id| id.as_str()).collect();
         lines.push(format!("Disturbed: {}", disturbed.join(", ")));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ostler_core::{
     event::Happening,
     id::InstanceId,
-    observed::{Answer, Exit, Health, InstanceSeen, Phase},
+    observed::{Answer, Exit, Health, InstanceSeen, Phase, Resize},
     time::Time,
 };
 use ostler_runtime::backend::Seen;
@@ -171,5 +171,10 @@ fn adopt(seen: Seen, node: &ostler_core::id::NodeName, now: Time) -> InstanceSee
         health,
         address: seen.address,
         pid: seen.pid,
+        resize: seen.resized_at.map(|at| Resize {
+            to: seen.generation,
+            at,
+            trouble: None,
+        }),
     }
 }

@@ -1,16 +1,17 @@
 //! The table itself: instances as seen, what is being done to them, recent events.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
 use ostler_core::{
     autoscale::Recommendation,
     event::Event,
-    id::{AgentName, InstanceId, NodeName, ServiceKey},
-    observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem},
+    id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
+    observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem, Resize},
     plan::ServiceStatus,
+    spec::ServiceSpec,
     time::Time,
 };
 use ostler_runtime::backend::Started;
@@ -40,6 +41,8 @@ pub struct Table {
     pub observed: Observed,
     /// What is being done.
     pub busy: BTreeMap<InstanceId, Busy>,
+    /// Instances that are being resized; all else about them goes on meanwhile.
+    pub resizing: BTreeSet<InstanceId>,
     /// How each service stood at the last plan.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// What the load wanted of each service that scales with it, at the last plan.
@@ -87,6 +90,32 @@ impl Table {
             seen.since = now;
             seen.health = Health::default();
         }
+    }
+
+    /// It counts as made from that generation, whose resources it has or is about to start with.
+    pub fn has_size(
+        &mut self,
+        instance: &InstanceId,
+        generation: Generation,
+        spec: &ServiceSpec,
+        at: Time,
+    ) {
+        if let Some(seen) = self.observed.instances.get_mut(instance) {
+            seen.generation = generation;
+            (seen.cpu, seen.memory) = spec.reserved();
+            seen.resize = Some(Resize {
+                to: generation,
+                at,
+                trouble: None,
+            });
+        }
+    }
+
+    /// What came of a resize. Returns what came of the one before.
+    pub fn resized(&mut self, instance: &InstanceId, outcome: Resize) -> Option<Resize> {
+        self.resizing.remove(instance);
+        let seen = self.observed.instances.get_mut(instance)?;
+        seen.resize.replace(outcome)
     }
 
     /// A start succeeded.

@@ -7,7 +7,7 @@ use ostler_agents_kit::{
 use ostler_core::{
     id::InstanceId,
     incident::Evidence,
-    observed::{Answer, Exit, Phase, ProblemKind},
+    observed::{Answer, Exit, Phase, ProblemKind, ResizeTrouble},
     plan::Finding,
     time::{Span, Time},
 };
@@ -64,7 +64,8 @@ impl<'a> Patient<'a> {
         self.situation.onset(self.facts.key())
     }
 
-    /// Recent failing ends of instances of the current generation, oldest first.
+    /// Recent failing ends of instances of the current generation, oldest first; not those from before
+    /// an instance got the resources of this generation.
     #[must_use]
     pub fn failures(&self) -> Vec<(&'a InstanceInfo, &'a Exit)> {
         let (from, current) = (self.situation.now - EXITS_WINDOW, self.facts.generation());
@@ -72,7 +73,7 @@ impl<'a> Patient<'a> {
             .facts
             .instances()
             .filter(move |one| one.seen.generation == current);
-        let ends = instances.flat_map(|one| one.seen.exits.iter().map(move |exit| (one, exit)));
+        let ends = instances.flat_map(|one| one.seen.exits_as_it_is().map(move |exit| (one, exit)));
         let mut ends: Vec<_> = ends
             .filter(|(_, exit)| exit.is_failure() && exit.at >= from)
             .collect();
@@ -80,17 +81,19 @@ impl<'a> Patient<'a> {
         ends
     }
 
-    /// Recent failing ends of instances of earlier generations.
+    /// Recent failing ends of instances of earlier generations, or when they were that.
     #[must_use]
     pub fn earlier_failures(&self) -> usize {
         let (from, current) = (self.situation.now - EXITS_WINDOW, self.facts.generation());
-        let instances = self
+        let earlier = |(one, exit): &(&InstanceInfo, &Exit)| {
+            one.seen.generation != current || one.seen.is_of_before(exit)
+        };
+        let ends = self
             .facts
             .instances()
-            .filter(|one| one.seen.generation != current);
-        instances
-            .flat_map(|one| &one.seen.exits)
-            .filter(|exit| exit.is_failure() && exit.at >= from)
+            .flat_map(|one| one.seen.exits.iter().map(move |exit| (one, exit)));
+        ends.filter(earlier)
+            .filter(|(_, exit)| exit.is_failure() && exit.at >= from)
             .count()
     }
 
@@ -161,7 +164,13 @@ impl<'a> Patient<'a> {
         if !self.not_ready().is_empty() {
             return Some(Trouble::Probes);
         }
-        let no_room = |finding: &Finding| matches!(finding, Finding::NoRoom { .. });
+        let no_room = |finding: &Finding| {
+            let why = match finding {
+                Finding::NotResized { why, .. } => Some(*why),
+                _ => None,
+            };
+            matches!(finding, Finding::NoRoom { .. }) || why == Some(ResizeTrouble::NoRoom)
+        };
         if self.facts.findings().any(no_room) {
             return Some(Trouble::NoRoom);
         }

@@ -49,7 +49,7 @@ pub enum Change {
         /// The tuning, whole; `None` goes back to what the spec says.
         tuning: Option<Box<Tuning>>,
     },
-    /// Sets limits; replaces instances by a rollout.
+    /// Sets limits; what runs is resized in place.
     SetLimits {
         /// Which.
         service: ServiceKey,

@@ -1,7 +1,8 @@
 //! Changes of services and secrets, each answering with its inverse.
 //!
 //! A generation is a way of making instances. Replica bounds, objectives and the update strategy
-//! steer Ostler, not the instance, so they change in place; all else makes a new generation. The
+//! steer Ostler, not the instance, so they change in place; all else makes a new generation, also
+//! other resources, which what runs gets without being replaced. The
 //! first generation of a service is the revision that made it, later ones count up from there: a
 //! name that is used again never meets instances of its earlier life.
 
@@ -13,7 +14,7 @@ use crate::{
     graph::Graph,
     id::{Generation, InstanceId, ServiceKey},
     intent::{HISTORY_LIMIT, Intent, Past, Sealed, SecretKey, Service},
-    spec::{Amounts, ServiceSpec, check_service, check_tuning},
+    spec::{Amounts, Likeness, ServiceSpec, check_service, check_tuning},
     time::{Span, Time},
 };
 
@@ -93,7 +94,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Gives an existing service another spec; a new generation if instances must be replaced.
+    /// Gives an existing service another spec; a new generation if instances must be made otherwise.
     fn respec(&mut self, key: &ServiceKey, spec: Arc<ServiceSpec>) {
         let before = self
             .base
@@ -105,12 +106,16 @@ impl Draft<'_> {
             return;
         };
         let bumped_already = before.is_some_and(|before| before < service.generation);
-        if !service.spec.makes_same(&spec) && !bumped_already {
+        let likeness = service.spec.likeness(&spec);
+        if likeness != Likeness::Same && !bumped_already {
             remember(service);
             service.generation = service.generation.next();
             service.changed_at = now;
             service.settled = false;
-            service.restart_after.clear();
+            // What is only resized stays, and so does what was asked of it.
+            if likeness == Likeness::Other {
+                service.restart_after.clear();
+            }
         }
         service.replicas = service.replicas.clamp(spec.replicas.min, spec.replicas.max);
         service.spec = spec;

@@ -19,7 +19,7 @@ use crate::{
     graph::Graph,
     id::{AgentName, Namespace, NodeName, ServiceKey},
     intent::{Intent, SecretKey, Service},
-    spec::Volume,
+    spec::{Likeness, Volume},
     time::Time,
 };
 
@@ -55,7 +55,7 @@ pub struct ChangeFacts {
     pub host_paths: bool,
     /// Whether something is deleted or scaled to zero.
     pub destructive: bool,
-    /// Whether running instances would be replaced or restarted.
+    /// Whether running instances would be replaced or restarted; other limits alone do neither.
     pub replaces_instances: bool,
     /// For a new memory limit: the largest ratio of new to old in percent; `None` when no memory
     /// limit changes. A limit that is taken away counts as the largest number there is.
@@ -214,7 +214,7 @@ fn compare(
     facts.destructive |= before.is_some() && (after.is_none() || (from > 0 && to == 0));
     match (before, after) {
         (Some(before), Some(after)) => {
-            facts.replaces_instances |= after.generation != before.generation && from > 0;
+            facts.replaces_instances |= from > 0 && replaces(before, after);
             let limit = |service: &Service| service.spec.resources.limits.memory;
             let factor = memory_factor(limit(before), limit(after));
             facts.memory_limit_percent = facts.memory_limit_percent.max(factor);
@@ -228,6 +228,17 @@ fn compare(
         (None, None) => {}
     }
     facts.diff.extend(diff::of(key, before, after));
+}
+
+/// Whether running instances cannot become what the service is to be where they are. Those that
+/// would reserve more may have to move: their node may have no room.
+fn replaces(before: &Service, after: &Service) -> bool {
+    let (was, becomes) = (&before.spec, &after.spec);
+    match was.likeness(becomes) {
+        Likeness::Same => false,
+        Likeness::OtherSize => was.resources.reserves_less_than(&becomes.resources),
+        Likeness::Other => true,
+    }
 }
 
 fn memory_factor(

@@ -17,6 +17,7 @@ pub(super) struct Draft<'a> {
     routes: Vec<Step>,
     stops: Vec<Step>,
     removes: Vec<Step>,
+    resizes: Vec<Step>,
     restarts: Vec<Step>,
     places: Vec<Step>,
     requests: Vec<Request>,
@@ -32,6 +33,7 @@ impl<'a> Draft<'a> {
             routes: Vec::new(),
             stops: Vec::new(),
             removes: Vec::new(),
+            resizes: Vec::new(),
             restarts: Vec::new(),
             places: Vec::new(),
             requests: Vec::new(),
@@ -51,6 +53,10 @@ impl<'a> Draft<'a> {
 
     pub fn remove(&mut self, step: Step) {
         self.removes.push(step);
+    }
+
+    pub fn resize(&mut self, step: Step) {
+        self.resizes.push(step);
     }
 
     pub fn restart(&mut self, step: Step) {
@@ -85,6 +91,7 @@ impl<'a> Draft<'a> {
         let mut steps = self.routes;
         steps.extend(self.stops.into_iter().rev());
         steps.extend(self.removes);
+        steps.extend(self.resizes);
         steps.extend(self.restarts);
         steps.extend(self.places);
         let report = self

@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     Limits, PROVEN_AFTER,
     exit::{self, Verdict},
-    is_lost, limits,
+    is_lost, limits, resize,
 };
 use crate::{
     backoff,
     id::{Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Service},
-    observed::{Answer, InstanceSeen, Observed, Phase},
-    spec::ServiceSpec,
+    observed::{Answer, InstanceSeen, Observed, Phase, ResizeTrouble},
+    spec::{Likeness, ServiceSpec},
     step::Reason,
     time::{Span, Time},
 };
@@ -74,8 +74,14 @@ pub(super) struct Member<'a> {
     pub seen: &'a InstanceSeen,
     /// Its own generation's spec where remembered, else the current one.
     pub spec: &'a ServiceSpec,
-    /// Made as the current generation would be made.
+    /// Made as the current generation would be made, or can become so where it is.
     pub current: bool,
+    /// Has the current generation's resources, or needs none any more.
+    pub sized: bool,
+    /// What keeps it from getting them for now.
+    pub size_trouble: Option<ResizeTrouble>,
+    /// Gets them by this plan.
+    pub resize: bool,
     /// On a node that is being emptied, and it is this service's turn.
     pub leaving: bool,
     /// Its node has been silent for too long.
@@ -94,6 +100,11 @@ pub(super) struct Member<'a> {
 }
 
 impl Member<'_> {
+    /// Is to get the current generation's resources, by a resize or with its next start.
+    pub fn takes_size(&self) -> bool {
+        self.incoming() && !self.sized
+    }
+
     /// Belongs to what should be there in the end.
     pub fn incoming(&self) -> bool {
         self.current && !self.leaving && !self.lost
@@ -169,17 +180,17 @@ impl<'a> Group<'a> {
         leaving: Option<&BTreeSet<NodeName>>,
         now: Time,
     ) -> Self {
-        let alike: Vec<Generation> = service
+        let likeness: HashMap<Generation, Likeness> = service
             .history
             .iter()
             .chain(&service.stable)
-            .filter(|past| past.spec.makes_same(&service.spec))
-            .map(|past| past.generation)
-            .chain([service.generation])
+            .map(|past| (past.generation, past.spec.likeness(&service.spec)))
+            .chain([(service.generation, Likeness::Same)])
             .collect();
         let view = |(id, seen): (&'a InstanceId, &'a InstanceSeen)| {
             let mut member = look(service, id, seen, now);
-            member.current = alike.contains(&seen.generation);
+            let likeness = likeness.get(&seen.generation).copied();
+            resize::classify(&mut member, likeness, service.generation);
             member.leaving = leaving.is_some_and(|nodes| nodes.contains(&seen.node));
             member
         };
@@ -221,6 +232,9 @@ fn look<'a>(
         seen,
         spec,
         current: false,
+        sized: false,
+        size_trouble: None,
+        resize: false,
         leaving: false,
         lost: is_lost(seen, now),
         ready,

@@ -4,12 +4,12 @@
 //! calls. Carrying a plan out and asking again leads, step by step, to a plan without steps.
 //!
 //! One service is decided at a time, needed services first, by rules in this order: who is out of
-//! turn or lost (`group`), what ended (`exit`), too many (`scale`), dead weight of earlier
+//! turn or lost (`group`), what ended (`exit`), who can be resized in place (`resize`), too many (`scale`), dead weight of earlier
 //! generations (`rollout`), too few (`scale`, `needs`), replacing (`rollout`, `drain`), restarts
 //! that someone asked for (`asked`), traffic (`route`), load (`autoscale`), and how it all stands (`report`).
 //!
 //! Steps are ordered so that traffic leaves before an instance is stopped: routes, stops,
-//! removals, restarts, placements. Whoever carries steps out must show a placed instance as
+//! removals, resizes, restarts, placements. Whoever carries steps out must show a placed instance as
 //! starting in the next observation, or it will be placed again.
 
 mod asked;
@@ -21,6 +21,7 @@ mod group;
 mod ids;
 mod needs;
 mod report;
+mod resize;
 mod rollout;
 mod route;
 mod scale;
@@ -46,6 +47,8 @@ pub const UNKNOWN_PATIENCE: Span = Span::seconds(60);
 pub const PROVEN_AFTER: Span = Span::seconds(5);
 /// A rollout has finished when all was as wanted for this long.
 pub const SETTLE_HOLD: Span = Span::seconds(10);
+/// A resize in place that was refused is tried again after this.
+pub const RESIZE_AGAIN: Span = Span::seconds(10);
 /// An instance that runs but is not ready for longer than this makes its service degraded or down.
 pub const NOT_READY_PATIENCE: Span = Span::seconds(15);
 
@@ -86,12 +89,14 @@ fn decide<'a>(
     draft: &mut Draft<'a>,
 ) {
     exit::restart_ended(group, draft);
+    resize::fit(group, room);
     scale::too_many(group);
     rollout::clear_dead(group);
     give_back(group, room);
     scale::too_few(group, room, observed, draft);
     rollout::replace(group, draft);
     asked::restart(group);
+    resize::decide(group, draft);
     carry(group, draft);
     route::decide(group, observed, draft);
     rollout::conclude(group, draft);
@@ -114,17 +119,25 @@ fn give_back(group: &Group, room: &mut Room) {
 
 /// Turns each member's fate into a step.
 fn carry<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
+    let current = group.service.generation;
     for member in &group.members {
         let instance = member.id.clone();
         match member.fate {
+            Fate::Keep if member.resize => draft.resize(Step::Resize {
+                instance,
+                generation: current,
+                reason: rollout::reason_to_resize(group, member),
+            }),
             Fate::Keep => {}
             Fate::Stop(reason) => draft.stop(Step::Stop { instance, reason }),
             Fate::Remove(reason) => draft.remove(Step::Remove { instance, reason }),
             Fate::Restart(reason) => {
                 let attempt = member.seen.attempt.saturating_add(1);
+                let takes_size = member.takes_size() && member.size_trouble.is_none();
                 draft.restart(Step::Restart {
                     instance,
                     attempt,
+                    generation: takes_size.then_some(current),
                     reason,
                 });
             }
@@ -192,15 +205,6 @@ impl Limits {
 #[must_use]
 pub fn is_lost(seen: &InstanceSeen, now: Time) -> bool {
     seen.phase == Phase::Unknown && now.since(seen.since) >= UNKNOWN_PATIENCE
-}
-
-/// Whether instances of that generation are made as the current one would be made.
-#[must_use]
-pub fn is_current(service: &Service, seen: &InstanceSeen) -> bool {
-    seen.generation == service.generation
-        || service
-            .past(seen.generation)
-            .is_some_and(|past| past.spec.makes_same(&service.spec))
 }
 
 /// The keys that a plan speaks of must outlive it; this names the lifetime once.

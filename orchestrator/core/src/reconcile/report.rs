@@ -1,14 +1,14 @@
 //! How a service stands: a state in one word, counts, and findings with their evidence.
 
 use super::{
-    NOT_READY_PATIENCE,
+    NOT_READY_PATIENCE, RESIZE_AGAIN,
     draft::Draft,
     exit::{self, Verdict},
     group::{Fate, Group, Member},
     rollout,
 };
 use crate::{
-    observed::{Answer, Phase},
+    observed::{Answer, Phase, ResizeTrouble},
     plan::{Finding, ServiceState, ServiceStatus},
     time::Time,
 };
@@ -25,6 +25,13 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
             if let Finding::NotReady { since, .. } = &finding {
                 draft.wake(*since + NOT_READY_PATIENCE);
             }
+            wrong |= is_serious(&finding, group.now);
+            if findings.len() < FINDINGS_LIMIT {
+                findings.push(finding);
+            }
+        }
+        if let Some(why) = member.size_trouble.filter(|_| member.current) {
+            let finding = not_resized(member, why, group.now);
             wrong |= is_serious(&finding, group.now);
             if findings.len() < FINDINGS_LIMIT {
                 findings.push(finding);
@@ -53,7 +60,8 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
         wanted: group.limits.wanted,
         running: group.count(|member| member.seen.phase == Phase::Running),
         ready: group.count(|member| member.ready),
-        updated: group.count(|member| member.current && member.seen.phase == Phase::Running),
+        updated: group
+            .count(|member| member.current && member.sized && member.seen.phase == Phase::Running),
         findings,
     };
     status.state = state(group, wrong);
@@ -93,6 +101,16 @@ fn about(member: &Member, now: Time) -> Option<Finding> {
     })
 }
 
+/// Why it runs on with its earlier resources. Room is looked for in every plan.
+fn not_resized(member: &Member, why: ResizeTrouble, now: Time) -> Finding {
+    let tried = member.seen.resize.filter(|_| why != ResizeTrouble::NoRoom);
+    Finding::NotResized {
+        instance: member.id.clone(),
+        why,
+        retry_at: tried.map_or(now, |last| last.at + RESIZE_AGAIN),
+    }
+}
+
 /// Since when a running instance has been answering no.
 fn not_ready_since(member: &Member) -> Option<Time> {
     if member.seen.phase != Phase::Running || member.ready {
@@ -111,6 +129,8 @@ fn not_ready_since(member: &Member) -> Option<Time> {
 fn is_serious(finding: &Finding, now: Time) -> bool {
     match finding {
         Finding::CrashLoop { .. } | Finding::CannotStart { .. } | Finding::NoRoom { .. } => true,
+        // It is not what is wanted, and waiting alone makes no room.
+        Finding::NotResized { why, .. } => *why == ResizeTrouble::NoRoom,
         Finding::NotReady { since, .. } => now.since(*since) >= NOT_READY_PATIENCE,
         Finding::WaitsFor { .. } | Finding::Rollout { .. } => false,
     }
@@ -158,7 +178,8 @@ fn state(group: &Group, wrong: bool) -> ServiceState {
         };
     }
     let current = group.count(|member| {
-        member.incoming() && (member.ready || done(member)) && member.fate == Fate::Keep
+        let there = member.ready || done(member);
+        member.incoming() && member.sized && there && member.fate == Fate::Keep
     });
     if current >= wanted && !others {
         ServiceState::Healthy

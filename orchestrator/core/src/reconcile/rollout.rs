@@ -9,6 +9,7 @@ use super::{
     draft::Draft,
     exit::Verdict,
     group::{Fate, Group, Member, held},
+    resize,
 };
 use crate::{backoff, observed::Answer, plan::Request, step::Reason, time::Time};
 
@@ -55,14 +56,28 @@ fn reason(group: &Group, member: &Member) -> Reason {
     if member.current {
         return Reason::NodeLeaving;
     }
-    let went_back = |past: &crate::intent::Past| {
-        past.generation < member.seen.generation && past.spec.makes_same(&group.service.spec)
-    };
-    if group.service.history.iter().any(went_back) {
+    if went_back(group, member) {
         Reason::Reverted
     } else {
         Reason::Replaced
     }
+}
+
+/// Why an instance gets other resources.
+pub(super) fn reason_to_resize(group: &Group, member: &Member) -> Reason {
+    if went_back(group, member) {
+        Reason::Reverted
+    } else {
+        Reason::Resized
+    }
+}
+
+/// Whether the service is again what it was before the instance's generation.
+fn went_back(group: &Group, member: &Member) -> bool {
+    let as_before = |past: &crate::intent::Past| {
+        past.generation < member.seen.generation && past.spec.makes_same(&group.service.spec)
+    };
+    group.service.history.iter().any(as_before)
 }
 
 /// Ends outgoing instances as far as enough ready ones stay.
@@ -210,18 +225,18 @@ pub(super) fn conclude(group: &Group, draft: &mut Draft) {
 /// As many good instances as wanted, all of the current make, nothing else left.
 fn is_complete(group: &Group) -> bool {
     let good = group.count(|member| member.incoming() && member.good && member.fate == Fate::Keep);
-    let others = group.count(|member| !member.lost && !member.current);
+    let others = group.count(|member| !member.lost && !(member.current && member.sized));
     let extra = group.count(|member| member.surplus);
     good == group.limits.wanted && others == 0 && extra == 0
 }
 
-/// When the youngest of the instances began to run.
+/// When the last of the instances began to run as it should.
 fn settles_at(group: &Group) -> Option<Time> {
     let running = group
         .members
         .iter()
         .filter(|member| member.incoming() && member.ready);
-    running.map(Member::running_since).max()
+    running.map(resize::sized_since).max()
 }
 
 fn revert(group: &Group, draft: &mut Draft) {
@@ -261,6 +276,8 @@ pub(super) fn deadline(group: &Group) -> Option<Time> {
     let healthy = incoming()
         .filter(|member| !member.good)
         .filter_map(unready_since)
+        // What was not ready before cannot be held against this generation.
+        .map(|since| since.max(group.service.changed_at))
         .min()
         .map(|since| since + update.healthy_deadline);
     healthy

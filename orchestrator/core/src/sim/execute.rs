@@ -5,11 +5,18 @@ use super::{life::Life, world::World};
 use crate::{
     id::{Generation, InstanceId, NodeName, ServiceKey},
     intent::Intent,
-    observed::{Health, InstanceSeen, Phase},
+    observed::{Health, InstanceSeen, Phase, Resize, ResizeTrouble},
     step::{Reason, Step},
     time::{Span, Time},
     units::{Bytes, MilliCpu},
 };
+
+/// What backends say to a resize that they do not do.
+const REFUSALS: [ResizeTrouble; 3] = [
+    ResizeTrouble::MemoryInUse,
+    ResizeTrouble::Failed,
+    ResizeTrouble::Unsupported,
+];
 
 impl World {
     /// Hands steps to the executor, which may lose, repeat or delay them while faults last.
@@ -46,8 +53,16 @@ impl World {
                 self.place(intent, instance, service, *generation, node);
             }
             Step::Restart {
-                instance, attempt, ..
-            } => self.begin(intent, instance, *attempt),
+                instance,
+                attempt,
+                generation,
+                ..
+            } => self.begin(intent, instance, *attempt, *generation),
+            Step::Resize {
+                instance,
+                generation,
+                ..
+            } => self.resize(intent, instance, *generation),
             Step::Stop { instance, reason } => self.stop(instance, *reason),
             Step::Remove { instance, .. } => self.remove(instance),
             Step::Route { service, instances } => {
@@ -81,13 +96,60 @@ impl World {
         self.start(intent, id, 1);
     }
 
-    fn begin(&mut self, intent: &Intent, id: &InstanceId, attempt: u32) {
+    fn begin(
+        &mut self,
+        intent: &Intent,
+        id: &InstanceId,
+        attempt: u32,
+        generation: Option<Generation>,
+    ) {
         let down = |life: &&Life| matches!(life.seen.phase, Phase::Ended | Phase::Failed { .. });
         let Some(life) = self.lives.get(id).filter(down) else {
             return;
         };
         if life.seen.attempt.saturating_add(1) == attempt && self.reachable(&life.seen.node) {
+            if let Some(generation) = generation {
+                self.give_size(intent, id, generation);
+            }
             self.start(intent, id, attempt);
+        }
+    }
+
+    /// Gives what runs other resources, or is refused as backends refuse.
+    fn resize(&mut self, intent: &Intent, id: &InstanceId, to: Generation) {
+        let runs = |life: &&Life| life.seen.phase == Phase::Running && life.seen.generation < to;
+        let Some(life) = self.lives.get(id).filter(runs) else {
+            return;
+        };
+        if !self.reachable(&life.seen.node) {
+            return;
+        }
+        if self.now < self.faults.until && self.dice.chance(self.faults.refusals) {
+            let (at, trouble) = (self.now, self.dice.pick(&REFUSALS).copied());
+            if let Some(life) = self.lives.get_mut(id) {
+                life.seen.resize = Some(Resize { to, at, trouble });
+            }
+            return;
+        }
+        self.give_size(intent, id, to);
+        self.accounts.resized += 1;
+        let Some(mut life) = self.lives.remove(id) else {
+            return;
+        };
+        let temper = self.temper(intent, &life.seen.service, to);
+        life.resized(self.now, &temper);
+        self.lives.insert(id.clone(), life);
+    }
+
+    fn give_size(&mut self, intent: &Intent, id: &InstanceId, to: Generation) {
+        let (at, trouble) = (self.now, None);
+        if let Some(life) = self.lives.get_mut(id)
+            && life.seen.generation < to
+            && let Some(spec) = intent.spec_of(&life.seen.service, to)
+        {
+            (life.seen.cpu, life.seen.memory) = spec.reserved();
+            life.seen.generation = to;
+            life.seen.resize = Some(Resize { to, at, trouble });
         }
     }
 
@@ -148,5 +210,6 @@ fn new_instance(
         health: Health::default(),
         address: None,
         pid: None,
+        resize: None,
     }
 }

@@ -99,6 +99,14 @@ impl Life {
         }
     }
 
+    /// It got other resources while it runs: whether memory is short is another question now.
+    pub fn resized(&mut self, now: Time, temper: &Temper) {
+        self.pending.retain(|(_, due)| *due != Due::OutOfMemory);
+        if let Flaw::OutOfMemory { after } = temper.flaw {
+            self.plan(now + after, Due::OutOfMemory);
+        }
+    }
+
     fn draw_faults(&mut self, now: Time, faults: &Faults, dice: &mut Dice) {
         let later = |dice: &mut Dice| now + Span(dice.between(500, 90_000));
         if dice.chance(faults.crashes) {

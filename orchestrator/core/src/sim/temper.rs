@@ -76,6 +76,8 @@ pub struct Faults {
     pub repeats: u64,
     /// A step is carried out late.
     pub delays: u64,
+    /// A resize in place is refused, in one of the ways in which backends do.
+    pub refusals: u64,
     /// A node falls silent (each minute), some of them rebooting.
     pub silences: u64,
     /// The daemon restarts (each minute) and forgets what only it knew.
@@ -96,6 +98,7 @@ impl Faults {
             drops: 0,
             repeats: 0,
             delays: 0,
+            refusals: 0,
             silences: 0,
             restarts: 0,
         }
@@ -114,6 +117,7 @@ impl Faults {
             drops: 80,
             repeats: 80,
             delays: 120,
+            refusals: 250,
             silences: 150,
             restarts: 200,
         }

@@ -54,8 +54,12 @@ pub struct Forecast {
     pub changed: BTreeSet<ServiceKey>,
     /// The steps that would be taken, in order, 500 at most.
     pub steps: Vec<ForecastStep>,
-    /// Instances that run now and would be stopped, restarted or taken away.
+    /// Instances that run now and would be stopped, restarted or taken away; not those that are
+    /// resized while they run.
     pub disturbed: BTreeSet<InstanceId>,
+    /// Instances that would get other resources while they run.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resized: BTreeSet<InstanceId>,
     /// Ready instances of each service before.
     #[serde(default)]
     pub ready_before: BTreeMap<ServiceKey, u32>,
@@ -159,6 +163,7 @@ impl Forecast {
             changed,
             steps: Vec::new(),
             disturbed: BTreeSet::new(),
+            resized: BTreeSet::new(),
             ready_before: BTreeMap::new(),
             least_ready: BTreeMap::new(),
             report: BTreeMap::new(),
@@ -185,7 +190,11 @@ impl Forecast {
                     .get(*id)
                     .is_some_and(|seen| seen.phase == Phase::Running)
             };
-            self.disturbed.extend(step.instance().filter(ran).cloned());
+            let touched = match step {
+                Step::Resize { .. } => &mut self.resized,
+                _ => &mut self.disturbed,
+            };
+            touched.extend(step.instance().filter(ran).cloned());
         }
         for (key, status) in &moment.plan.report {
             let least = self.least_ready.entry(key.clone()).or_insert(status.ready);
@@ -200,16 +209,18 @@ impl Forecast {
     #[must_use]
     pub fn in_words(&self) -> String {
         let (steps, disturbed) = (self.steps.len(), self.disturbed.len());
-        let mut words = vec![match self.comes_to_rest {
-            true => format!(
-                "{steps} steps in {}, {disturbed} instances disturbed",
-                self.took
-            ),
-            false => format!(
-                "{steps} steps and not at rest within {}, {disturbed} instances disturbed",
-                self.took
-            ),
-        }];
+        let when = match self.comes_to_rest {
+            true => "in",
+            false => "and not at rest within",
+        };
+        let resized = match self.resized.len() {
+            0 => String::new(),
+            resized => format!(", {resized} resized in place"),
+        };
+        let mut words = vec![format!(
+            "{steps} steps {when} {}, {disturbed} instances disturbed{resized}",
+            self.took
+        )];
         words.extend(self.changed.iter().map(|key| self.about(key)));
         words.extend(
             self.violations
@@ -243,7 +254,8 @@ fn assume(world: &mut World, intent: &Intent, part: &Part, now: Time) -> Vec<Str
     };
     world.set_usual(temper(Flaw::None));
     let mut words = vec![
-        "what was not seen failing starts in 1s, is ready 1s later, works, and ends in 1s when asked"
+        "what was not seen failing starts in 1s, is ready 1s later, works, takes other limits at once, \
+         and ends in 1s when asked"
             .to_owned(),
     ];
     if part.left_out > 0 {

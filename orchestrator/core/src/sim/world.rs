@@ -27,6 +27,8 @@ pub struct Accounts {
     pub removed: u64,
     /// Instances that never started and were forgotten when the daemon restarted.
     pub forgotten: u64,
+    /// Resizes in place that were done.
+    pub resized: u64,
 }
 
 /// The simulated world.
@@ -233,6 +235,8 @@ impl World {
         for life in self.lives.values_mut() {
             let ready = matches!(life.seen.health.readiness, Answer::Yes { .. });
             life.seen.health = Health::default();
+            // That one was refused is tried again; that it was done is on disk.
+            life.seen.resize = life.seen.resize.filter(|last| last.trouble.is_none());
             if life.seen.phase == Phase::Running {
                 let at = self.now + Span(self.dice.between(10, 3_000));
                 life.pending.push((at, Due::Ready(ready)));

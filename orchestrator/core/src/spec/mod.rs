@@ -5,6 +5,7 @@
 mod amount;
 mod amounts;
 mod check;
+mod likeness;
 mod probe;
 mod read;
 mod scaling;
@@ -15,6 +16,7 @@ mod syntax;
 pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
 pub use check::{check, check_service, check_tuning};
+pub use likeness::Likeness;
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
 pub use scaling::{Pace, Queried, Scaling, TARGETS_LIMIT, Target};
@@ -339,23 +341,6 @@ impl ServiceSpec {
             );
             outlives && !volume.read_only
         })
-    }
-
-    /// Whether instances made from either spec are alike: they differ at most in what steers
-    /// Ostler itself (replica bounds, scaling, objectives, update strategy).
-    #[must_use]
-    pub fn makes_same(&self, other: &Self) -> bool {
-        let mut with_mine = other.clone();
-        with_mine.keep_steering_of(self);
-        *self == with_mine
-    }
-
-    /// Takes over the parts of another spec that steer Ostler, not the instance.
-    pub(crate) fn keep_steering_of(&mut self, other: &Self) {
-        self.replicas = other.replicas;
-        self.objectives.clone_from(&other.objectives);
-        self.scaling.clone_from(&other.scaling);
-        self.update = other.update;
     }
 
     /// CPU and memory that one instance reserves on its node: its requests, zero where absent.

@@ -389,7 +389,7 @@ fn facts_are_about_the_effect() {
         first.summary,
         "set limits of default/cart: memory none → 128Mi"
     );
-    assert!(first.replaces_instances);
+    assert!(!first.replaces_instances, "what runs is resized in place");
     let now = next(
         &now,
         &Change::SetLimits {

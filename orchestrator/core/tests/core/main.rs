@@ -11,5 +11,6 @@ mod common;
 mod graph;
 mod properties;
 mod reconcile;
+mod resize;
 mod spec;
 mod twin;

@@ -17,73 +17,73 @@ use ostler_core::{
 
 use crate::common::{applying, generation, intent, key, next, settle};
 
-const NOW: Time = Time(1_000_000);
+pub const NOW: Time = Time(1_000_000);
 const PROBED: &str =
     "image: a:1\nreplicas: {min: 1, max: 9}\nprobes: {readiness: {tcp: {port: 1}}}";
 
 /// A fleet under construction.
-struct Fleet {
-    intent: Intent,
-    observed: Observed,
+pub struct Fleet {
+    pub intent: Intent,
+    pub observed: Observed,
 }
 
 impl Fleet {
-    fn new(intent: Intent) -> Self {
+    pub fn new(intent: Intent) -> Self {
         let mut observed = Observed::default();
         observed.nodes.insert(node("n1"), machine());
         Self { intent, observed }
     }
 
-    fn with_node(mut self, name: &str) -> Self {
+    pub fn with_node(mut self, name: &str) -> Self {
         self.observed.nodes.insert(node(name), machine());
         self
     }
 
     /// Adds an instance that runs and is ready since long ago.
-    fn ready(mut self, service: &str, id: &str, generation: u64) -> Self {
+    pub fn ready(mut self, service: &str, id: &str, generation: u64) -> Self {
         self.observed
             .instances
             .insert(instance(id), running(service, generation));
         self
     }
 
-    fn edit(mut self, id: &str, edit: impl FnOnce(&mut InstanceSeen)) -> Self {
+    pub fn edit(mut self, id: &str, edit: impl FnOnce(&mut InstanceSeen)) -> Self {
         edit(self.observed.instances.get_mut(&instance(id)).unwrap());
         self
     }
 
-    fn routed(mut self, service: &str, ids: &[&str]) -> Self {
+    pub fn routed(mut self, service: &str, ids: &[&str]) -> Self {
         self.observed
             .routes
             .insert(key(service), ids.iter().map(|id| instance(id)).collect());
         self
     }
 
-    fn change(mut self, change: &Change) -> Self {
+    pub fn change(mut self, change: &Change) -> Self {
         self.intent = next(&self.intent, change);
         self
     }
 
-    fn plan(&self) -> Plan {
+    pub fn plan(&self) -> Plan {
         reconcile(&self.intent, &self.observed, NOW)
     }
 
     /// Steps in words without routes.
-    fn steps(&self) -> Vec<String> {
+    pub fn steps(&self) -> Vec<String> {
         let words = self.plan().steps.into_iter().map(|step| step.in_words());
         words.filter(|words| !words.starts_with("route")).collect()
     }
 }
 
-fn node(name: &str) -> NodeName {
+pub fn node(name: &str) -> NodeName {
     NodeName::new(name).unwrap()
 }
 
-fn instance(id: &str) -> InstanceId {
+pub fn instance(id: &str) -> InstanceId {
     InstanceId::new(id).unwrap()
 }
 
-fn machine() -> NodeSeen {
+pub fn machine() -> NodeSeen {
     NodeSeen {
         ready: true,
         cpu: MilliCpu(4_000),
@@ -93,7 +93,7 @@ fn machine() -> NodeSeen {
     }
 }
 
-fn running(service: &str, generation: u64) -> InstanceSeen {
+pub fn running(service: &str, generation: u64) -> InstanceSeen {
     let long_ago = Time(100_000);
     InstanceSeen {
         service: key(service),
@@ -113,10 +113,11 @@ fn running(service: &str, generation: u64) -> InstanceSeen {
         },
         address: None,
         pid: None,
+        resize: None,
     }
 }
 
-fn exit(seconds_ago: u64, code: i32) -> Exit {
+pub fn exit(seconds_ago: u64, code: i32) -> Exit {
     Exit {
         attempt: 1,
         at: NOW - Span::seconds(seconds_ago),
@@ -129,7 +130,7 @@ fn exit(seconds_ago: u64, code: i32) -> Exit {
     }
 }
 
-fn ended(exits: Vec<Exit>) -> impl FnOnce(&mut InstanceSeen) {
+pub fn ended(exits: Vec<Exit>) -> impl FnOnce(&mut InstanceSeen) {
     move |seen| {
         seen.phase = Phase::Ended;
         seen.attempt = u32::try_from(exits.len()).unwrap();

@@ -125,6 +125,7 @@ fn seen() -> WorldView {
         health: Health::default(),
         address: None,
         pid: None,
+        resize: None,
     };
     view.observed
         .instances

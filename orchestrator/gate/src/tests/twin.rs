@@ -130,13 +130,10 @@ async fn calls_rest_on_those_before_them() {
     let told = &shown(&house, &proposal).await["forecast"];
     let forecast = &told["forecast"];
     assert_eq!(forecast["report"]["shop/cart"]["ready"], 1, "{told}");
-    assert_eq!(
-        forecast["least_ready"]["shop/cart"], 1,
-        "the new one comes first"
-    );
-    let places = forecast["steps"].as_array().unwrap().iter();
-    let places = places
-        .filter(|step| step["step"]["step"] == "place")
-        .count();
-    assert_eq!(places, 1, "two calls, one rollout");
+    assert_eq!(forecast["least_ready"]["shop/cart"], 1);
+    assert_eq!(forecast["disturbed"], json!([]), "it runs on");
+    let steps = forecast["steps"].as_array().unwrap().iter();
+    let kinds = steps.map(|step| &step["step"]["step"]);
+    let steps: Vec<&Value> = kinds.filter(|kind| *kind != "route").collect();
+    assert_eq!(steps, ["resize"], "two calls, one resize");
 }

@@ -1,10 +1,12 @@
 //! What every backend must do, as one suite of checks over the trait. A backend that passes can be
 //! driven by the same core as all others; what a backend does not claim is not asked of it.
 //!
-//! `subject` is what is under test, `life` checks starts and ends, `inside` what happens in between.
+//! `subject` is what is under test, `life` checks starts and ends, `inside` what happens in between,
+//! `resize` other resources for what runs.
 
 mod inside;
 mod life;
+mod resize;
 mod subject;
 
 use self::subject::Outcome;
@@ -54,6 +56,11 @@ pub fn checks() -> Vec<Check> {
         "an image that is not there is named", |claims| claims.images, life::missing_image;
         "many start at once", |_| true, life::many_at_once;
         "a new daemon adopts what runs", |claims| claims.adoption, life::adoption;
+        "what runs gets other resources and runs on", |_| true, resize::in_place;
+        "only what runs is resized", |_| true, resize::only_what_runs;
+        "another attempt keeps its resources or gets those of its order", |_| true, resize::with_the_next_attempt;
+        "a memory limit below what is in use is refused and ends nothing", |claims| claims.memory_limits, resize::not_below_use;
+        "a new daemon knows what was resized", |claims| claims.adoption, resize::known_to_the_next_daemon;
         "both output streams are kept, page by page", |claims| claims.commands, inside::logs;
         "commands run inside", |claims| claims.exec, inside::exec;
         "use is measured", |_| true, inside::usage;

@@ -56,6 +56,8 @@ pub enum Work {
     Exit(i32),
     /// Kills itself with SIGKILL.
     KilledBySignal,
+    /// As `Serve`, and holds 16 MiB of memory that cannot be reclaimed before it says `ready`.
+    Hold,
     /// Uses more and more memory, under a limit of 16 MiB.
     EatMemory,
     /// Writes `out 1` to `out 3` to one stream and `err 1` to the other, then serves.

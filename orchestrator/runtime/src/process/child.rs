@@ -12,8 +12,9 @@ use nix::{
     unistd::Pid,
 };
 use ostler_core::{
+    id::Generation,
     observed::{EXITS_LIMIT, Exit, Phase, Problem, ProblemKind},
-    spec::{ServiceSpec, Stop, StopSignal},
+    spec::{Resources, ServiceSpec, Stop, StopSignal},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,7 +24,7 @@ use tokio::{
 
 use super::{ADDRESS, host_dir, now, output::Output, problem};
 use crate::backend::{
-    BackendError, ExecOrder, ExecOutcome, Order, Seen, Started, StopCause, Stream,
+    BackendError, ExecOrder, ExecOutcome, Order, ResizeOrder, Seen, Started, StopCause, Stream,
 };
 
 /// An instance.
@@ -55,6 +56,7 @@ impl Child {
             pid: None,
             cpu: requests.cpu.unwrap_or_default(),
             memory: requests.memory.unwrap_or_default(),
+            resized_at: None,
         };
         Self {
             output: Arc::default(),
@@ -78,6 +80,19 @@ impl Child {
     /// What it does now.
     pub(super) fn seen(&self) -> Seen {
         self.state().clone()
+    }
+
+    /// Counts it as having these resources. Nothing enforces limits here, now or before: what changes
+    /// is what it reserves.
+    pub(super) fn resize(&self, order: &ResizeOrder) -> Result<(), BackendError> {
+        let mut seen = self.state();
+        if seen.pid.is_none() {
+            return Err(BackendError::NotRunning(order.instance.clone()));
+        }
+        if take_size(&mut seen, order.generation, &order.resources) {
+            seen.resized_at = Some(now());
+        }
+        Ok(())
     }
 
     fn started(&self) -> Started {
@@ -117,6 +132,9 @@ impl Child {
         *self.cause() = None;
         {
             let mut seen = self.state();
+            if take_size(&mut seen, order.generation, &order.spec.resources) {
+                seen.resized_at = Some(now());
+            }
             seen.attempt = order.attempt;
             seen.phase = Phase::Running;
             seen.pid = process.id();
@@ -297,6 +315,17 @@ async fn capture(
         .await?;
     tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
     Ok(kept)
+}
+
+/// Takes over another generation's resources; says whether it was another.
+fn take_size(seen: &mut Seen, generation: Generation, resources: &Resources) -> bool {
+    if generation <= seen.generation {
+        return false;
+    }
+    seen.generation = generation;
+    seen.cpu = resources.requests.cpu.unwrap_or_default();
+    seen.memory = resources.requests.memory.unwrap_or_default();
+    true
 }
 
 fn spawn_problem(error: &io::Error, spec: &ServiceSpec) -> Problem {

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use self::child::Child;
 use crate::backend::{
     Backend, BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery, Machine,
-    Order, RouteTable, Seen, Started, StopCause, Usage,
+    Order, ResizeError, ResizeOrder, RouteTable, Seen, Started, StopCause, Usage,
 };
 
 const NAME: &str = "process";
@@ -144,6 +144,10 @@ impl Backend for ProcessBackend {
             Some(child) => child.stop(stop, why).await,
             None => Ok(()),
         }
+    }
+
+    async fn resize(&self, order: &ResizeOrder) -> Result<(), ResizeError> {
+        Ok(self.known(&order.instance)?.resize(order)?)
     }
 
     async fn remove(&self, instance: &InstanceId) -> Result<(), BackendError> {

@@ -2,9 +2,10 @@
 //! are given to it.
 
 use ostler_core::{
+    id::Generation,
     observed::{EXITS_LIMIT, Exit, Phase},
     sim::Dice,
-    spec::ServiceSpec,
+    spec::{Resources, ServiceSpec},
     time::{Span, Time},
     units::Bytes,
 };
@@ -22,14 +23,15 @@ pub(super) enum Habit {
     Exit(i32),
     /// `sim:signal:NUMBER`: is killed by the signal soon.
     Signal(i32),
+    /// `sim:hold`: as `serve`, and holds 16 MiB of memory.
+    Hold,
     /// `sim:leak`: uses more and more memory and is killed at its limit.
     Leak,
 }
 
 impl Habit {
     /// What images there are.
-    pub(super) const ACCEPTED: &str =
-        "`sim:serve`, `sim:stubborn`, `sim:exit:CODE`, `sim:signal:NUMBER` or `sim:leak`";
+    pub(super) const ACCEPTED: &str = "`sim:serve`, `sim:hold`, `sim:stubborn`, `sim:exit:CODE`, `sim:signal:NUMBER` or `sim:leak`";
 
     /// Reads an image's name.
     pub(super) fn of(spec: &ServiceSpec) -> Option<Self> {
@@ -41,6 +43,7 @@ impl Habit {
             ("serve", None) => Some(Self::Serve),
             ("stubborn", None) => Some(Self::Stubborn),
             ("leak", None) => Some(Self::Leak),
+            ("hold", None) => Some(Self::Hold),
             ("exit", Some(code)) => Some(Self::Exit(code)),
             ("signal", Some(number)) => Some(Self::Signal(number)),
             _ => None,
@@ -50,7 +53,7 @@ impl Habit {
     /// After how long it ends by itself.
     pub(super) fn lasts(self, dice: &mut Dice) -> Option<Span> {
         match self {
-            Self::Serve | Self::Stubborn => None,
+            Self::Serve | Self::Stubborn | Self::Hold => None,
             Self::Exit(_) | Self::Signal(_) | Self::Leak => Some(Span(dice.between(1, 50))),
         }
     }
@@ -103,6 +106,7 @@ impl Life {
                 pid: None,
                 cpu,
                 memory,
+                resized_at: None,
             },
             habit,
             memory_limit: order.spec.resources.limits.memory,
@@ -113,6 +117,24 @@ impl Life {
     /// Whether an attempt is under way.
     pub(super) fn runs(&self) -> bool {
         self.seen.phase != Phase::Ended
+    }
+
+    /// Memory in use: what it holds, else what it reserves.
+    pub(super) fn memory_used(&self) -> Bytes {
+        let least = if self.habit == Habit::Hold { 16 } else { 1 };
+        self.seen.memory.max(Bytes::mib(least))
+    }
+
+    /// Takes over another generation's resources; says whether it was another.
+    pub(super) fn take_size(&mut self, generation: Generation, resources: &Resources) -> bool {
+        if generation <= self.seen.generation {
+            return false;
+        }
+        self.seen.generation = generation;
+        self.seen.cpu = resources.requests.cpu.unwrap_or_default();
+        self.seen.memory = resources.requests.memory.unwrap_or_default();
+        self.memory_limit = resources.limits.memory;
+        true
     }
 
     /// An attempt begins.

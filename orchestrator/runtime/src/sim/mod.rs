@@ -27,7 +27,7 @@ use tokio::{sync::Notify, time::Instant};
 use self::life::{End, Habit, Life};
 use crate::backend::{
     Backend, BackendError, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery, Machine,
-    Order, RouteTable, Seen, Started, StopCause, Usage,
+    Order, ResizeError, ResizeOrder, RouteTable, Seen, Started, StopCause, Usage,
 };
 
 const NAME: &str = "sim";
@@ -140,6 +140,9 @@ impl World {
         let lasts = match (life.runs(), life.seen.attempt) {
             (true, attempt) if attempt >= order.attempt => None,
             (false, attempt) if attempt < order.attempt => {
+                if life.take_size(order.generation, &order.spec.resources) {
+                    life.seen.resized_at = Some(now);
+                }
                 life.begin(order.attempt, now);
                 life.habit.lasts(dice)
             }
@@ -232,6 +235,31 @@ impl Backend for SimBackend {
         Ok(())
     }
 
+    async fn resize(&self, order: &ResizeOrder) -> Result<(), ResizeError> {
+        let instance = &order.instance;
+        let (mut state, now) = (self.world.state(), self.world.now());
+        let life = state
+            .lives
+            .get_mut(instance)
+            .ok_or_else(|| BackendError::NoInstance(instance.clone()))?;
+        if !life.runs() {
+            return Err(BackendError::NotRunning(instance.clone()).into());
+        }
+        let used = life.memory_used();
+        if let Some(limit) = order.resources.limits.memory.filter(|limit| *limit < used) {
+            let instance = instance.clone();
+            return Err(ResizeError::MemoryInUse {
+                instance,
+                used,
+                limit,
+            });
+        }
+        if life.take_size(order.generation, &order.resources) {
+            life.seen.resized_at = Some(now);
+        }
+        Ok(())
+    }
+
     async fn remove(&self, instance: &InstanceId) -> Result<(), BackendError> {
         {
             let mut state = self.world.state();
@@ -276,10 +304,10 @@ impl Backend for SimBackend {
         let Some(since) = life.seen.started_at.filter(|_| life.runs()) else {
             return Err(BackendError::NotRunning(instance.clone()));
         };
-        // A hundredth of a CPU, and what it reserves of memory.
+        // A hundredth of a CPU.
         Ok(Usage {
             cpu_us: self.world.now().since(since).0.saturating_mul(10),
-            memory: life.seen.memory.max(Bytes::mib(1)),
+            memory: life.memory_used(),
             memory_limit: life.memory_limit,
             pids: Some(1),
             ..Usage::default()

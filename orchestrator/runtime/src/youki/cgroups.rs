@@ -2,6 +2,7 @@
 //! read while it runs, taken away after. v1, v2 and both side by side.
 
 mod leave;
+mod limit;
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +12,7 @@ use std::{
 
 use ostler_core::spec::Resources;
 
+pub(super) use self::limit::Unfit;
 use super::wire::Cgroups;
 
 /// Controllers without which limits would be promises.
@@ -21,10 +23,6 @@ const JOINED: [&str; 8] = [
 ];
 /// Controllers of v2 that are passed down where they exist.
 const PASSED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
-/// Processes and threads of an instance that sets no limit.
-const PIDS: u32 = 4096;
-/// The scheduler's period in microseconds.
-const PERIOD_US: u64 = 100_000;
 /// Devices that a container may use (v1; on v2 it can make none).
 const DEVICES: [&str; 11] = [
     "c *:* m",
@@ -232,70 +230,7 @@ impl Tree {
         if let Some(dir) = self.unified.as_ref().map(|root| root.join(&place)) {
             fs::create_dir_all(&dir).map_err(refused(&dir))?;
         }
-        self.limit(instance, resources)
-    }
-
-    fn limit(&self, instance: &str, resources: &Resources) -> Result<(), CgroupError> {
-        let set = |controller, v1, v2, old: String, new: String| match self
-            .file(instance, controller, v1, v2)
-        {
-            Some(path) => fs::write(&path, if self.is_v1(controller) { old } else { new })
-                .map_err(refused(&path)),
-            None => Err(CgroupError::Missing("memory")),
-        };
-        let limits = &resources.limits;
-        let pids = limits.pids.unwrap_or(PIDS).to_string();
-        set("pids", "pids.max", "pids.max", pids.clone(), pids)?;
-        if let Some(memory) = limits.memory {
-            let bytes = memory.0.to_string();
-            set(
-                "memory",
-                "memory.limit_in_bytes",
-                "memory.max",
-                bytes.clone(),
-                bytes.clone(),
-            )?;
-            // No swap on top; absent where the kernel does not account for it.
-            let swap = self.file(
-                instance,
-                "memory",
-                "memory.memsw.limit_in_bytes",
-                "memory.swap.max",
-            );
-            if let Some(path) = swap.filter(|path| path.exists()) {
-                fs::write(
-                    &path,
-                    if self.is_v1("memory") {
-                        bytes
-                    } else {
-                        "0".to_owned()
-                    },
-                )
-                .map_err(refused(&path))?;
-            }
-        }
-        if let Some(cpu) = limits.cpu {
-            // The kernel's least quota is one millisecond.
-            let quota = (cpu.0 * PERIOD_US / 1_000).max(1_000);
-            set(
-                "cpu",
-                "cpu.cfs_quota_us",
-                "cpu.max",
-                quota.to_string(),
-                format!("{quota} {PERIOD_US}"),
-            )?;
-        }
-        if let Some(cpu) = resources.requests.cpu {
-            let shares = (cpu.0 * 1024 / 1_000).clamp(2, 262_144);
-            let weight = 1 + (shares - 2) * 9_999 / 262_142;
-            set(
-                "cpu",
-                "cpu.shares",
-                "cpu.weight",
-                shares.to_string(),
-                weight.to_string(),
-            )?;
-        }
+        self.limit(instance, resources)?;
         self.restrict_devices(instance)
     }
 

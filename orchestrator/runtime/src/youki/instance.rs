@@ -26,7 +26,7 @@ use crate::backend::Seen;
 /// File of the record inside an instance's directory.
 const RECORD: &str = "instance.json";
 
-/// What does not change while an instance exists.
+/// What is on disk about an instance. Only its size changes while it exists: see [`Size`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     /// Which.
@@ -43,6 +43,9 @@ pub(super) struct Record {
     pub(super) memory: Bytes,
     /// Limits and requests.
     pub(super) resources: Resources,
+    /// When it got these; absent when it was made with them.
+    #[serde(default)]
+    pub(super) resized_at: Option<Time>,
     /// Its image's digest.
     pub(super) image: String,
     /// The image's layers, top-most last.
@@ -75,12 +78,49 @@ impl Record {
     }
 }
 
+/// What an instance may use, and whose generation's resources these are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// The generation that it counts as made from.
+    pub(super) generation: Generation,
+    /// Limits and requests.
+    pub(super) resources: Resources,
+    /// When it got them; absent when it was made with them.
+    pub(super) resized_at: Option<Time>,
+}
+
+impl Size {
+    fn of(record: &Record) -> Self {
+        Self {
+            generation: record.generation,
+            resources: record.resources,
+            resized_at: record.resized_at,
+        }
+    }
+
+    fn write_to(self, record: &mut Record) {
+        record.generation = self.generation;
+        record.resources = self.resources;
+        record.resized_at = self.resized_at;
+        (record.cpu, record.memory) = self.reserved();
+    }
+
+    fn reserved(&self) -> (MilliCpu, Bytes) {
+        let requests = self.resources.requests;
+        (
+            requests.cpu.unwrap_or_default(),
+            requests.memory.unwrap_or_default(),
+        )
+    }
+}
+
 /// An instance and what it does.
 pub(super) struct Instance {
     /// Its directory.
     pub(super) dir: PathBuf,
-    /// What does not change.
+    /// What it was when this daemon first saw it; its size may have changed since.
     pub(super) record: Record,
+    size: Mutex<Size>,
     /// Held by whoever starts, stops or removes it.
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Whether what does not survive a boot is still to be made again before the next attempt.
@@ -119,6 +159,7 @@ impl Instance {
         };
         Self {
             dir,
+            size: Mutex::new(Size::of(&record)),
             record,
             turn: tokio::sync::Mutex::default(),
             stale: AtomicBool::new(false),
@@ -130,6 +171,20 @@ impl Instance {
     /// A look at what it does.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it may use now.
+    pub(super) fn size(&self) -> Size {
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has another size: on disk first, so that a new daemon knows. Its caller has its turn.
+    pub(super) fn resized(&self, size: Size) -> io::Result<()> {
+        let mut record = self.record.clone();
+        size.write_to(&mut record);
+        record.write(&self.dir)?;
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner) = size;
+        Ok(())
     }
 
     /// An attempt runs.
@@ -172,11 +227,12 @@ impl Instance {
 
     /// As the backend's users see it.
     pub(super) fn seen(&self) -> Seen {
-        let state = self.state().clone();
+        let (state, size) = (self.state().clone(), self.size());
+        let (cpu, memory) = size.reserved();
         Seen {
             instance: self.record.instance.clone(),
             service: self.record.service.clone(),
-            generation: self.record.generation,
+            generation: size.generation,
             phase: state.phase,
             attempt: state.attempt,
             created_at: self.record.created_at,
@@ -186,8 +242,9 @@ impl Instance {
             pid: state
                 .running
                 .and_then(|running| u32::try_from(running.pid).ok()),
-            cpu: self.record.cpu,
-            memory: self.record.memory,
+            cpu,
+            memory,
+            resized_at: size.resized_at,
         }
     }
 

@@ -13,12 +13,14 @@ mod exec;
 mod instance;
 mod logs;
 mod problem;
+mod resize;
 mod shim;
 mod start;
 mod storage;
 mod trash;
 mod usage;
 mod user;
+mod verify;
 #[path = "../../shim/src/wire.rs"]
 mod wire;
 
@@ -26,8 +28,8 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -50,16 +52,12 @@ use self::{
 use crate::{
     backend::{
         Backend, BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
-        Machine, Notice, Order, RouteTable, Seen, Started, StopCause, Usage,
+        Machine, Notice, Order, ResizeError, ResizeOrder, RouteTable, Seen, Started, StopCause,
+        Usage,
     },
     image::{ImageError, Images},
     network::Network,
 };
-
-/// After the daemon's start, before images are read through.
-const SETTLED: Duration = Duration::from_secs(120);
-/// Between two readings of all images.
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs instances as containers on this machine.
 pub struct YoukiBackend {
@@ -130,7 +128,7 @@ impl YoukiBackend {
         adopt::all(&inner)
             .await
             .map_err(disk("adopt what is in", &dir))?;
-        tokio::spawn(verify_in_background(Arc::downgrade(&inner)));
+        tokio::spawn(verify::in_background(Arc::downgrade(&inner)));
         Ok(Self { inner })
     }
 
@@ -232,6 +230,10 @@ impl Backend for YoukiBackend {
             Some(found) => end::stop(&self.inner, &found, stop, why).await,
             None => Ok(()),
         }
+    }
+
+    async fn resize(&self, order: &ResizeOrder) -> Result<(), ResizeError> {
+        resize::resize(&self.inner, order).await
     }
 
     async fn remove(&self, instance: &InstanceId) -> Result<(), BackendError> {
@@ -374,19 +376,6 @@ impl Backend for YoukiBackend {
             }),
             None => Ok(()),
         }
-    }
-}
-
-/// Reads all images once a day, slowly, for as long as the backend is there. Findings are logged and
-/// set aside by the store.
-async fn verify_in_background(inner: Weak<Inner>) {
-    tokio::time::sleep(SETTLED).await;
-    while let Some(images) = inner.upgrade().map(|inner| inner.images.clone()) {
-        if let Err(error) = images.verify(true).await {
-            tracing::warn!(%error, "images could not be verified");
-        }
-        drop(images);
-        tokio::time::sleep(DAY).await;
     }
 }
 

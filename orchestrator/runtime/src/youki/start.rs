@@ -16,6 +16,7 @@ use super::{
     Inner, blocking, bundle, end,
     instance::{Instance, Record},
     problem::{disk, from_shim, problem},
+    resize,
     shim::Reports,
     storage, user,
     wire::{Report, Running, ShimOrder, names},
@@ -115,6 +116,7 @@ async fn attempt(
     instance: &Arc<Instance>,
     order: &Order,
 ) -> Result<Started, Problem> {
+    resize::with_attempt(inner, instance, order).await?;
     if instance.stale.load(Ordering::Relaxed) {
         remake(inner, instance)
             .await
@@ -310,6 +312,7 @@ fn make(
         cpu: spec.resources.requests.cpu.unwrap_or_default(),
         memory: spec.resources.requests.memory.unwrap_or_default(),
         resources: spec.resources,
+        resized_at: None,
         image: image.digest.clone(),
         layers: image.layers.clone(),
         address: attachment.map(|attachment| attachment.address),
@@ -356,7 +359,7 @@ pub(super) async fn remake(inner: &Arc<Inner>, instance: &Arc<Instance>) -> io::
         storage::remake(&found.dir, &record.volumes)?;
         shared
             .tree
-            .prepare(record.instance.as_str(), &record.resources)
+            .prepare(record.instance.as_str(), &found.size().resources)
             .map_err(io::Error::other)
     });
     prepared.await??;

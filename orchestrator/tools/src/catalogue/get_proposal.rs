@@ -32,7 +32,7 @@ impl Describe for GetProposal {
     const DESCRIPTION: &'static str = "Shows one proposal in full: the cause it answers with evidence, the exact tool calls in \
         order, the expected effect, how it will be verified, alternatives that were considered, its \
         approval, and, until its calls are begun, a forecast: the calls tried on a fork of the fleet \
-        as it is now (steps in order, instances disturbed, fewest ready instances on the way, \
+        as it is now (steps in order, instances disturbed or resized, fewest ready instances on the way, \
         invariants that would be broken, how long until it rests), or why nothing can be foretold.";
     const CLASS: Class = Class::Read;
 

@@ -91,6 +91,10 @@ pub enum EventKind {
     StartFailed,
     /// An instance is started again.
     Restarting,
+    /// An instance got other resources while it runs.
+    Resized,
+    /// An instance could not get other resources, and keeps those that it has.
+    NotResized,
     /// An instance was asked to end.
     Stopping,
     /// An instance was taken away.
@@ -118,6 +122,8 @@ const fn kind_of(what: &Happening) -> EventKind {
         Happening::Exited { .. } => EventKind::Exited,
         Happening::StartFailed { .. } => EventKind::StartFailed,
         Happening::Restarting { .. } => EventKind::Restarting,
+        Happening::Resized { .. } => EventKind::Resized,
+        Happening::NotResized { .. } => EventKind::NotResized,
         Happening::Stopping { .. } => EventKind::Stopping,
         Happening::Removed => EventKind::Removed,
         Happening::NotAdopted { .. } => EventKind::NotAdopted,

@@ -39,8 +39,9 @@ impl Describe for SetLimits {
     type Answer = Changed;
     const NAME: &'static str = "set_limits";
     const TITLE: &'static str = "Set limits of CPU, memory, processes";
-    const DESCRIPTION: &'static str = "Sets the limits of a service's instances; what is absent stays as it is. Replaces instances \
-        by a rollout. CPU in thousandths such as `250m` or CPUs such as `0.5`, memory such as \
+    const DESCRIPTION: &'static str = "Sets the limits of a service's instances; what is absent stays as it is. What runs gets \
+        them in place, without a restart; limits that fall go around a few instances at a time, and \
+        none falls below the memory in use. What is down starts with them. CPU in thousandths such as `250m` or CPUs such as `0.5`, memory such as \
         `256Mi`. Raise the memory limit after an out-of-memory kill only if usage is legitimate; a \
         leak comes back.";
     const CLASS: Class = Class::Change;
