@@ -108,6 +108,7 @@ fn rollout(bencher: Bencher) {
     let intent = intent();
     let observed = observed(&intent);
     let limits = Change::SetLimits {
+        requests: None,
         service: "service-505".parse().unwrap(),
         limits: Amounts {
             memory: Some(Bytes::mib(96)),

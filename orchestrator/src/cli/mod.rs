@@ -160,7 +160,7 @@ pub enum Command {
     Tune(tune::TuneArgs),
     /// Restart a service's instances, or one instance
     Restart(service::RestartArgs),
-    /// Set limits of CPU, memory and processes of a service
+    /// Set limits of CPU, memory and processes of a service, and what it reserves; in place
     Limits(service::LimitsArgs),
     /// Go back to an earlier generation of a service
     Rollback(service::RollbackArgs),

@@ -63,6 +63,12 @@ pub struct LimitsArgs {
     /// Most processes and threads
     #[arg(long)]
     pids: Option<u32>,
+    /// CPU to reserve, at most the limit
+    #[arg(long)]
+    cpu_request: Option<MilliCpu>,
+    /// Memory to reserve, at most the limit
+    #[arg(long)]
+    memory_request: Option<Bytes>,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -156,7 +162,8 @@ pub async fn restart(args: RestartArgs, client: &Client, out: &mut Out) -> Resul
 
 /// Runs `limits`.
 pub async fn limits(args: LimitsArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    let call = json!({ "service": args.service, "cpu": args.cpu, "memory": args.memory, "pids": args.pids });
+    let call = json!({ "service": args.service, "cpu": args.cpu, "memory": args.memory, "pids": args.pids,
+        "cpu_request": args.cpu_request, "memory_request": args.memory_request });
     let changed = change(client, out, "set_limits", call).await?;
     args.waiting.follow(client, out, &changed.services).await
 }

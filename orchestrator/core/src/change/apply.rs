@@ -46,7 +46,11 @@ impl Draft<'_> {
             Change::TuneScaling { service, tuning } => {
                 self.tune_scaling(service, tuning.as_deref()).map(Some)
             }
-            Change::SetLimits { service, limits } => self.set_limits(service, *limits).map(Some),
+            Change::SetLimits {
+                service,
+                limits,
+                requests,
+            } => self.set_limits(service, *limits, *requests).map(Some),
             Change::RollbackService { service, to } => self.roll_back(service, *to).map(Some),
             Change::RestartInstances {
                 service,

@@ -49,12 +49,15 @@ pub enum Change {
         /// The tuning, whole; `None` goes back to what the spec says.
         tuning: Option<Box<Tuning>>,
     },
-    /// Sets limits; what runs is resized in place.
+    /// Sets limits, and requests where given; what runs is resized in place.
     SetLimits {
         /// Which.
         service: ServiceKey,
         /// The new limits, whole.
         limits: Amounts,
+        /// The new requests, whole; they stay where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requests: Option<Amounts>,
     },
     /// Goes back to an earlier generation's spec, as a new generation.
     RollbackService {

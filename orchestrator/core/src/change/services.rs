@@ -179,10 +179,14 @@ impl Draft<'_> {
         &mut self,
         key: &ServiceKey,
         limits: Amounts,
+        requests: Option<Amounts>,
     ) -> Result<Change, Refused> {
         let service = self.get(key)?;
         let mut spec = ServiceSpec::clone(&service.spec);
         spec.resources.limits = limits;
+        if let Some(requests) = requests {
+            spec.resources.requests = requests;
+        }
         check_service(key, &service.labels, &spec)?;
         let inverse = self.restoring([key]);
         self.respec(key, Arc::new(spec));

@@ -133,7 +133,11 @@ fn limits(service: &ServiceKey, facts: &ChangeFacts) -> String {
     let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     let parts: Vec<String> = lines
         .filter_map(|line| {
-            let name = line.path.strip_prefix("spec.resources.limits.")?;
+            let name = line.path.strip_prefix("spec.resources.")?;
+            let name = match name.split_once('.')? {
+                ("limits", name) => name.to_owned(),
+                (_, name) => format!("{name} request"),
+            };
             Some(format!("{name} {} → {}", show(&line.from), show(&line.to)))
         })
         .collect();

@@ -379,6 +379,7 @@ fn facts_are_about_the_effect() {
     let first = facts(
         &now,
         &Change::SetLimits {
+            requests: None,
             service: key("cart"),
             limits,
         },
@@ -393,6 +394,7 @@ fn facts_are_about_the_effect() {
     let now = next(
         &now,
         &Change::SetLimits {
+            requests: None,
             service: key("cart"),
             limits,
         },
@@ -404,6 +406,7 @@ fn facts_are_about_the_effect() {
     let more = facts(
         &now,
         &Change::SetLimits {
+            requests: None,
             service: key("cart"),
             limits,
         },

@@ -140,6 +140,7 @@ fn draw_script(dice: &mut Dice, intent: &Intent) -> Vec<(Time, Change)> {
                 8 => Change::DrainNode { node },
                 9 => resized(&intent.services[&service].spec, service, dice),
                 10..=11 => Change::SetLimits {
+                    requests: None,
                     service,
                     limits: draw_limits(dice),
                 },

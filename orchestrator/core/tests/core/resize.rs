@@ -29,6 +29,7 @@ const START: Time = Time(1_000_000);
 
 fn limits(memory: u64) -> Change {
     Change::SetLimits {
+        requests: None,
         service: key("web"),
         limits: Amounts {
             memory: Some(Bytes::mib(memory)),

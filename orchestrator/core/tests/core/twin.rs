@@ -128,6 +128,7 @@ fn proposal(dice: &mut Dice, scene: &Scene, observed: &Observed) -> Vec<Change> 
         at: scene.world.now(),
     };
     let limits = Change::SetLimits {
+        requests: None,
         service: name.clone(),
         limits: Amounts {
             memory: Some(Bytes::mib(96)),
@@ -306,6 +307,7 @@ fn of_service(forecast: &Forecast, observed: &Observed) -> Vec<String> {
 fn only_the_part_that_is_reached_is_played_and_it_comes_out_as_in_the_whole() {
     let (intent, observed, now) = fleet(40);
     let limits = Change::SetLimits {
+        requests: None,
         service: key("s7"),
         limits: Amounts {
             memory: Some(Bytes::mib(96)),
