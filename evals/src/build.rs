@@ -52,6 +52,7 @@ pub(crate) fn wanted(service: &ServiceIn) -> Result<Service, String> {
         settled: service.settled,
         history,
         restart_after: BTreeMap::new(),
+        tuning: None,
     })
 }
 

@@ -32,7 +32,7 @@ use crate::{
     drive,
     execute::Executor,
     fleet::Fleet,
-    observe::{machine, scrape, usage},
+    observe::{machine, prometheus, scrape, usage},
     retain,
     serve::{self, http::Http, peers::Peers},
     settings::Settings,
@@ -186,6 +186,7 @@ fn start_loops(
     ));
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
+    parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }

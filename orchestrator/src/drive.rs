@@ -9,10 +9,11 @@ use std::{
 };
 
 use ostler_core::{
+    autoscale::Load,
     check,
     event::Happening,
     id::ServiceKey,
-    intent::Intent,
+    intent::{Intent, Service},
     observed::{Observed, Phase},
     plan::{Plan, ServiceState, ServiceStatus},
     reconcile::reconcile,
@@ -80,7 +81,8 @@ async fn turn(
             Happening::NotAdopted { problem },
         );
     }
-    let observed = fleet.read(|table| table.observed.clone());
+    let mut observed = fleet.read(|table| table.observed.clone());
+    observed.load = loads(fleet, intent);
     probes.follow(intent, &observed);
     let started = Instant::now();
     let plan = reconcile(intent, &observed, clock::now());
@@ -103,6 +105,18 @@ async fn turn(
     plan.wake_at
 }
 
+/// The load of the services that scale with it.
+fn loads(fleet: &Fleet, intent: &Intent) -> BTreeMap<ServiceKey, Load> {
+    let now = clock::now();
+    let scales = |service: &Service| service.spec.scaling.is_some();
+    for (key, service) in intent.services.iter().filter(|(_, one)| scales(one)) {
+        fleet.demand.wanted(key, service.replicas, now);
+    }
+    fleet
+        .demand
+        .loads(|key| intent.services.get(key).is_some_and(scales))
+}
+
 /// A plan that breaks an invariant is a defect of ours: nothing of it is executed, and it is loud.
 fn refuse(fleet: &Fleet, violations: Vec<String>) {
     fleet.metrics.refused_plan();
@@ -115,7 +129,10 @@ fn refuse(fleet: &Fleet, violations: Vec<String>) {
 }
 
 fn report(fleet: &Fleet, observed: &Observed, plan: &Plan) {
-    let before = fleet.write(|table| std::mem::replace(&mut table.report, plan.report.clone()));
+    let before = fleet.write(|table| {
+        table.scaling.clone_from(&plan.scaling);
+        std::mem::replace(&mut table.report, plan.report.clone())
+    });
     for (service, from, to) in moved(&before, &plan.report) {
         fleet.tell(Some(service), None, Happening::StateChanged { from, to });
     }

@@ -13,6 +13,7 @@ use ostler_broker::config::{
 };
 use ostler_core::id::AgentName;
 use ostler_gate::note::Verifier;
+use ostler_signals::prometheus::Prometheus;
 use serde::Deserialize;
 
 use crate::supervise::guest::Guest;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub guests: BTreeMap<AgentName, Guest>,
     /// What models that think for an agent are told, where the operator says it in their own words.
     pub prompts: BTreeMap<AgentName, String>,
+    /// An existing Prometheus that manifests may have asked.
+    pub prometheus: Option<Prometheus>,
     /// Whose certificates of evals are believed.
     pub evaluators: Vec<Verifier>,
 }
@@ -45,6 +48,9 @@ struct File {
     agents: BTreeMap<AgentName, Entry>,
     #[serde(default)]
     recording: Recording,
+    /// Where a Prometheus listens: `http://host:port`.
+    #[serde(default)]
+    prometheus: Option<String>,
     /// Public keys as `ostler eval key` prints them.
     #[serde(default)]
     evaluators: Vec<String>,
@@ -91,6 +97,7 @@ impl Settings {
             endpoints,
             agents,
             recording,
+            prometheus,
             evaluators,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
@@ -99,6 +106,7 @@ impl Settings {
                 agents: BTreeMap::new(),
                 recording,
             },
+            prometheus: prometheus.as_deref().map(source).transpose()?,
             evaluators: evaluators
                 .iter()
                 .map(|key| evaluator(key))
@@ -157,6 +165,11 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A Prometheus that may be asked.
+fn source(url: &str) -> anyhow::Result<Prometheus> {
+    Prometheus::parse(url).map_err(|words| anyhow::anyhow!("`prometheus`: {words}"))
 }
 
 /// Someone whose certificates are believed.

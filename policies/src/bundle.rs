@@ -101,6 +101,7 @@ impl Bundle {
             "autonomy.cedar",
             "guest.cedar",
             "healer.cedar",
+            "scaler.cedar",
             "invariants.cedar",
             "limits.cedar",
             "operator.cedar",

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
-    Authorizer, Decision as Cedar, Effect, Entities, EntityUid, PolicySet, PrincipalConstraint,
-    Request as CedarRequest, Schema,
+    Authorizer, Decision as Cedar, Effect, Entities, EntityUid, PolicySet, PolicySetError,
+    PrincipalConstraint, Request as CedarRequest, Schema,
 };
 
 use crate::{
@@ -29,6 +29,7 @@ pub struct Engine {
     authorizer: Authorizer,
     version: String,
     scopes: Vec<Scope>,
+    speaking: BTreeMap<String, PolicySet>,
 }
 
 /// Of whom and what a permit speaks, worked out once.
@@ -77,6 +78,7 @@ impl Engine {
             .collect();
         let version = bundle.version(&text);
         let scopes = scopes(&set, &actions);
+        let speaking = speaking(&set, &actions).map_err(|error| refuse(&error))?;
         Ok(Self {
             policies: set,
             reasons,
@@ -87,6 +89,7 @@ impl Engine {
             authorizer: Authorizer::new(),
             version,
             scopes,
+            speaking,
         })
     }
 
@@ -217,12 +220,14 @@ impl Engine {
             policies: BTreeSet::new(),
             errors: Vec::new(),
         };
+        let action_name = request.action.as_str();
         for resource in &scene.resources {
             let context = context(&request.facts, approvals, request.now)?;
             let (principal, action) = (scene.principal.clone(), scene.action.clone());
             let question = CedarRequest::new(principal, action, resource.clone(), context, None)
                 .map_err(|error| error.to_string())?;
-            let said = self.ask(&question, &scene.entities);
+            let policies = self.speaking.get(action_name).ok_or("no such action")?;
+            let said = self.ask(&question, policies, &scene.entities);
             match (whole.allow, said.allow) {
                 (true, false) => whole = said,
                 (allow, same) if allow == same => {
@@ -235,10 +240,8 @@ impl Engine {
         Ok(whole)
     }
 
-    fn ask(&self, question: &CedarRequest, entities: &Entities) -> Said {
-        let response = self
-            .authorizer
-            .is_authorized(question, &self.policies, entities);
+    fn ask(&self, question: &CedarRequest, policies: &PolicySet, entities: &Entities) -> Said {
+        let response = self.authorizer.is_authorized(question, policies, entities);
         let errors: Vec<String> = response
             .diagnostics()
             .errors()
@@ -285,6 +288,21 @@ impl Engine {
             .filter_map(|policy| self.reasons.get(AsRef::<str>::as_ref(policy.id())).cloned())
             .collect()
     }
+}
+
+/// For each action the policies whose scope names it: the others can neither speak nor err, and
+/// need not be looked at for every call.
+fn speaking(
+    set: &PolicySet,
+    actions: &BTreeMap<String, (EntityUid, Action)>,
+) -> Result<BTreeMap<String, PolicySet>, PolicySetError> {
+    let of_one = |(name, (uid, action)): (&String, &(EntityUid, Action))| {
+        let named = set
+            .policies()
+            .filter(|policy| crate::explain::names_action(policy, uid, &action.group));
+        Ok((name.clone(), PolicySet::from_policies(named.cloned())?))
+    };
+    actions.iter().map(of_one).collect()
 }
 
 /// The scope of every permit.

@@ -26,9 +26,11 @@ struct Case {
 fn actions() -> Vec<Action> {
     let named = [
         ("list_services", "read"),
+        ("query_signals", "read"),
         ("read_logs", "read_data"),
         ("apply_services", "change"),
         ("scale_service", "change"),
+        ("tune_scaling", "change"),
         ("delete_service", "change"),
         ("put_secret", "change"),
         ("set_limits", "change"),
@@ -40,6 +42,7 @@ fn actions() -> Vec<Action> {
         ("drain_node", "change"),
         ("exec_instance", "act"),
         ("open_incident", "record"),
+        ("submit_proposal", "record"),
         ("correct_incident", "record"),
         ("approve", "approve"),
         ("pause_agent", "admin"),

@@ -75,6 +75,32 @@ fn upstream_timeout_ms() -> u64 {
     2_000
 }
 
+/// So many requests a second for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Requests per second, 1 to 1,000.
+    pub rate: u32,
+    /// For so many seconds.
+    pub seconds: u64,
+}
+
+/// `20`, or `20x60,150x120,20` for a minute of 20, two of 150, and 20 from then on.
+fn stretches(text: &str) -> Result<Vec<Stretch>, String> {
+    let one = |part: &str| {
+        let (rate, seconds) = part.trim().split_once('x').unwrap_or((part.trim(), "1"));
+        let rate: u32 = rate.parse().ok()?;
+        let seconds = seconds.parse().ok()?;
+        Some(Stretch {
+            rate: rate.clamp(1, 1_000),
+            seconds,
+        })
+    };
+    let parts: Option<Vec<Stretch>> = text.split(',').map(one).collect();
+    parts.ok_or_else(|| {
+        format!("RATE is `{text}`; `20` or `20x60,150x120,20` is accepted: requests per second, and for how many seconds")
+    })
+}
+
 /// Everything a role needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -94,8 +120,11 @@ pub struct Settings {
     pub data: PathBuf,
     /// The fault to begin with.
     pub fault: Fault,
-    /// Requests per second of the traffic.
-    pub rate: u32,
+    /// How long each request holds the only till; zero where there is no till. It bounds what one
+    /// instance can serve, whatever else the machine does.
+    pub till: Duration,
+    /// What the traffic sends, one after the other; the last goes on.
+    pub traffic: Vec<Stretch>,
     /// Time between two lines of the traffic.
     pub report: Duration,
 }
@@ -129,7 +158,8 @@ impl Settings {
                 .unwrap_or_else(|| "/data".to_owned())
                 .into(),
             fault: fault.parse()?,
-            rate: number::<u32>("RATE", 20)?.clamp(1, 1_000),
+            till: Duration::from_millis(number::<u64>("TILL_MS", 0)?.min(10_000)),
+            traffic: stretches(&variable("RATE").unwrap_or_else(|| "20".to_owned()))?,
             report: Duration::from_millis(number::<u64>("REPORT_MS", 5_000)?.max(10)),
         })
     }

@@ -2,7 +2,7 @@
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Labels, Counter>,
     durations: Histogram,
+    queue: Gauge,
 }
 
 impl Metrics {
@@ -30,6 +31,12 @@ impl Metrics {
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
         ]);
         registry.register("http_requests", "Requests answered", requests.clone());
+        let queue = Gauge::default();
+        registry.register(
+            "shop_queue_depth",
+            "Requests that wait for the till",
+            queue.clone(),
+        );
         registry.register_with_unit(
             "http_request_duration",
             "Time to answer a request",
@@ -40,6 +47,7 @@ impl Metrics {
             registry,
             requests,
             durations,
+            queue,
         }
     }
 
@@ -47,6 +55,11 @@ impl Metrics {
     pub fn answered(&self, code: u16, took: Duration) {
         self.requests.get_or_create(&Labels { code }).inc();
         self.durations.observe(took.as_secs_f64());
+    }
+
+    /// One more waits, or one fewer.
+    pub fn waits(&self, change: i64) {
+        self.queue.inc_by(change);
     }
 
     /// The exposition in OpenMetrics text.

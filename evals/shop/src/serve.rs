@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Mutex,
 };
 
 use crate::{config::Settings, fault::Faults, log::Log, metrics::Metrics, roles};
@@ -35,6 +36,7 @@ struct App {
     log: Log,
     faults: Faults,
     metrics: Metrics,
+    till: Mutex<()>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -45,6 +47,7 @@ pub async fn run(settings: Settings) -> ExitCode {
     let app = Rc::new(App {
         faults: Faults::new(log.clone()),
         metrics: Metrics::new(),
+        till: Mutex::default(),
         log,
         settings,
     });
@@ -138,6 +141,7 @@ impl App {
 
     async fn work(&self, method: &Method) -> Answer {
         let began = Instant::now();
+        self.queue_for_the_till().await;
         let (status, body) = if self.faults.pass().await {
             (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -157,6 +161,18 @@ impl App {
             );
         }
         reply(status, format!("{body}\n"))
+    }
+
+    /// One at a time: what one instance can serve is bounded, as by a single-threaded worker.
+    async fn queue_for_the_till(&self) {
+        if self.settings.till.is_zero() {
+            return;
+        }
+        self.metrics.waits(1);
+        let till = self.till.lock().await;
+        self.metrics.waits(-1);
+        tokio::time::sleep(self.settings.till).await;
+        drop(till);
     }
 
     async fn switch(&self, request: Request<Incoming>) -> Answer {

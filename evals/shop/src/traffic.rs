@@ -12,10 +12,14 @@ use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
-    time::{MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval},
 };
 
-use crate::{client, config::Settings, log::Log};
+use crate::{
+    client,
+    config::{Settings, Stretch},
+    log::Log,
+};
 
 /// Requests under way at the same time; one more counts as failed.
 const IN_FLIGHT: usize = 256;
@@ -42,8 +46,8 @@ pub async fn run(settings: Settings) -> ExitCode {
     let target: Arc<str> = settings.upstream.unwrap_or_default().into();
     let results = Arc::new(Mutex::new(Results::default()));
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
-    let mut send = interval(Duration::from_secs(1) / settings.rate);
-    send.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut stretches = settings.traffic.into_iter();
+    let (mut send, mut over) = next(&mut stretches, None);
     let mut report = interval(settings.report);
     report.tick().await;
     let mut number = 0u64;
@@ -52,6 +56,7 @@ pub async fn run(settings: Settings) -> ExitCode {
             _ = term.recv() => break,
             _ = int.recv() => break,
             _ = report.tick() => tell(&log, &results),
+            () = tokio::time::sleep_until(over) => (send, over) = next(&mut stretches, Some(send)),
             _ = send.tick() => {
                 number += 1;
                 let method = if number.is_multiple_of(BUY_EVERY) { Method::POST } else { Method::GET };
@@ -61,6 +66,24 @@ pub async fn run(settings: Settings) -> ExitCode {
     }
     tell(&log, &results);
     ExitCode::SUCCESS
+}
+
+/// The next stretch and when it is over; after the last one it goes on for good.
+fn next(
+    stretches: &mut impl Iterator<Item = Stretch>,
+    before: Option<Interval>,
+) -> (Interval, tokio::time::Instant) {
+    let now = tokio::time::Instant::now();
+    let Some(Stretch { rate, seconds }) = stretches.next() else {
+        let for_good = now + Duration::from_secs(86_400 * 365);
+        return (
+            before.unwrap_or_else(|| interval(Duration::from_secs(1))),
+            for_good,
+        );
+    };
+    let mut send = interval(Duration::from_secs(1) / rate);
+    send.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    (send, now + Duration::from_secs(seconds))
 }
 
 fn one(method: Method, target: &Arc<str>, room: &Arc<Semaphore>, results: &Arc<Mutex<Results>>) {

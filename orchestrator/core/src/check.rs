@@ -283,6 +283,11 @@ impl<'a> Check<'a> {
                     generation,
                 } => (service, generation),
                 Request::Revert { service, from, .. } => (service, from),
+                Request::Scale {
+                    service,
+                    generation,
+                    ..
+                } => (service, generation),
             };
             let current = self
                 .intent

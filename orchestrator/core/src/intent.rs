@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     autonomy::Autonomy,
+    autoscale::Tuning,
     id::{
         AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey,
     },
@@ -105,6 +106,9 @@ pub struct Service {
     pub history: Vec<Past>,
     /// Instances that someone asked to restart: each must have been started after the given time.
     pub restart_after: BTreeMap<InstanceId, Time>,
+    /// What was tuned of its scaling, for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Box<Tuning>>,
 }
 
 /// A generation that was.

@@ -5,6 +5,7 @@
 //! `observed` → `reconcile` → `plan` (checked by `check`) → the driver executes its `step`s.
 
 pub mod autonomy;
+pub mod autoscale;
 pub mod backoff;
 pub mod change;
 pub mod check;

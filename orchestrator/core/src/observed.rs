@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    autoscale::Load,
     id::{Generation, InstanceId, NodeName, ServiceKey},
     time::{Span, Time},
     units::{Bytes, MilliCpu},
@@ -22,6 +23,8 @@ pub struct Observed {
     pub routes: BTreeMap<ServiceKey, Vec<InstanceId>>,
     /// Room held by instances that are not listed; only the fork of a part of a fleet has such.
     pub taken: BTreeMap<NodeName, Taken>,
+    /// The load of services that scale with it; a service that is not there is not known of.
+    pub load: BTreeMap<ServiceKey, Load>,
 }
 
 /// Room on a machine that instances hold which are not listed.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    autoscale::Recommendation,
     id::{Generation, InstanceId, ServiceKey},
     observed::{ProblemKind, ResizeTrouble},
     step::Step,
@@ -22,6 +23,8 @@ pub struct Plan {
     pub requests: Vec<Request>,
     /// How each service stands.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// What the load wants of services that scale with it, and what holds that.
+    pub scaling: BTreeMap<ServiceKey, Recommendation>,
     /// When something may be due without anything having happened.
     pub wake_at: Option<Time>,
 }
@@ -36,6 +39,17 @@ pub enum Request {
         service: ServiceKey,
         /// Which generation.
         generation: Generation,
+    },
+    /// The load wants another number of instances.
+    Scale {
+        /// Of which service.
+        service: ServiceKey,
+        /// The generation that was looked at.
+        generation: Generation,
+        /// Wanted instances when that was decided.
+        from: u32,
+        /// How many there should be.
+        to: u32,
     },
     /// The rollout missed its deadline: go back.
     Revert {

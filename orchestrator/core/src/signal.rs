@@ -42,6 +42,8 @@ pub enum SignalKind {
     LatencyP50,
     /// 99th percentile latency in seconds.
     LatencyP99,
+    /// Requests or jobs that wait.
+    QueueDepth,
     /// Share of a disk or volume in use, 0 to 1.
     DiskShare,
 }

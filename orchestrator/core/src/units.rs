@@ -50,6 +50,15 @@ macro_rules! text_amount {
 pub struct MilliCpu(pub u64);
 text_amount!(MilliCpu);
 
+impl MilliCpu {
+    /// In cores, for arithmetic.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "at most 1024 cores")]
+    pub fn as_cores(self) -> f64 {
+        self.0 as f64 / 1_000.0
+    }
+}
+
 impl FromStr for MilliCpu {
     type Err = InvalidAmount;
     fn from_str(text: &str) -> Result<Self, InvalidAmount> {

@@ -86,10 +86,14 @@ fn stand(service: &Service) -> Stand {
     let mut spec = serde_json::to_value(&*service.spec).unwrap_or_default();
     if let Value::Object(fields) = &mut spec {
         fields.remove("replicas");
+        if let Some(tuning) = &service.tuning {
+            let tuning = serde_json::to_value(tuning).unwrap_or_default();
+            fields.insert("tuning".to_owned(), tuning);
+        }
     }
     Stand {
         generation: service.generation,
-        replicas: service.replicas,
+        replicas: service.spec.scaling.is_none().then_some(service.replicas),
         min: service.spec.replicas.min,
         max: service.spec.replicas.max,
         labels: hash(&service.labels),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ostler_core::{
-    id::{CallId, Generation, ServiceKey},
+    id::CallId,
     intent::{Intent, SecretKey},
 };
 use ostler_policies::Engine;
@@ -30,7 +30,7 @@ use crate::{
     keys::Keys,
     ledger::Ledger,
     note::Verifier,
-    plan::{Call, State},
+    plan::{Call, State, Still},
     ports::{Clock, Store, World},
     recent::Recent,
     strangers::Strangers,
@@ -203,7 +203,7 @@ impl Gate {
         caller: &Principal,
         tool: &str,
         args: Value,
-        current: Option<(ServiceKey, Generation)>,
+        still: Option<Still>,
     ) -> Answer {
         let fresh = self.clock.fresh();
         let id = call_id(fresh, self.clock.now()).unwrap_or_else(|| self.no_id.clone());
@@ -221,10 +221,10 @@ impl Gate {
             tool.to_owned(),
             id.clone(),
         );
-        let task = tokio::spawn(async move {
-            gate.handle((call, fresh), caller, &name, args, current)
-                .await
-        });
+        let task =
+            tokio::spawn(
+                async move { gate.handle((call, fresh), caller, &name, args, still).await },
+            );
         let outcome = task.await.unwrap_or_else(|error| {
             tracing::error!(call = %id, tool, %error, "a call broke off");
             Outcome::Failed {
@@ -240,7 +240,7 @@ impl Gate {
         caller: Principal,
         name: &str,
         args: Value,
-        current: Option<(ServiceKey, Generation)>,
+        still: Option<Still>,
     ) -> Outcome {
         let now = self.clock.now();
         let Some(tool) = self.catalogue.iter().find(|tool| tool.name == name) else {
@@ -253,7 +253,7 @@ impl Gate {
             args,
             now,
             fresh,
-            current,
+            still,
         };
         // Who may not call it at all is not told anything about it, nor does it look at anything for them.
         if !self.could(&call.caller, tool) {

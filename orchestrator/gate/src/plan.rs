@@ -47,8 +47,38 @@ pub(crate) struct Call {
     pub(crate) args: Value,
     pub(crate) now: Time,
     pub(crate) fresh: u64,
-    /// The generation that must still be current when the call is committed.
-    pub(crate) current: Option<(ServiceKey, Generation)>,
+    /// What must still be so when the call is committed.
+    pub(crate) still: Option<Still>,
+}
+
+/// What the core's rules saw of a service when they asked: late rules are harmless, for what they
+/// saw must still be so when it is committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Still {
+    pub(crate) service: ServiceKey,
+    /// The current generation.
+    pub(crate) generation: Generation,
+    /// The wanted number of instances, where that was looked at.
+    pub(crate) replicas: Option<u32>,
+}
+
+impl Still {
+    fn holds(&self, state: &State) -> Result<(), String> {
+        let (key, wanted) = (&self.service, self.generation);
+        let now = state.intent.services.get(key);
+        let Some(now) = now.filter(|now| now.generation == wanted) else {
+            return Err(format!(
+                "generation {wanted} of `{key}` is no longer current"
+            ));
+        };
+        match self.replicas {
+            Some(replicas) if replicas != now.replicas => Err(format!(
+                "`{key}` is no longer meant to have {replicas} instances but {}",
+                now.replicas
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A call that could be done, not yet judged.
@@ -103,17 +133,8 @@ impl Move {
 impl Gate {
     /// What a call would do on this state; the refusal is in words.
     pub(crate) async fn plan(&self, call: &Call, state: &State) -> Result<Planned, String> {
-        if let Some((key, wanted)) = &call.current {
-            let now = state
-                .intent
-                .services
-                .get(key)
-                .map(|service| service.generation);
-            if now != Some(*wanted) {
-                return Err(format!(
-                    "generation {wanted} of `{key}` is no longer current"
-                ));
-            }
+        if let Some(still) = &call.still {
+            still.holds(state)?;
         }
         match self.decide(call, state)? {
             Decided::Answer { answer, about } => {

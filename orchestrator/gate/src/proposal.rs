@@ -212,7 +212,7 @@ impl Gate {
                 args: Value::Object(proposed.arguments.clone()),
                 now: call.now,
                 fresh: call.fresh.wrapping_add(number),
-                current: None,
+                still: None,
             };
             let planned = self.plan(&part, &fork).await.map_err(at)?;
             let decision = self.engine.decide(&planned.request);

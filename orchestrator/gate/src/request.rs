@@ -10,12 +10,12 @@ use ostler_core::{
 use ostler_tools::principal::Principal;
 use serde_json::json;
 
-use crate::{answer::Answer, door::Gate};
+use crate::{answer::Answer, door::Gate, plan::Still};
 
 impl Gate {
     /// Makes a request of the core's rules, as `System`.
     pub async fn request(self: &Arc<Self>, request: &Request) -> Answer {
-        let (tool, service, current, args) = match request {
+        let (tool, service, generation, args) = match request {
             Request::Settle {
                 service,
                 generation,
@@ -25,6 +25,17 @@ impl Gate {
                 generation,
                 json!({ "service": service, "generation": generation }),
             ),
+            Request::Scale {
+                service,
+                generation,
+                to,
+                ..
+            } => (
+                "scale_service",
+                service,
+                generation,
+                json!({ "service": service, "replicas": to }),
+            ),
             Request::Revert { service, from, to } => (
                 "rollback_service",
                 service,
@@ -32,14 +43,16 @@ impl Gate {
                 json!({ "service": service, "generation": to }),
             ),
         };
-        // Late rules are harmless: what they saw must still be so when it is committed.
-        self.call_while(
-            &Principal::System,
-            tool,
-            args,
-            Some((service.clone(), *current)),
-        )
-        .await
+        let still = Still {
+            service: service.clone(),
+            generation: *generation,
+            replicas: match request {
+                Request::Scale { from, .. } => Some(*from),
+                _ => None,
+            },
+        };
+        self.call_while(&Principal::System, tool, args, Some(still))
+            .await
     }
 
     /// Lets agents whose record speaks against them no longer act alone. Their standing says so already;

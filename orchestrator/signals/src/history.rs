@@ -1,6 +1,8 @@
-//! An hour of every series with bounded memory: five minutes fine, the rest coarse.
+//! An hour of every series with bounded memory: five minutes fine, the rest coarse; of services and
+//! nodes a day and more, coarser still.
 //!
-//! A series costs at most about 3.5 KiB: 150 fine points and 130 coarse ones of 12 bytes each.
+//! A series costs at most about 4.5 KiB: 150 fine points and 130 coarse ones of 16 bytes each; one of
+//! a service or node 4.7 KiB more.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,6 +20,9 @@ pub const FINE_STEP: Span = Span::seconds(2);
 pub const COARSE_STEP: Span = Span::seconds(30);
 const FINE_LIMIT: usize = 150;
 const COARSE_LIMIT: usize = 130;
+/// How far apart points of the day are at least.
+pub const DAY_STEP: Span = Span::minutes(5);
+const DAY_LIMIT: usize = 300;
 /// Most series kept; beyond it new ones are not recorded, and that is counted.
 pub const SERIES_LIMIT: usize = 20_000;
 
@@ -38,9 +43,19 @@ struct Inner {
 struct Recorded {
     fine: VecDeque<(Time, f32)>,
     coarse: VecDeque<(Time, f32)>,
+    /// Only of what lives longer than instances do.
+    day: Option<VecDeque<(Time, f32)>>,
 }
 
 impl Recorded {
+    fn of(subject: &Subject) -> Self {
+        let lasts = !matches!(subject, Subject::Instance(_));
+        Self {
+            day: lasts.then(VecDeque::new),
+            ..Self::default()
+        }
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         reason = "seven digits are enough for a signal"
@@ -49,16 +64,27 @@ impl Recorded {
         let point = (at, value as f32);
         push_spaced(&mut self.fine, point, FINE_STEP, FINE_LIMIT);
         push_spaced(&mut self.coarse, point, COARSE_STEP, COARSE_LIMIT);
+        if let Some(day) = &mut self.day {
+            push_spaced(day, point, DAY_STEP, DAY_LIMIT);
+        }
     }
 
-    /// Coarse points older than the first fine one, then the fine ones.
+    /// Points of the day older than the first coarse one, coarse ones older than the first fine one,
+    /// then the fine ones.
     fn points(&self) -> impl Iterator<Item = Point> {
-        let first_fine = self.fine.front().map_or(Time(u64::MAX), |point| point.0);
+        let first =
+            |points: &VecDeque<(Time, f32)>| points.front().map_or(Time(u64::MAX), |point| point.0);
+        let first_fine = first(&self.fine);
+        let first_coarse = first(&self.coarse).min(first_fine);
+        let day = self.day.iter().flatten();
+        let day = day.filter(move |point| point.0 < first_coarse);
         let coarse = self.coarse.iter().filter(move |point| point.0 < first_fine);
-        coarse.chain(self.fine.iter()).map(|(at, value)| Point {
-            at: *at,
-            value: f64::from(*value),
-        })
+        day.chain(coarse)
+            .chain(self.fine.iter())
+            .map(|(at, value)| Point {
+                at: *at,
+                value: f64::from(*value),
+            })
     }
 }
 
@@ -104,7 +130,7 @@ impl History {
             .entry(subject.clone())
             .or_default()
             .entry(kind)
-            .or_default()
+            .or_insert_with(|| Recorded::of(subject))
             .push(at, value);
     }
 
@@ -209,11 +235,32 @@ mod tests {
             Time(u64::MAX),
             1_000,
         );
-        assert!(series.points.len() <= FINE_LIMIT + COARSE_LIMIT);
+        assert!(series.points.len() <= FINE_LIMIT + COARSE_LIMIT + DAY_LIMIT);
         assert!(series.points.windows(2).all(|pair| pair[0].at < pair[1].at));
         let covered = series.points.last().unwrap().at.since(series.points[0].at);
         assert!(covered >= Span::minutes(55), "{covered}");
         assert_eq!(series.points.last().unwrap().value, 7_199.0);
+    }
+
+    #[test]
+    fn a_service_is_known_for_a_day_and_an_instance_for_an_hour() {
+        let history = History::default();
+        let instance = Subject::Instance("shop-1".parse().unwrap());
+        for minute in 0..60 * 48 {
+            let at = Time(minute * 60_000);
+            history.record(&subject(), SignalKind::RequestRate, at, 1.0);
+            history.record(&instance, SignalKind::RequestRate, at, 1.0);
+        }
+        let covers = |subject: &Subject| {
+            let kind = SignalKind::RequestRate;
+            let series = history.series(subject, kind, Time(0), Time(u64::MAX), 10_000);
+            let points = series.points;
+            assert!(points.len() <= FINE_LIMIT + COARSE_LIMIT + DAY_LIMIT);
+            assert!(points.windows(2).all(|pair| pair[0].at < pair[1].at));
+            points.last().unwrap().at.since(points[0].at)
+        };
+        assert!(covers(&subject()) >= Span::minutes(24 * 60));
+        assert!(covers(&instance) <= Span::minutes(60 * 3));
     }
 
     #[test]

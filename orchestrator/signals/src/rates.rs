@@ -134,6 +134,9 @@ pub fn record_requests(
         at,
         served.requests / over.as_secs_f64(),
     );
+    if let Some(depth) = served.queue {
+        history.record(subject, SignalKind::QueueDepth, at, depth);
+    }
     if served.requests > 0.0 {
         history.record(
             subject,

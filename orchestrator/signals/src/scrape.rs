@@ -1,7 +1,7 @@
 //! From a Prometheus exposition to the counters that the golden signals are made of.
 //!
 //! Names follow the conventions of Prometheus client libraries: a counter `*_requests_total` with
-//! a label `code` or `status` and a histogram `*_request_duration_seconds`.
+//! a label `code` or `status`, a histogram `*_request_duration_seconds`, a gauge `*_queue_depth`.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ pub struct Counters {
     pub errors: f64,
     /// Requests at most so slow: upper bound in microseconds → cumulative count; `u64::MAX` is +Inf.
     pub buckets: BTreeMap<u64, f64>,
+    /// Requests or jobs that wait now, where it tells; no counter.
+    pub queue: Option<f64>,
 }
 
 /// Reads an exposition; `None` when it has none of the known series.
@@ -49,6 +51,9 @@ fn add(counters: &mut Counters, sample: &Sample) -> bool {
         }
         return false;
     }
+    if sample.metric.ends_with("_queue_depth") {
+        return add_queue(counters, &sample.value);
+    }
     if !sample.metric.ends_with("_requests_total") {
         return false;
     }
@@ -68,6 +73,17 @@ fn add(counters: &mut Counters, sample: &Sample) -> bool {
         counters.errors += count;
     }
     true
+}
+
+fn add_queue(counters: &mut Counters, value: &Value) -> bool {
+    let (Value::Gauge(depth) | Value::Untyped(depth)) = value else {
+        return false;
+    };
+    let sane = depth.is_finite() && *depth >= 0.0;
+    if sane {
+        *counters.queue.get_or_insert(0.0) += depth;
+    }
+    sane
 }
 
 #[expect(
@@ -101,6 +117,7 @@ impl Counters {
             requests,
             errors,
             buckets,
+            queue: self.queue,
         })
     }
 
@@ -108,6 +125,9 @@ impl Counters {
     pub fn add(&mut self, other: &Counters) {
         self.requests += other.requests;
         self.errors += other.errors;
+        if let Some(depth) = other.queue {
+            *self.queue.get_or_insert(0.0) += depth;
+        }
         for (bound, count) in &other.buckets {
             *self.buckets.entry(*bound).or_default() += count;
         }

@@ -12,7 +12,7 @@ use super::{
     events, get, incidents,
     out::{Out, paint},
     print::{pairs, section, show},
-    proposals,
+    proposals, tune,
     words::{ago, clock, colour_of, moment, short, span, untrusted, word},
 };
 
@@ -95,7 +95,9 @@ fn service_text(out: &Out, detail: &ServiceDetail) -> String {
         .map(|past| generation(past, out.colour));
     let spec = serde_saphyr::to_string(&detail.spec).unwrap_or_default();
     add("Findings", findings.collect());
+    let (scaling, tuning) = (detail.scaling.as_ref(), detail.tuning.as_ref());
     add("Missing secrets", missing.collect());
+    add("Scaling", tune::lines(scaling, tuning));
     add(
         "Instances",
         vec![get::instance_table(out, &detail.instances)],

@@ -36,6 +36,7 @@ mod signals;
 mod status;
 mod token;
 mod top;
+mod tune;
 mod up;
 mod words;
 
@@ -155,6 +156,8 @@ pub enum Command {
     Exec(exec::ExecArgs),
     /// Set how many instances a service has
     Scale(service::ScaleArgs),
+    /// Tune how a service follows its load, for a while
+    Tune(tune::TuneArgs),
     /// Restart a service's instances, or one instance
     Restart(service::RestartArgs),
     /// Set limits of CPU, memory and processes of a service
@@ -290,6 +293,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Logs(args) => logs::run(args, client, out).await,
         Command::Exec(args) => exec::run(args, client, out).await,
         Command::Scale(args) => service::scale(args, client, out).await,
+        Command::Tune(args) => tune::run(args, client, out).await,
         Command::Restart(args) => service::restart(args, client, out).await,
         Command::Limits(args) => service::limits(args, client, out).await,
         Command::Rollback(args) => service::rollback(args, client, out).await,

@@ -22,7 +22,7 @@ pub struct SignalsArgs {
     /// The name is a node's
     #[arg(long)]
     node: bool,
-    /// The last so long; an hour at most
+    /// The last so long; an hour of instances, a day of services and nodes
     #[arg(long, default_value = "15m", value_name = "SPAN")]
     since: Span,
     /// Only these kinds, such as `memory_bytes`

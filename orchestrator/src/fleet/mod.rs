@@ -16,7 +16,7 @@ use ostler_core::{
     time::Time,
 };
 use ostler_runtime::backend::Backend;
-use ostler_signals::history::History;
+use ostler_signals::{demand::Demand, history::History, prometheus::Prometheus};
 use ostler_tools::view::WorldView;
 use tokio::sync::{Notify, watch};
 
@@ -32,10 +32,13 @@ pub struct Fleet {
     pub node: NodeName,
     /// An hour of signals.
     pub signals: History,
+    /// The load of services that scale with it.
+    pub demand: Demand,
     /// The daemon's own metrics.
     pub metrics: Metrics,
     /// Wakes the driver; a hint, never the only reason it looks.
     pub wake: Notify,
+    prometheus: RwLock<Option<Prometheus>>,
     table: Mutex<Table>,
     view: RwLock<Option<Arc<WorldView>>>,
     intent: watch::Sender<Arc<Intent>>,
@@ -49,8 +52,10 @@ impl Fleet {
             backend,
             node,
             signals: History::default(),
+            demand: Demand::default(),
             metrics: Metrics::default(),
             wake: Notify::new(),
+            prometheus: RwLock::default(),
             table: Mutex::default(),
             view: RwLock::new(None),
             intent: watch::Sender::new(Arc::default()),
@@ -102,6 +107,19 @@ impl Fleet {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.signals
+    }
+
+    /// The Prometheus that the operator's configuration names.
+    #[must_use]
+    pub fn prometheus(&self) -> Option<Prometheus> {
+        let named = self.prometheus.read();
+        named.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over which Prometheus is asked.
+    pub fn ask_of(&self, prometheus: Option<Prometheus>) {
+        let named = self.prometheus.write();
+        *named.unwrap_or_else(PoisonError::into_inner) = prometheus;
     }
 
     /// The intent as last published by the gate.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ostler_core::{
+    autoscale::Recommendation,
     event::Event,
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem, Resize},
@@ -44,6 +45,8 @@ pub struct Table {
     pub resizing: BTreeSet<InstanceId>,
     /// How each service stood at the last plan.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// What the load wanted of each service that scales with it, at the last plan.
+    pub scaling: BTreeMap<ServiceKey, Recommendation>,
     /// The agents' processes.
     pub agents: BTreeMap<AgentName, AgentStatus>,
     /// What each agent wrote of late.

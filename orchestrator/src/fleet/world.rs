@@ -33,6 +33,7 @@ impl World for Fleet {
         let view = Arc::new(self.read(|table| WorldView {
             observed: table.observed.clone(),
             report: table.report.clone(),
+            scaling: table.scaling.clone(),
             events: table.events.clone(),
             agents: table.agents.clone(),
             agent_lines: table.agent_lines.clone(),

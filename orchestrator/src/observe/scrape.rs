@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use ostler_core::{
     id::{InstanceId, ServiceKey},
     observed::Phase,
-    signal::Subject,
+    signal::{SignalKind, Subject},
     spec::MetricsEndpoint,
     time::{Span, Time},
 };
@@ -16,6 +16,7 @@ use ostler_signals::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::load;
 use crate::{clock, fleet::Fleet};
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ pub async fn watch(fleet: Arc<Fleet>, stop: CancellationToken) {
 }
 
 async fn scrape_all(fleet: &Fleet, rates: &mut Rates) {
+    let began = clock::now();
     let targets = targets(fleet);
     let scrapes = targets.into_iter().map(|target| async move {
         let counters = scrape_one(target.address, &target.endpoint).await;
@@ -64,6 +66,9 @@ async fn scrape_all(fleet: &Fleet, rates: &mut Rates) {
     for (service, (at, sum, over)) in served {
         record_service(fleet.history(), &service, at, &sum, over);
     }
+    load::sum(fleet, SignalKind::RequestRate, began);
+    load::sum(fleet, SignalKind::QueueDepth, began);
+    load::latency(fleet, began);
     let known = fleet.read(|table| {
         table
             .observed

@@ -12,6 +12,7 @@ use ostler_runtime::backend::Usage;
 use ostler_signals::rates::{Rates, Reading};
 use tokio_util::sync::CancellationToken;
 
+use super::load;
 use crate::{clock, fleet::Fleet};
 
 /// Time between two readings.
@@ -30,6 +31,7 @@ pub async fn watch(fleet: Arc<Fleet>, stop: CancellationToken) {
 }
 
 async fn read_all(fleet: &Fleet, rates: &mut Rates) {
+    let began = clock::now();
     for (instance, attempt) in running(fleet) {
         let now = clock::now();
         fleet.history().record(
@@ -43,6 +45,7 @@ async fn read_all(fleet: &Fleet, rates: &mut Rates) {
             Err(error) => tracing::debug!(%instance, %error, "no usage"),
         }
     }
+    load::sum(fleet, SignalKind::CpuCores, began);
     forget(fleet, rates);
     fleet.metrics.set_series(fleet.history().size().0);
 }

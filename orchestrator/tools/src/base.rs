@@ -35,8 +35,8 @@ pub struct Base {
 pub struct Stand {
     /// Its generation.
     pub generation: Generation,
-    /// Wanted instances.
-    pub replicas: u32,
+    /// Wanted instances; not of a service whose load says how many that are.
+    pub replicas: Option<u32>,
     /// Fewest instances.
     pub min: u32,
     /// Most instances.

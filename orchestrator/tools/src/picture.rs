@@ -247,8 +247,11 @@ const fn measure(kind: SignalKind) -> Option<Measure> {
         SignalKind::RequestRate => Measure::Rate,
         SignalKind::ErrorRatio => Measure::Errors,
         SignalKind::LatencyP50 | SignalKind::LatencyP99 => Measure::Latency,
-        // The share says the same; probes are facts already.
-        SignalKind::MemoryBytes | SignalKind::ProbeSeconds | SignalKind::ProbePassed => {
+        // The share says the same; probes are facts already; what waits shows as latency.
+        SignalKind::MemoryBytes
+        | SignalKind::ProbeSeconds
+        | SignalKind::ProbePassed
+        | SignalKind::QueueDepth => {
             return None;
         }
     })

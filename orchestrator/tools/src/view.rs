@@ -7,6 +7,7 @@ use std::{
 
 use ostler_core::{
     autonomy::{Certificate, Make, Record, Standing},
+    autoscale::Recommendation,
     event::Event,
     id::{AgentName, InstanceId, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
@@ -50,6 +51,8 @@ pub struct WorldView {
     pub observed: Observed,
     /// How each service stands.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
+    /// What the load wanted of each service that scales with it, at the last plan.
+    pub scaling: BTreeMap<ServiceKey, Recommendation>,
     /// Recent events, oldest first.
     pub events: VecDeque<Event>,
     /// The agents' processes.

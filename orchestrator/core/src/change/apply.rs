@@ -43,6 +43,9 @@ impl Draft<'_> {
             Change::ApplyServices { services } => self.put_services(services).map(Some),
             Change::DeleteService { service } => self.delete_service(service).map(Some),
             Change::ScaleService { service, replicas } => self.scale(service, *replicas).map(Some),
+            Change::TuneScaling { service, tuning } => {
+                self.tune_scaling(service, tuning.as_deref()).map(Some)
+            }
             Change::SetLimits { service, limits } => self.set_limits(service, *limits).map(Some),
             Change::RollbackService { service, to } => self.roll_back(service, *to).map(Some),
             Change::RestartInstances {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     autonomy::Autonomy,
+    autoscale::Tuning,
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
     spec::{Amounts, ServiceSpec},
@@ -40,6 +41,13 @@ pub enum Change {
         service: ServiceKey,
         /// How many.
         replicas: u32,
+    },
+    /// Tunes how a service's scaling follows its load, for a while.
+    TuneScaling {
+        /// Which.
+        service: ServiceKey,
+        /// The tuning, whole; `None` goes back to what the spec says.
+        tuning: Option<Box<Tuning>>,
     },
     /// Sets limits; what runs is resized in place.
     SetLimits {

@@ -10,10 +10,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Change, Refused, ServicePut, apply::Draft};
 use crate::{
+    autoscale::Tuning,
     graph::Graph,
     id::{Generation, InstanceId, ServiceKey},
     intent::{HISTORY_LIMIT, Intent, Past, Sealed, SecretKey, Service},
-    spec::{Amounts, Likeness, ServiceSpec, check_service},
+    spec::{Amounts, Likeness, ServiceSpec, check_service, check_tuning},
     time::{Span, Time},
 };
 
@@ -89,6 +90,7 @@ impl Draft<'_> {
             settled: false,
             history: Vec::new(),
             restart_after: BTreeMap::new(),
+            tuning: None,
         }
     }
 
@@ -154,6 +156,22 @@ impl Draft<'_> {
         Ok(Change::ScaleService {
             service: key.clone(),
             replicas: was,
+        })
+    }
+
+    pub(super) fn tune_scaling(
+        &mut self,
+        key: &ServiceKey,
+        tuning: Option<&Tuning>,
+    ) -> Result<Change, Refused> {
+        let service = self.get(key)?;
+        if let Some(tuning) = tuning {
+            check_tuning(key, &service.spec, tuning)?;
+        }
+        let was = std::mem::replace(&mut service.tuning, tuning.cloned().map(Box::new));
+        Ok(Change::TuneScaling {
+            service: key.clone(),
+            tuning: was,
         })
     }
 

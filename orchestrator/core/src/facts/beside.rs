@@ -16,6 +16,7 @@ pub(super) fn of(before: &Intent, after: &Intent, facts: &ChangeFacts) -> Vec<Di
     let mut lines: Vec<DiffLine> = secrets.chain(nodes).chain(agents).flatten().collect();
     for service in &facts.services {
         lines.extend(restarts(before, after, service));
+        lines.extend(tuning(before, after, service));
     }
     lines
 }
@@ -76,4 +77,14 @@ fn restarts(before: &Intent, after: &Intent, key: &ServiceKey) -> Vec<DiffLine> 
     new.into_iter()
         .filter_map(|(id, _)| line(format!("instances.{id}"), None, Some("restarted")))
         .collect()
+}
+
+fn tuning(before: &Intent, after: &Intent, service: &ServiceKey) -> Option<DiffLine> {
+    let tuned = |intent: &Intent| {
+        let tuning = intent.services.get(service)?.tuning.as_deref()?;
+        serde_json::to_string(tuning).ok()
+    };
+    let (from, to) = (tuned(before), tuned(after));
+    let path = format!("services.{service}.tuning");
+    line(path, from.as_deref(), to.as_deref())
 }

@@ -118,6 +118,7 @@ impl Change {
             Self::ApplyServices { .. } => "apply_services",
             Self::DeleteService { .. } => "delete_service",
             Self::ScaleService { .. } => "scale_service",
+            Self::TuneScaling { .. } => "tune_scaling",
             Self::SetLimits { .. } => "set_limits",
             Self::RollbackService { .. } => "rollback_service",
             Self::RestartInstances { .. } => "restart_instances",
@@ -155,6 +156,7 @@ fn name_targets(change: &Change, facts: &mut ChangeFacts) {
         }
         Change::DeleteService { service }
         | Change::ScaleService { service, .. }
+        | Change::TuneScaling { service, .. }
         | Change::SetLimits { service, .. }
         | Change::RollbackService { service, .. }
         | Change::SettleService { service, .. } => {

@@ -3,6 +3,7 @@
 use super::ChangeFacts;
 use crate::{
     autonomy::Autonomy,
+    autoscale::Tuning,
     change::Change,
     id::{AgentName, Namespace, ServiceKey},
     intent::Intent,
@@ -25,6 +26,7 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
                 count(*replicas, "replica")
             )
         }
+        Change::TuneScaling { service, tuning } => tuned(service, tuning.as_deref()),
         Change::SetLimits { service, .. } => limits(service, facts),
         Change::RollbackService { service, to } => {
             let from = before
@@ -176,4 +178,18 @@ impl From<usize> for Count {
     fn from(number: usize) -> Self {
         Self(u64::try_from(number).unwrap_or(u64::MAX))
     }
+}
+
+fn tuned(service: &ServiceKey, tuning: Option<&Tuning>) -> String {
+    let Some(tuning) = tuning else {
+        return format!("let {service} scale as its spec says");
+    };
+    let (targets, floors) = (tuning.targets.len(), tuning.floors.len());
+    let highest = tuning.floors.iter().map(|floor| floor.replicas).max();
+    let highest = highest.map_or_else(String::new, |most| format!(", {most} instances at most"));
+    format!(
+        "tune the scaling of {service}: {}, {}{highest}",
+        count(targets, "target"),
+        count(floors, "floor"),
+    )
 }

@@ -1,6 +1,9 @@
 //! A plan in the making: steps by kind, requests, findings, and the earliest moment to look again.
 
+use std::collections::BTreeMap;
+
 use crate::{
+    autoscale::Recommendation,
     id::ServiceKey,
     plan::{Plan, Request, ServiceStatus},
     step::Step,
@@ -18,6 +21,7 @@ pub(super) struct Draft<'a> {
     restarts: Vec<Step>,
     places: Vec<Step>,
     requests: Vec<Request>,
+    scaling: BTreeMap<ServiceKey, Recommendation>,
     report: Vec<(&'a ServiceKey, ServiceStatus)>,
     wake_at: Option<Time>,
 }
@@ -33,6 +37,7 @@ impl<'a> Draft<'a> {
             restarts: Vec::new(),
             places: Vec::new(),
             requests: Vec::new(),
+            scaling: BTreeMap::new(),
             report: Vec::new(),
             wake_at: None,
         }
@@ -66,6 +71,10 @@ impl<'a> Draft<'a> {
         self.requests.push(request);
     }
 
+    pub fn scaling(&mut self, key: &ServiceKey, recommendation: Recommendation) {
+        self.scaling.insert(key.clone(), recommendation);
+    }
+
     pub fn report(&mut self, key: &'a ServiceKey, status: ServiceStatus) {
         self.report.push((key, status));
     }
@@ -93,6 +102,7 @@ impl<'a> Draft<'a> {
         Plan {
             steps,
             requests: self.requests,
+            scaling: self.scaling,
             report,
             wake_at: self.wake_at,
         }

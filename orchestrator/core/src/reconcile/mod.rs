@@ -6,13 +6,14 @@
 //! One service is decided at a time, needed services first, by rules in this order: who is out of
 //! turn or lost (`group`), what ended (`exit`), who can be resized in place (`resize`), too many (`scale`), dead weight of earlier
 //! generations (`rollout`), too few (`scale`, `needs`), replacing (`rollout`, `drain`), restarts
-//! that someone asked for (`asked`), traffic (`route`), and how it all stands (`report`).
+//! that someone asked for (`asked`), traffic (`route`), load (`autoscale`), and how it all stands (`report`).
 //!
 //! Steps are ordered so that traffic leaves before an instance is stopped: routes, stops,
 //! removals, resizes, restarts, placements. Whoever carries steps out must show a placed instance as
 //! starting in the next observation, or it will be placed again.
 
 mod asked;
+mod autoscale;
 mod draft;
 mod drain;
 pub mod exit;
@@ -99,6 +100,7 @@ fn decide<'a>(
     carry(group, draft);
     route::decide(group, observed, draft);
     rollout::conclude(group, draft);
+    autoscale::follow(group, observed, draft);
     report::write(group, draft);
 }
 

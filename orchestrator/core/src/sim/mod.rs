@@ -163,6 +163,10 @@ pub fn as_change(request: &Request) -> Change {
             service: service.clone(),
             generation: *generation,
         },
+        Request::Scale { service, to, .. } => Change::ScaleService {
+            service: service.clone(),
+            replicas: *to,
+        },
         Request::Revert { service, to, .. } => Change::RollbackService {
             service: service.clone(),
             to: *to,

@@ -149,6 +149,7 @@ impl World {
             (id.clone(), seen)
         };
         Observed {
+            load: BTreeMap::new(),
             nodes,
             instances: self.lives.iter().map(show).collect(),
             routes: self.routes.clone(),

@@ -16,7 +16,7 @@ pub enum Likeness {
 
 impl ServiceSpec {
     /// Whether instances made from either spec are alike: they differ at most in what steers
-    /// Ostler itself (replica bounds, objectives, update strategy).
+    /// Ostler itself (replica bounds, scaling, objectives, update strategy).
     #[must_use]
     pub fn makes_same(&self, other: &Self) -> bool {
         self.likeness(other) == Likeness::Same
@@ -42,6 +42,7 @@ impl ServiceSpec {
     pub(crate) fn keep_steering_of(&mut self, other: &Self) {
         self.replicas = other.replicas;
         self.objectives.clone_from(&other.objectives);
+        self.scaling.clone_from(&other.scaling);
         self.update = other.update;
     }
 }

@@ -8,16 +8,18 @@ mod check;
 mod likeness;
 mod probe;
 mod read;
+mod scaling;
 mod security;
 mod storage;
 mod syntax;
 
 pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
-pub use check::{check, check_service};
+pub use check::{check, check_service, check_tuning};
 pub use likeness::Likeness;
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
+pub use scaling::{Pace, Queried, Scaling, TARGETS_LIMIT, Target};
 pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
 
@@ -95,6 +97,9 @@ pub struct ServiceSpec {
     /// What the service promises its users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
+    /// How the number of instances follows the load; it stays as it is set when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
 }
 
 /// A port that the service listens on.

@@ -5,6 +5,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod autoscale;
 mod change;
 mod common;
 mod graph;

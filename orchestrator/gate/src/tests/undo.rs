@@ -41,6 +41,17 @@ fn other_cart() -> Value {
     json!({ "yaml": format!("{changed}---{}", SHOP.replace("name: cart", "name: new")) })
 }
 
+fn scaling_cart() -> Value {
+    let target = "scaling: { targets: [ { signal: requestRate, perInstance: 50 } ] }, resources";
+    let changed = SHOP.replace("resources", target);
+    json!({ "yaml": changed })
+}
+
+fn tune(replicas: u32) -> Value {
+    let floor = json!({ "from": 0, "until": 1, "replicas": replicas });
+    json!({ "service": "shop/cart", "floors": [floor], "for": "1h" })
+}
+
 /// One case a tool: a new tool without one stops here.
 fn case(tool: &str) -> Case {
     use Case::{Exact, NoChange, NoWayBack};
@@ -54,6 +65,13 @@ fn case(tool: &str) -> Case {
             other_cart(),
         ),
         "scale_service" => Exact(vec![("scale_service", scale(3))], scale(7)),
+        "tune_scaling" => Exact(
+            vec![
+                ("apply_services", scaling_cart()),
+                ("tune_scaling", tune(3)),
+            ],
+            tune(5),
+        ),
         "set_limits" => Exact(vec![("restart_instances", restart)], limits),
         "rollback_service" => Exact(vec![("set_limits", limits)], cart),
         "delete_service" => Exact(
@@ -108,7 +126,8 @@ fn fingerprint(intent: &Intent) -> String {
             *service.spec,
             service.labels,
             service.replicas,
-            service.restart_after
+            service.restart_after,
+            service.tuning
         ])
     });
     let secrets = intent

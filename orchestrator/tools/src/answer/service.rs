@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ostler_core::{
+    autoscale::{Recommendation, Tuning},
     event::Event,
     facts::DiffLine,
     id::{Generation, InstanceId, Revision, ServiceKey},
@@ -77,6 +78,12 @@ pub struct ServiceDetail {
     pub blast_radius: Vec<ServiceKey>,
     /// Its generations, the current one first, then newest first.
     pub generations: Vec<GenerationInfo>,
+    /// How many instances its load wants, and what holds that; absent where it does not scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Recommendation>,
+    /// What was tuned of its scaling, for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
     /// Secrets that it names and nobody put.
     pub missing_secrets: Vec<SecretKey>,
     /// Its last events, oldest first, 30 at most; among them changes of its spec.

@@ -72,6 +72,8 @@ impl Describe for GetService {
             needed_by: graph.needed_by(&key).into_iter().cloned().collect(),
             blast_radius: graph.dependents(&key).into_iter().cloned().collect(),
             generations: build::generations(view.intent, &key, service),
+            scaling: view.world.scaling.get(&key).cloned(),
+            tuning: service.tuning.as_deref().cloned(),
             missing_secrets: service
                 .spec
                 .secret_names()

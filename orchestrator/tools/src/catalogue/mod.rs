@@ -62,6 +62,7 @@ pub mod scale_service;
 pub mod set_limits;
 pub mod settle_service;
 pub mod submit_proposal;
+pub mod tune_scaling;
 pub mod uncordon_node;
 pub mod undo_change;
 pub mod verify_audit;
@@ -101,6 +102,7 @@ pub const ALL: &[Tool] = &[
     tool::<export_incident::ExportIncident>(),
     tool::<apply_services::ApplyServices>(),
     tool::<scale_service::ScaleService>(),
+    tool::<tune_scaling::TuneScaling>(),
     tool::<restart_service::RestartService>(),
     tool::<restart_instances::RestartInstances>(),
     tool::<rollback_service::RollbackService>(),

@@ -19,6 +19,9 @@ use super::{
     shape,
 };
 
+/// How far back anything is known.
+const DAY: Span = Span::minutes(24 * 60);
+
 /// See the module.
 pub struct QuerySignals;
 
@@ -34,7 +37,7 @@ pub struct Args {
     pub node: Option<NodeName>,
     /// Only these kinds; all that are known when absent.
     pub kinds: Option<Vec<SignalKind>>,
-    /// The last so long, such as `15m`, which is the default; an hour at most.
+    /// The last so long, such as `15m`, which is the default; `24h` at most.
     pub since: Option<Span>,
     /// At most so many points a series, 2 to 500; 60 when absent.
     pub points: Option<u32>,
@@ -50,8 +53,8 @@ impl Describe for QuerySignals {
         with its fit from 0 to 1, gaps). Kinds and units: cpu_cores (cores), memory_bytes (bytes), \
         memory_share of the limit, cpu_throttled, error_ratio, disk_share and the three pressures \
         (shares from 0 to 1), restarts (count), probe_seconds, latency_p50, latency_p99 (seconds), \
-        probe_passed (0 or 1), request_rate (per second). A missing moment is missing, never zero. \
-        An hour is kept, in memory. A steadily positive slope of memory_bytes with a good fit \
+        probe_passed (0 or 1), request_rate (per second), queue_depth (waiting). A missing moment is missing, never zero. \
+        An hour is kept of instances, a day of services and nodes, in memory. A steadily positive slope of memory_bytes with a good fit \
         suggests a leak.";
     const CLASS: Class = Class::Read;
 
@@ -61,9 +64,9 @@ impl Describe for QuerySignals {
             return Err(Refusal::new(format!("`points` is {points}; give 2 to 500")));
         }
         let since = args.since.unwrap_or(Span::minutes(15));
-        if since == Span(0) || since > Span::minutes(60) {
+        if since == Span(0) || since > DAY {
             return Err(Refusal::new(format!(
-                "`since` is {since}; give a span above zero, `1h` at most"
+                "`since` is {since}; give a span above zero, `24h` at most"
             )));
         }
         let (subject, about) = subject(view, &args)?;
@@ -134,5 +137,6 @@ const fn unit(kind: SignalKind) -> &'static str {
         | SignalKind::ProbePassed
         | SignalKind::ErrorRatio
         | SignalKind::DiskShare => "share",
+        SignalKind::QueueDepth => "waiting",
     }
 }

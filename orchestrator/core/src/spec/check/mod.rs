@@ -5,12 +5,14 @@
 
 mod network;
 mod process;
+mod scaling;
 mod storage;
 
 use std::{collections::BTreeMap, fmt::Display};
 
 use super::{InvalidManifest, Manifest, Objectives, ServiceSpec, Update};
 use crate::{
+    autoscale::Tuning,
     id::ServiceKey,
     time::Span,
     units::{Bytes, MilliCpu},
@@ -46,6 +48,22 @@ pub fn check_service(
     })
 }
 
+/// Checks what is tuned of a service's scaling.
+///
+/// # Errors
+/// [`InvalidManifest::Value`] for the first value that is not acceptable.
+pub fn check_tuning(
+    key: &ServiceKey,
+    spec: &ServiceSpec,
+    tuning: &Tuning,
+) -> Result<(), InvalidManifest> {
+    scaling::tuning(spec, tuning).map_err(|Fault { field, problem }| InvalidManifest::Value {
+        service: key.to_string(),
+        field,
+        problem,
+    })
+}
+
 fn all(labels: &BTreeMap<String, String>, spec: &ServiceSpec) -> Result<(), Fault> {
     check_labels(labels)?;
     process::check(spec)?;
@@ -55,6 +73,7 @@ fn all(labels: &BTreeMap<String, String>, spec: &ServiceSpec) -> Result<(), Faul
     restart(spec)?;
     update(&spec.update)?;
     storage::check(spec)?;
+    scaling::check(spec)?;
     spec.objectives.as_ref().map_or(Ok(()), objectives)
 }
 

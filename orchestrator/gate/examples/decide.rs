@@ -1,25 +1,14 @@
-//! Measures one decision with the bundle that ships: `cargo run --release -p ostler-policies --example decide`.
+//! Measures one decision with the bundle and the catalogue that ship: `cargo run --release -p ostler-gate --example decide`.
 #![expect(clippy::print_stdout, reason = "a measurement prints its result")]
 
 use std::{collections::BTreeSet, time::Instant};
 
 use ostler_core::{id::InvalidName, time::Time};
-use ostler_policies::{Action, Bundle, Engine, Facts, GROUPS, Request, Who};
+use ostler_policies::{Bundle, Engine, Facts, Request, Who};
+use ostler_tools::catalogue;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let named = [
-        "undo_change",
-        "settle_service",
-        "rollback_service",
-        "scale_service",
-    ];
-    let mut actions: Vec<Action> = named.map(|name| Action::new(name, "change")).into();
-    actions.extend((0..50).map(|number| {
-        Action::new(
-            format!("tool_{number}"),
-            GROUPS.get(number % 7).copied().unwrap_or("read"),
-        )
-    }));
+    let actions = ostler_gate::actions(catalogue::ALL);
     let start = Instant::now();
     let engine = Engine::load(&Bundle::embedded(), &actions)?;
     println!(
