@@ -100,6 +100,11 @@ pub(super) struct Member<'a> {
 }
 
 impl Member<'_> {
+    /// Made as the current generation would be made, its resources included.
+    pub fn is_up_to_date(&self) -> bool {
+        self.current && self.sized
+    }
+
     /// Is to get the current generation's resources, by a resize or with its next start.
     pub fn takes_size(&self) -> bool {
         self.incoming() && !self.sized

@@ -61,7 +61,7 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
         running: group.count(|member| member.seen.phase == Phase::Running),
         ready: group.count(|member| member.ready),
         updated: group
-            .count(|member| member.current && member.sized && member.seen.phase == Phase::Running),
+            .count(|member| member.is_up_to_date() && member.seen.phase == Phase::Running),
         findings,
     };
     status.state = state(group, wrong);

@@ -225,7 +225,7 @@ pub(super) fn conclude(group: &Group, draft: &mut Draft) {
 /// As many good instances as wanted, all of the current make, nothing else left.
 fn is_complete(group: &Group) -> bool {
     let good = group.count(|member| member.incoming() && member.good && member.fate == Fate::Keep);
-    let others = group.count(|member| !member.lost && !(member.current && member.sized));
+    let others = group.count(|member| !member.lost && !member.is_up_to_date());
     let extra = group.count(|member| member.surplus);
     good == group.limits.wanted && others == 0 && extra == 0
 }
