@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
-    Authorizer, Decision as Cedar, Effect, Entities, EntityUid, PolicySet, PolicySetError,
-    PrincipalConstraint, Request as CedarRequest, Schema,
+    Authorizer, Decision as Cedar, Effect, Entities, EntityUid, PolicySet, PrincipalConstraint,
+    Request as CedarRequest, Schema,
 };
 
 use crate::{
@@ -78,7 +78,7 @@ impl Engine {
             .collect();
         let version = bundle.version(&text);
         let scopes = scopes(&set, &actions);
-        let speaking = speaking(&set, &actions).map_err(|error| refuse(&error))?;
+        let speaking = speaking(&set, &actions)?;
         Ok(Self {
             policies: set,
             reasons,
@@ -295,12 +295,14 @@ impl Engine {
 fn speaking(
     set: &PolicySet,
     actions: &BTreeMap<String, (EntityUid, Action)>,
-) -> Result<BTreeMap<String, PolicySet>, PolicySetError> {
+) -> Result<BTreeMap<String, PolicySet>, BundleError> {
     let of_one = |(name, (uid, action)): (&String, &(EntityUid, Action))| {
         let named = set
             .policies()
             .filter(|policy| crate::explain::names_action(policy, uid, &action.group));
-        Ok((name.clone(), PolicySet::from_policies(named.cloned())?))
+        let named = PolicySet::from_policies(named.cloned());
+        let named = named.map_err(|error| BundleError::Schema(error.to_string()))?;
+        Ok((name.clone(), named))
     };
     actions.iter().map(of_one).collect()
 }
