@@ -96,11 +96,11 @@ pub fn ostler(scenario: &Scenario, cores: f64, resizes: bool, pace: Pace, seed: 
 /// Everyone under one scenario.
 #[must_use]
 pub fn play(scenario: &Scenario, grid: &Grid, seed: u64) -> Contest {
-    let hpas = tune::hpas(grid, scenario, seed);
+    let ours = ostler(scenario, 1.0, true, Pace::OSTLER, seed);
+    let hpas = tune::hpas(grid, scenario, seed, ours.out);
     let tuned = tune::best(hpas.clone());
     // Where CPU stays, it is what served the HPA best.
     let cores = tuned.as_ref().map_or(1.0, |tuned| tuned.settings.cores);
-    let ours = ostler(scenario, 1.0, true, Pace::OSTLER, seed);
     let no_worse = tune::no_worse(&hpas, ours.out);
     let hpa = |who, tuned: Option<Tuned<Settings>>| {
         tuned.map(|tuned| Row {

@@ -43,6 +43,8 @@ fn main() -> anyhow::Result<()> {
     if args.only.is_some() {
         return print(&report::tables(&contests));
     }
+    // The page is there before the second seed is through: that takes as long again.
+    write(&args.out, &contests, &[])?;
     let other = play(&args, args.other)?;
     write(&args.out, &contests, &other)
 }

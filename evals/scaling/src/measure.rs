@@ -126,6 +126,18 @@ impl Measure {
         }
     }
 
+    /// Minutes out so far.
+    #[must_use]
+    pub const fn out(&self) -> u32 {
+        self.result.out
+    }
+
+    /// Core-hours so far.
+    #[must_use]
+    pub const fn core_hours(&self) -> f64 {
+        self.result.core_hours
+    }
+
     fn close(&mut self) {
         let minute = std::mem::take(&mut self.minute);
         let out = minute.late + minute.errors > 0.01 * minute.arrived
@@ -163,7 +175,7 @@ impl Measure {
 
     /// Ends it.
     #[must_use]
-    pub fn end(mut self, _world: &World) -> Result {
+    pub fn end(mut self) -> Result {
         self.result.failed = self.failed / self.requests.max(1.0);
         self.result
     }

@@ -6,17 +6,47 @@ use crate::{
     scenario::{Break, Scenario},
     scrape::Scraper,
     shop::STEP_S,
-    world::World,
+    world::{Outcome, World},
 };
 
 /// Plays the scenario to its end. The same autoscaler, scenario and seed give the same result.
 #[must_use]
 pub fn run(scenario: &Scenario, autoscaler: &mut dyn Autoscaler, seed: u64) -> Result {
     let mut measure = Measure::new(scenario);
-    let world = play(scenario, autoscaler, seed, &mut |now_s, world, outcome| {
+    play(scenario, autoscaler, seed, &mut |now_s, world, outcome| {
         measure.add(now_s, world, outcome);
     });
-    measure.end(&world)
+    measure.end()
+}
+
+/// As [`runs`], but given up as soon as `goes_on` says no to what has come of it: minutes out, and
+/// core-hours.
+#[must_use]
+pub fn runs_while<A: Autoscaler>(
+    scenario: &Scenario,
+    seed: u64,
+    make: &dyn Fn() -> A,
+    goes_on: &dyn Fn(u32, f64) -> bool,
+) -> Option<Result> {
+    let mut sum: Option<Result> = None;
+    for seed in seed..seed + scenario.runs.max(1) {
+        let (out, hours) = sum
+            .as_ref()
+            .map_or((0, 0.0), |sum| (sum.out, sum.core_hours));
+        let mut measure = Measure::new(scenario);
+        let mut going = true;
+        drive(scenario, &mut make(), seed, &mut |now_s, world, outcome| {
+            measure.add(now_s, world, outcome);
+            going = goes_on(out + measure.out(), hours + measure.core_hours());
+            going
+        });
+        if !going {
+            return None;
+        }
+        let result = measure.end();
+        sum = Some(sum.map_or_else(|| result.clone(), |sum| sum.and(result.clone())));
+    }
+    sum
 }
 
 /// Adds up the scenario's runs, from `seed` on; each with an autoscaler of its own.
@@ -28,7 +58,7 @@ pub fn runs<A: Autoscaler>(scenario: &Scenario, seed: u64, make: &dyn Fn() -> A)
 }
 
 /// What watches a run: the moment, the world after the step, and what the step came to.
-pub type Watch<'a> = dyn FnMut(u64, &World, &crate::world::Outcome) + 'a;
+pub type Watch<'a> = dyn FnMut(u64, &World, &Outcome) + 'a;
 
 /// As [`run`], with every step shown to `watch`; gives the world as it is in the end.
 pub fn play(
@@ -36,6 +66,19 @@ pub fn play(
     autoscaler: &mut dyn Autoscaler,
     seed: u64,
     watch: &mut Watch<'_>,
+) -> World {
+    drive(scenario, autoscaler, seed, &mut |now_s, world, outcome| {
+        watch(now_s, world, outcome);
+        true
+    })
+}
+
+/// As [`play`], until `watch` says no.
+fn drive(
+    scenario: &Scenario,
+    autoscaler: &mut dyn Autoscaler,
+    seed: u64,
+    watch: &mut dyn FnMut(u64, &World, &Outcome) -> bool,
 ) -> World {
     let pace = autoscaler.pace();
     let arrivals = scenario.arrivals(seed);
@@ -67,7 +110,9 @@ pub fn play(
         }
         let outcome = world.step(now_s, *fresh);
         scraper.add(&outcome.services);
-        watch(now_s, &world, &outcome);
+        if !watch(now_s, &world, &outcome) {
+            break;
+        }
     }
     world
 }

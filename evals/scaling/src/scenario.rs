@@ -127,6 +127,14 @@ impl Scenario {
         self
     }
 
+    /// Minutes that are measured, all runs together.
+    #[must_use]
+    pub fn minutes(&self) -> u32 {
+        let steps = self.rates.len().saturating_sub(self.unmeasured);
+        let each = u32::try_from(steps / 12).unwrap_or(u32::MAX);
+        each.saturating_mul(u32::try_from(self.runs.max(1)).unwrap_or(u32::MAX))
+    }
+
     /// Requests that come in each step: Poisson around the rate, the same for the same seed.
     #[must_use]
     pub fn arrivals(&self, seed: u64) -> Vec<f64> {

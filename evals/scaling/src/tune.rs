@@ -3,6 +3,11 @@
 //! Fewest minutes out of the objective first; of those within a small slack, the fewest core-hours. What
 //! wins is refined service by service. Nobody could tune like that, who does not know what is to come.
 
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use crate::{
     control::{
         Autoscaler, Order,
@@ -14,7 +19,7 @@ use crate::{
         oracle::Oracle,
     },
     measure::Result,
-    run::{run, runs},
+    run::{run, runs_while},
     scenario::Scenario,
 };
 
@@ -80,6 +85,13 @@ impl Grid {
                 }
             }
         }
+        // What is likely good first: then the rest ends early.
+        let off = |one: &hpa::Settings| {
+            one.targets
+                .first()
+                .map_or(0.0, |target| (target - 0.6).abs())
+        };
+        all.sort_by(|a, b| off(a).total_cmp(&off(b)));
         all
     }
 }
@@ -103,35 +115,61 @@ pub fn best<S>(all: Vec<Tuned<S>>) -> Option<Tuned<S>> {
         .min_by(|a, b| a.result.core_hours.total_cmp(&b.result.core_hours))
 }
 
-/// Plays all of `settings` on two threads.
+/// What is known while settings are tried: it ends those early that cannot win.
+struct Known {
+    /// Fewest minutes out.
+    fewest: u32,
+    /// Fewest core-hours of those that were never out.
+    cheapest: f64,
+}
+
+/// Plays all of `settings` on two threads. Left out are those that can be no answer: with more minutes
+/// out than `out` and than the best and its slack, or dearer than one that was never out.
 fn all<S: Clone + Send + Sync, A: Autoscaler>(
     settings: &[S],
     scenario: &Scenario,
     seed: u64,
+    out: u32,
     make: fn(S) -> A,
 ) -> Vec<Tuned<S>> {
-    let half = settings.len().div_ceil(2).max(1);
-    let play = |part: &[S]| -> Vec<Tuned<S>> {
-        let one = |settings: &S| Tuned {
-            result: runs(scenario, seed, &|| make(settings.clone())),
-            settings: settings.clone(),
+    let known = Mutex::new(Known {
+        fewest: u32::MAX,
+        cheapest: f64::MAX,
+    });
+    let next = AtomicUsize::new(0);
+    let one = |settings: &S| {
+        let may_win = |so_far: u32, hours: f64| {
+            known.lock().is_ok_and(|known| {
+                let most = known.fewest.saturating_add(slack(scenario.minutes()));
+                so_far <= most.max(out) && hours <= known.cheapest
+            })
         };
-        part.iter().map(one).collect()
+        let result = runs_while(scenario, seed, &|| make(settings.clone()), &may_win)?;
+        if let Ok(mut known) = known.lock() {
+            known.fewest = known.fewest.min(result.out);
+            if result.out == 0 {
+                known.cheapest = known.cheapest.min(result.core_hours);
+            }
+        }
+        let settings = settings.clone();
+        Some(Tuned { settings, result })
+    };
+    let play = || {
+        let places = std::iter::from_fn(|| settings.get(next.fetch_add(1, Ordering::Relaxed)));
+        places.filter_map(one).collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = settings
-            .chunks(half)
-            .map(|part| scope.spawn(move || play(part)))
-            .collect();
+        let threads = [scope.spawn(play), scope.spawn(play)];
         let parts = threads.into_iter().filter_map(|thread| thread.join().ok());
         parts.flatten().collect()
     })
 }
 
-/// Every HPA of the grid, and those near the best of it, service by service.
+/// Every HPA that may be an answer, of the grid and near the best of it service by service: those with the
+/// fewest minutes out and its slack, and those that are out for no more than `out`.
 #[must_use]
-pub fn hpas(grid: &Grid, scenario: &Scenario, seed: u64) -> Vec<Tuned<hpa::Settings>> {
-    let mut tried = all(&grid.settings(scenario), scenario, seed, Hpa::new);
+pub fn hpas(grid: &Grid, scenario: &Scenario, seed: u64, out: u32) -> Vec<Tuned<hpa::Settings>> {
+    let mut tried = all(&grid.settings(scenario), scenario, seed, out, Hpa::new);
     for service in 0..scenario.shop.programs.len() {
         let Some(winner) = best(tried.clone()) else {
             return tried;
@@ -144,7 +182,7 @@ pub fn hpas(grid: &Grid, scenario: &Scenario, seed: u64) -> Vec<Tuned<hpa::Setti
             settings
         };
         let near: Vec<hpa::Settings> = [-0.1, -0.05, 0.05, 0.1].map(moved).to_vec();
-        tried.extend(all(&near, scenario, seed, Hpa::new));
+        tried.extend(all(&near, scenario, seed, out, Hpa::new));
     }
     tried
 }
@@ -152,7 +190,7 @@ pub fn hpas(grid: &Grid, scenario: &Scenario, seed: u64) -> Vec<Tuned<hpa::Setti
 /// The best HPA for this scenario.
 #[must_use]
 pub fn hpa(grid: &Grid, scenario: &Scenario, seed: u64) -> Option<Tuned<hpa::Settings>> {
-    best(hpas(grid, scenario, seed))
+    best(hpas(grid, scenario, seed, 0))
 }
 
 /// The cheapest of those that are out for no more minutes than `out`.
@@ -177,7 +215,7 @@ pub fn keda(grid: &Grid, scenario: &Scenario, seed: u64) -> Option<Tuned<keda::S
         }
     };
     let settings: Vec<keda::Settings> = grid.settings(scenario).into_iter().map(from).collect();
-    best(all(&settings, scenario, seed, Keda::new))
+    best(all(&settings, scenario, seed, 0, Keda::new))
 }
 
 /// The best fixed capacity: for the highest load there will be, at each utilisation of the grid.
@@ -203,7 +241,7 @@ pub fn fixed(grid: &Grid, scenario: &Scenario, seed: u64) -> Option<Tuned<Vec<Or
             );
         }
     }
-    best(all(&settings, scenario, seed, |orders| Fixed { orders }))
+    best(all(&settings, scenario, seed, 0, |orders| Fixed { orders }))
 }
 
 /// The bound.

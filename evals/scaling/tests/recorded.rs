@@ -2,7 +2,11 @@
 //!
 //! The traces are no part of the project: `OSTLER_INCIDENTS` names the folder that has `worldcup98` and
 //! `autothrottle`.
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "prints its figures, and may stop at the first surprise")]
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "prints its figures, and may stop at the first surprise"
+)]
 
 use std::path::PathBuf;
 
