@@ -5,6 +5,7 @@
 
 pub mod healer;
 pub mod make;
+pub mod scaler;
 
 use std::sync::Arc;
 

@@ -1,0 +1,136 @@
+//! What is known of one service: its readings, its forecasts near and far, the size of its instances.
+
+use std::collections::VecDeque;
+
+use ostler_core::time::{Span, Time};
+
+use super::{
+    capacity,
+    forecast::{Ahead, Forecast},
+    reading::{Doubt, Reading, Readings},
+    robust::median,
+    size,
+};
+
+/// CPU shrinks only to what was enough for this long.
+pub const HOLD: Span = Span::seconds(60);
+/// CPU of a request is worked out anew this often.
+const LEARNT_EVERY: Span = Span::seconds(30);
+/// The size of instances is thought over this often: changing it moves instances for little.
+const SIZE_HOLDS: Span = Span::minutes(30);
+
+/// One service, as far as it is known.
+#[derive(Debug, Clone)]
+pub struct Mind {
+    /// What was seen.
+    pub readings: Readings,
+    near: Forecast,
+    far: Forecast,
+    /// Seconds between two readings, as they come.
+    turn: Span,
+    needed: VecDeque<(Time, f64)>,
+    /// CPU seconds of a request and when that was worked out.
+    work: Option<(Time, f64)>,
+    size: Option<(Time, f64)>,
+}
+
+impl Mind {
+    /// Looks `near` and `far` ahead: until the next change of CPU can have effect, and until a new
+    /// instance has.
+    #[must_use]
+    pub fn new(turn: Span, near: Span, far: Span) -> Self {
+        Self {
+            readings: Readings::default(),
+            near: Forecast::new(near),
+            far: Forecast::new(far),
+            turn,
+            needed: VecDeque::new(),
+            work: None,
+            size: None,
+        }
+    }
+
+    /// Takes in a reading.
+    ///
+    /// # Errors
+    /// [`Doubt`] where it cannot be true.
+    pub fn see(&mut self, reading: Reading, now: Time) -> Result<(), Doubt> {
+        self.readings.add(reading, now)?;
+        // Who waits already wants to be served as well, before the next reading.
+        let demand = reading.rate + reading.waiting / self.turn.as_secs_f64().max(1.0);
+        let waits = reading.waiting > reading.rate * 0.1;
+        self.near.add(reading.at, demand, waits);
+        self.far.add(reading.at, demand, waits);
+        if self
+            .work
+            .is_none_or(|(at, _)| now.since(at) >= LEARNT_EVERY)
+        {
+            let work = capacity::work_s(&self.readings, now).map(|work| (now, work));
+            self.work = work.or(self.work);
+        }
+        Ok(())
+    }
+
+    /// Demand before the next change, and before a new instance helps.
+    #[must_use]
+    pub fn ahead(&self) -> Option<(Ahead, Ahead)> {
+        Some((self.near.ahead()?, self.far.ahead()?))
+    }
+
+    /// CPU seconds of a request.
+    #[must_use]
+    pub fn work_s(&self) -> Option<f64> {
+        self.work.map(|(_, work)| work)
+    }
+
+    /// Times that it is called for one request of another service: the median over ten minutes.
+    #[must_use]
+    pub fn visits(&self, of: &Mind, now: Time) -> Option<f64> {
+        let span = Span::minutes(10);
+        let pairs = self
+            .readings
+            .recent(now, span)
+            .zip(of.readings.recent(now, span));
+        let ratios = pairs.filter(|(own, other)| own.at == other.at && other.rate > 0.0);
+        median(ratios.map(|(own, other)| own.rate / other.rate).collect())
+    }
+
+    /// Instances there should be, by what the core's rule shrinks by: the highest rate of five minutes.
+    /// Nothing before a size was chosen.
+    #[must_use]
+    pub fn usual(&self, now: Time) -> Option<u32> {
+        let (_, size) = self.size?;
+        let rates = self
+            .readings
+            .recent(now, Span::minutes(5))
+            .map(|reading| reading.rate);
+        let busy = rates.fold(0.0, f64::max) * self.work_s()?;
+        Some(size::count(busy / size::USUAL, size))
+    }
+
+    /// The most that was needed lately, now included.
+    pub fn held(&mut self, now: Time, cores: f64) -> f64 {
+        self.needed.push_back((now, cores));
+        self.needed.retain(|(at, _)| now.since(*at) <= HOLD);
+        self.needed
+            .iter()
+            .fold(cores, |most, (_, cores)| most.max(*cores))
+    }
+
+    /// The size of its instances: what was chosen last, unless that was long ago.
+    pub fn size(&mut self, now: Time, choose: impl FnOnce() -> f64) -> f64 {
+        match self.size {
+            Some((at, size)) if now.since(at) < SIZE_HOLDS => size,
+            _ => {
+                let size = choose();
+                self.size = Some((now, size));
+                size
+            }
+        }
+    }
+
+    /// How demand will be at later times of the day, as a share of now: time and share.
+    pub fn later(&self, every: Span, count: u64) -> Vec<(Time, f64)> {
+        self.far.later(every, count)
+    }
+}

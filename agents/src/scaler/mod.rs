@@ -1,0 +1,13 @@
+//! The scaler: objectives in, capacity out.
+//!
+//! Its thinking is pure: [`plan::Brain`] takes readings and gives plans, and knows no clock, tool or model.
+
+pub mod capacity;
+pub mod forecast;
+pub mod mind;
+pub mod plan;
+pub mod reading;
+pub mod robust;
+pub mod size;
+mod sizing;
+pub mod why;

@@ -1,0 +1,62 @@
+//! What the scaler is said to be worth, on load that is made up: as measured, and may not become less.
+//!
+//! The HPA is the best of a coarse grid, tuned on the very load; `docs/scaling.md` has the whole one.
+#![expect(clippy::print_stdout, reason = "prints its figures")]
+
+use ostler_scaling::{
+    contest::ostler,
+    control::Pace,
+    generate,
+    measure::Result,
+    scenario::Scenario,
+    tune::{self, Grid},
+};
+
+const SEED: u64 = 1;
+
+fn both(scenario: &Scenario) -> (Result, Result) {
+    let hpa = tune::hpa(&Grid::coarse(), scenario, SEED);
+    let hpa = hpa.map(|tuned| tuned.result).unwrap_or_default();
+    let ours = ostler(scenario, 1.0, true, Pace::OSTLER, SEED);
+    println!(
+        "{}: Ostler {} out, {:.1} core-hours, {} turns; HPA {} out, {:.1} core-hours, {} turns",
+        scenario.name, ours.out, ours.core_hours, ours.turns, hpa.out, hpa.core_hours, hpa.turns
+    );
+    (ours, hpa)
+}
+
+fn holds(scenario: &Scenario, at_least: f64) {
+    let (ours, hpa) = both(scenario);
+    assert!(
+        ours.out <= hpa.out,
+        "{}: {} minutes out, HPA {}",
+        scenario.name,
+        ours.out,
+        hpa.out
+    );
+    let saves = 1.0 - ours.core_hours / hpa.core_hours;
+    assert!(saves >= at_least, "{}: saves {saves:.3}", scenario.name);
+}
+
+#[test]
+fn flash_crowd() {
+    holds(&generate::flash_crowd(SEED), 0.25);
+}
+
+#[test]
+fn retry_storm() {
+    holds(&generate::retry_storm(SEED), 0.2);
+}
+
+#[test]
+fn slow_leak() {
+    holds(&generate::slow_leak(SEED), 0.14);
+}
+
+#[test]
+fn noisy_days() {
+    // A day and a half is enough for a test.
+    let mut days = generate::diurnal(SEED);
+    days.rates.truncate(17_280 * 2);
+    holds(&days, 0.1);
+}
