@@ -1,6 +1,8 @@
 //! The scaler: objectives in, capacity out.
 //!
 //! Its thinking is pure: [`plan::Brain`] takes readings and gives plans, and knows no clock, tool or model.
+//! It is measured in `evals/scaling`; the agent that carries it to a live fleet is not there yet, so it
+//! is not in the registry.
 
 pub mod capacity;
 pub mod forecast;
