@@ -1,6 +1,7 @@
 //! What the scaler is said to be worth, on load that is made up: as measured, and may not become less.
 //!
-//! The HPA is the best of a coarse grid, tuned on the very load; `docs/scaling.md` has the whole one.
+//! The HPA is the best of a coarse grid, tuned on the very load, so these shares are larger than those of
+//! `docs/scaling.md`, where the grid is whole: this holds that nothing is lost, that page says what is won.
 #![expect(clippy::print_stdout, reason = "prints its figures")]
 
 use ostler_scaling::{
