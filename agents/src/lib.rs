@@ -5,7 +5,6 @@
 
 pub mod healer;
 pub mod make;
-pub mod scaler;
 
 use std::sync::Arc;
 

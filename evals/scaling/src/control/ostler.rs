@@ -1,6 +1,6 @@
 //! Ostler: the shipped core rule, tuned by the shipped scaler's thinking.
 
-use ostler_agents::scaler::{
+use ostler_capacity::{
     capacity::Curve,
     plan::{Brain, Plan, Rhythm, Standing},
     reading::Reading,

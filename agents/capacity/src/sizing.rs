@@ -6,7 +6,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use super::{
+use crate::{
     capacity::Part,
     forecast::Ahead,
     mind::Mind,

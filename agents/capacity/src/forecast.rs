@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use ostler_core::time::{Span, Time};
 
-use super::robust::{median, quantile};
+use crate::robust::{median, quantile};
 
 /// Points and errors kept: an hour at one every five seconds, three at one every fifteen.
 const POINTS: usize = 720;

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use ostler_core::time::{Span, Time};
 
-use super::{
+use crate::{
     reading::Readings,
     robust::{median, quantile},
 };
@@ -208,7 +208,7 @@ fn terms(seen: &Seen) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scaler::reading::Reading;
+    use crate::reading::Reading;
 
     fn part(utilisation: f64) -> Part {
         Part {

@@ -13,7 +13,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use super::{
+use crate::{
     capacity::{Curve, Part, PathFit, Seen},
     mind::Mind,
     reading::{Doubt, Reading},

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use ostler_core::time::{Span, Time};
 
-use super::{
+use crate::{
     capacity,
     forecast::{Ahead, Forecast},
     reading::{Doubt, Reading, Readings},

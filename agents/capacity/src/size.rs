@@ -2,7 +2,7 @@
 //! nothing, new instances take a while. So instances are chosen for what may come while one starts, and
 //! CPU for what may come before the next look.
 
-use super::capacity::{Curve, Part};
+use crate::capacity::{Curve, Part};
 
 /// Nothing is planned to be busier than this, whatever the curve says.
 const BUSIEST: f64 = 0.92;
