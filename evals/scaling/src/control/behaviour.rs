@@ -4,6 +4,9 @@
 
 use std::collections::VecDeque;
 
+use super::{View, count};
+use crate::scrape::Sample;
+
 /// `spec.behavior` and the bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
@@ -81,6 +84,40 @@ impl Behaviour {
         by_percent
             .max(start.saturating_add(rules.up_pods))
             .max(current)
+    }
+}
+
+/// Metrics older than this are none: a metrics server gives its last scrape until then.
+const STALE_S: u64 = 60;
+
+/// What one service's autoscaler remembers: its last sample, and what it said and did.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    behaviour: Behaviour,
+    last: Option<Sample>,
+}
+
+impl Part {
+    /// Takes in a sample, where one came.
+    pub fn see(&mut self, view: &View<'_>) {
+        self.last = view.sample.or(self.last);
+    }
+
+    /// How many instances, by what the last sample asks for. Without a fresh one nothing is done, and
+    /// nothing is remembered.
+    pub fn follow(
+        &mut self,
+        now_s: u64,
+        view: &View<'_>,
+        rules: &Rules,
+        wanted: impl FnOnce(&Sample) -> u32,
+    ) -> u32 {
+        let current = count(view);
+        let fresh = |sample: &Sample| now_s.saturating_sub(sample.at_s) <= STALE_S;
+        self.last.filter(fresh).map_or(current, |sample| {
+            let wanted = wanted(&sample);
+            self.behaviour.settle(now_s, rules, current, wanted)
+        })
     }
 }
 

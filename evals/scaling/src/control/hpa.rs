@@ -4,15 +4,13 @@
 
 use super::{
     Autoscaler, Order, Pace, View,
-    behaviour::{Behaviour, Rules},
+    behaviour::{Part, Rules},
     ceil, count,
 };
 use crate::scrape::Sample;
 
 /// `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
-/// Metrics older than this are none: a metrics server gives its last scrape until then.
-pub const STALE_S: u64 = 60;
 
 /// How one is set up.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +98,7 @@ fn float(count: usize) -> f64 {
 #[derive(Debug, Clone)]
 pub struct Hpa {
     settings: Settings,
-    parts: Vec<(Behaviour, Option<Sample>)>,
+    parts: Vec<Part>,
 }
 
 impl Hpa {
@@ -138,25 +136,17 @@ impl Autoscaler for Hpa {
 
     fn turn(&mut self, now_s: u64, views: &[View<'_>]) -> Vec<Order> {
         let settings = &self.settings;
-        let services = views.iter().zip(&mut self.parts).zip(&settings.targets);
-        let order = |((view, (behaviour, last)), target): (
-            (&View<'_>, &mut (Behaviour, Option<Sample>)),
-            &f64,
-        )| {
-            *last = view.sample.or(*last);
-            let fresh = last.filter(|sample| now_s.saturating_sub(sample.at_s) <= STALE_S);
-            let current = count(view);
-            // Without metrics nothing is done, and nothing is remembered.
-            let replicas = fresh.map_or(current, |sample| {
-                let wanted = desired(current, *target, &pods(view, now_s, &sample));
-                behaviour.settle(now_s, &settings.rules, current, wanted)
-            });
+        let parts = self.parts.iter_mut().zip(views).zip(&settings.targets);
+        let order = |((part, view), target): ((&mut Part, &View<'_>), &f64)| {
+            part.see(view);
             Order {
-                replicas,
+                replicas: part.follow(now_s, view, &settings.rules, |sample| {
+                    desired(count(view), *target, &pods(view, now_s, sample))
+                }),
                 cores: settings.cores,
             }
         };
-        services.map(order).collect()
+        parts.map(order).collect()
     }
 }
 
@@ -170,11 +160,10 @@ mod tests {
 
     #[test]
     fn the_documentations_examples() {
-        // "if the current metric value is 200m, and the desired value is 100m, the number of replicas
-        // will be doubled"; "if the current value is instead 50m, you'll halve the number".
+        // 200m against a target of 100m doubles, 50m halves.
         assert_eq!(desired(3, 0.1, &measured(3, 0.2)), 6);
         assert_eq!(desired(4, 0.1, &measured(4, 0.05)), 2);
-        // "skips any scaling action if the ratio is sufficiently close to 1.0".
+        // Close to the target, nothing moves.
         assert_eq!(desired(4, 0.5, &measured(4, 0.54)), 4);
         // The walkthrough: one replica at 305 % of a 50 % target becomes seven.
         assert_eq!(desired(1, 0.5, &measured(1, 3.05)), 7);

@@ -3,11 +3,9 @@
 
 use super::{
     Autoscaler, Order, View,
-    behaviour::{Behaviour, Rules},
+    behaviour::{Part, Rules},
     ceil, count,
-    hpa::STALE_S,
 };
-use crate::scrape::Sample;
 
 /// `pollingInterval`: the metric is read anew this often.
 const POLL_S: u64 = 30;
@@ -28,7 +26,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Keda {
     settings: Settings,
-    parts: Vec<(Behaviour, Option<Sample>)>,
+    parts: Vec<Part>,
 }
 
 impl Keda {
@@ -56,26 +54,19 @@ impl Autoscaler for Keda {
 
     fn turn(&mut self, now_s: u64, views: &[View<'_>]) -> Vec<Order> {
         let settings = &self.settings;
-        let services = views.iter().zip(&mut self.parts).zip(&settings.thresholds);
-        let order = |((view, (behaviour, last)), threshold): (
-            (&View<'_>, &mut (Behaviour, Option<Sample>)),
-            &f64,
-        )| {
+        let parts = self.parts.iter_mut().zip(views).zip(&settings.thresholds);
+        let order = |((part, view), threshold): ((&mut Part, &View<'_>), &f64)| {
             if now_s.is_multiple_of(POLL_S) {
-                *last = view.sample.or(*last);
+                part.see(view);
             }
-            let fresh = last.filter(|sample| now_s.saturating_sub(sample.at_s) <= STALE_S);
-            let current = count(view);
-            let replicas = fresh.map_or(current, |sample| {
-                let wanted = desired(current, sample.rate, *threshold);
-                behaviour.settle(now_s, &settings.rules, current, wanted)
-            });
             Order {
-                replicas,
+                replicas: part.follow(now_s, view, &settings.rules, |sample| {
+                    desired(count(view), sample.rate, *threshold)
+                }),
                 cores: settings.cores,
             }
         };
-        services.map(order).collect()
+        parts.map(order).collect()
     }
 }
 

@@ -183,7 +183,6 @@ impl Service {
             },
             cpu_request: Some(milli(view.cores)),
             replicas,
-            placed: replicas,
             ready: ready(view, now_s),
             standing: autoscale::Standing::Steady,
             load: Some(&self.load),

@@ -47,8 +47,6 @@ pub struct Sight<'a> {
     pub cpu_request: Option<MilliCpu>,
     /// Wanted instances now.
     pub replicas: u32,
-    /// Instances that exist, ready or not.
-    pub placed: u32,
     /// Instances that take traffic.
     pub ready: u32,
     /// Whether nothing else moves: no rollout, no drain, no instance to come that has no room.

@@ -136,15 +136,18 @@ fn carries(sight: &Sight, target: &Target) -> Option<f64> {
 }
 
 /// Instances for a load, rounded up; as many as fit the type where the load is absurd.
+fn instances(load: f64, each: f64) -> u32 {
+    // Sums of rates are not exact: 3.0000000001 instances are three.
+    whole((load / each - 1e-9).ceil())
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "bounded just before"
 )]
-fn instances(load: f64, each: f64) -> u32 {
-    // Sums of rates are not exact: 3.0000000001 instances are three.
-    let exact = load / each - 1e-9;
-    exact.ceil().clamp(0.0, f64::from(u32::MAX)) as u32
+fn whole(amount: f64) -> u32 {
+    amount.clamp(0.0, f64::from(u32::MAX)) as u32
 }
 
 /// The number, what held it back, and when that ends.
@@ -189,7 +192,7 @@ fn grow(sight: &Sight, up: u32, floor: u32) -> (u32, Option<Hold>, Option<Time>)
         let hold = Hold::Cooling { until };
         return (sight.replicas, Some(hold), Some(until));
     }
-    let factor = times(sight.replicas, sight.scaling.up.factor);
+    let factor = whole((f64::from(sight.replicas) * sight.scaling.up.factor).floor());
     let most = factor.max(sight.replicas.saturating_add(STEP_AT_LEAST));
     let floor = floor.min(sight.bounds.max);
     (up.min(most).max(floor.min(up)), None, None)
@@ -197,35 +200,38 @@ fn grow(sight: &Sight, up: u32, floor: u32) -> (u32, Option<Hold>, Option<Time>)
 
 /// As far down as every target agrees, nothing moves, and one change may go.
 fn shrink(sight: &Sight, views: &[View], floor: u32) -> (u32, Option<Hold>, Option<Time>) {
-    let stay = |hold| (sight.replicas, Some(hold), None);
-    let lowest = lowest(sight, views).max(floor).max(sight.bounds.min);
-    let known = views.iter().all(|view| view.down.is_some());
-    if known && !is_below(sight, views, lowest) {
-        return (sight.replicas, None, None);
+    let stay = |hold| (sight.replicas, hold, None);
+    if let Some(hold) = unsure(views) {
+        // Only worth a word where the load of now would want fewer.
+        let now = views.iter().filter_map(|view| view.up).max().unwrap_or(0);
+        let fewer = now.max(floor).max(sight.bounds.min) < sight.replicas;
+        return stay(fewer.then_some(hold));
     }
-    if !known {
-        let lower = views.iter().filter_map(|view| view.up).max().unwrap_or(0);
-        let latency = views
-            .iter()
-            .all(|view| view.down.is_some() || (view.is_latency() && view.now.is_some()));
-        return match lower.max(floor).max(sight.bounds.min) < sight.replicas {
-            true if latency => stay(Hold::Latency),
-            true => stay(Hold::Unsure),
-            false => (sight.replicas, None, None),
-        };
+    let lowest = lowest(sight, views).max(floor).max(sight.bounds.min);
+    if !is_below(sight, views, lowest) {
+        return stay(None);
     }
     if sight.standing != Standing::Steady || sight.ready < sight.replicas {
-        return stay(Hold::Unready);
+        return stay(Some(Hold::Unready));
     }
     if let Some(until) = cooling(sight, sight.scaling.down.every) {
         return (sight.replicas, Some(Hold::Cooling { until }), Some(until));
     }
-    let least = times_up(sight.replicas, 1.0 / sight.scaling.down.factor);
+    let least = whole((f64::from(sight.replicas) / sight.scaling.down.factor).ceil());
     (
         lowest.max(least.min(sight.replicas.saturating_sub(1))),
         None,
         None,
     )
+}
+
+/// Why the long window says nothing for sure, if so: latency was close to its bound, or what was seen
+/// has holes.
+fn unsure(views: &[View]) -> Option<Hold> {
+    let mut open = views.iter().filter(|view| view.down.is_none()).peekable();
+    open.peek()?;
+    let latency = open.all(|view| view.is_latency() && view.now.is_some());
+    Some(if latency { Hold::Latency } else { Hold::Unsure })
 }
 
 /// The fewest instances that every target agrees to; zero only after a long quiet.
@@ -253,22 +259,4 @@ fn cooling(sight: &Sight, every: Span) -> Option<Time> {
     let last = scaled_at(sight).filter(|at| *at <= sight.now)?;
     let until = last + every;
     (until > sight.now).then_some(until)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts are far below 2^32 and factors are checked"
-)]
-fn times(replicas: u32, factor: f64) -> u32 {
-    (f64::from(replicas) * factor).floor() as u32
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts are far below 2^32 and factors are checked"
-)]
-fn times_up(replicas: u32, factor: f64) -> u32 {
-    (f64::from(replicas) * factor).ceil() as u32
 }

@@ -20,7 +20,6 @@ pub(super) fn follow(group: &Group, observed: &Observed, draft: &mut Draft) {
         bounds: service.spec.replicas,
         cpu_request: service.spec.resources.requests.cpu,
         replicas: service.replicas,
-        placed: group.count(|member| member.holds_place()),
         ready: group.count(|member| member.ready),
         standing: standing(group),
         load: observed.load.get(group.key),

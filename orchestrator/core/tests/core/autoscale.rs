@@ -61,7 +61,6 @@ impl Case {
             bounds: self.bounds,
             cpu_request: Some(MilliCpu(500)),
             replicas: self.replicas,
-            placed: self.replicas,
             ready: self.ready,
             standing: self.standing,
             load: Some(&self.load),
