@@ -1,0 +1,135 @@
+//! MCP over streamable HTTP, with bearer tokens; beside it `/healthz` and `/metrics`.
+//!
+//! Loopback by default: Host and Origin are checked, so that a web page cannot reach it through a browser.
+
+mod endpoint;
+mod identify;
+mod names;
+mod sessions;
+
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use ostler_gate::mcp::{Door, McpServer, Who};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+
+pub use endpoint::open_endpoint;
+
+use self::{
+    endpoint::endpoint,
+    names::{host_is_ours, origin_is_ours},
+};
+use super::quiet::Quiet;
+
+/// Most requests at a time.
+const REQUESTS: usize = 256;
+
+/// Text for `/metrics`, made when it is asked for.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+/// What is wrong with the daemon, in words; nothing means healthy.
+pub type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// What the HTTP door needs.
+#[derive(Clone)]
+pub struct Http {
+    /// The gate.
+    pub door: Arc<dyn Door>,
+    /// For `/metrics`.
+    pub metrics: MetricsText,
+    /// For `/healthz`.
+    pub problems: Problems,
+    /// Names by which clients may call this server, beside loopback ones.
+    pub hosts: Vec<String>,
+    /// Requests to `/mcp` that were turned away for want of a good token.
+    pub turned_away: Arc<AtomicU64>,
+}
+
+struct Inner {
+    http: Http,
+    room: Semaphore,
+    quiet: Quiet,
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(listener: TcpListener, http: Http, stop: CancellationToken) -> io::Result<()> {
+    let app = router(http, stop.child_token());
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+fn router(http: Http, stop: CancellationToken) -> Router {
+    let server = McpServer::new(Arc::clone(&http.door), Who::Request(identify::caller_of));
+    let (mcp, sessions) = endpoint(server, &http.hosts, stop);
+    let inner = Arc::new(Inner {
+        http,
+        room: Semaphore::new(REQUESTS),
+        quiet: Quiet::default(),
+    });
+    let mcp = mcp
+        .layer(middleware::from_fn_with_state(sessions, sessions::own))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&inner),
+            identify::authenticate,
+        ));
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::clone(&inner))
+        .merge(mcp)
+        .layer(middleware::from_fn_with_state(inner, guard))
+}
+
+/// Turns away what is too much, names that are not this server's (DNS rebinding) and pages of other
+/// sites, before anything else is done for them.
+async fn guard(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    let Ok(_place) = inner.room.try_acquire() else {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests at a time; try again\n",
+        )
+            .into_response();
+    };
+    if !host_is_ours(request.headers(), &inner.http.hosts) {
+        return forbidden("this server does not answer to that Host\n");
+    }
+    if !origin_is_ours(request.headers(), &inner.http.hosts) {
+        return forbidden("pages of that Origin may not use this server\n");
+    }
+    next.run(request).await
+}
+
+fn forbidden(words: &'static str) -> Response {
+    (StatusCode::FORBIDDEN, words).into_response()
+}
+
+async fn healthz(State(inner): State<Arc<Inner>>) -> Response {
+    let problems = (inner.http.problems)();
+    if problems.is_empty() {
+        return (StatusCode::OK, "ok\n").into_response();
+    }
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("{}\n", problems.join("\n")),
+    )
+        .into_response()
+}
+
+async fn metrics(State(inner): State<Arc<Inner>>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], (inner.http.metrics)()).into_response()
+}
