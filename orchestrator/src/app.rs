@@ -39,6 +39,7 @@ use crate::{
     shutdown,
     state_dir::StateDir,
     supervise::{self, Household},
+    witness::Witness,
 };
 
 /// What the daemon is told at its start.
@@ -82,6 +83,8 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     let backend = open_backend(&config, &state).await?;
     let fleet = Fleet::new(backend, node_name()?);
     let gate = open_gate(&state, &fleet).await?;
+    let witness = Witness::of(&state, config.settings.witness.as_deref());
+    witness.agrees(&gate).await?;
     describe(&fleet);
     fleet.publish(gate.intent());
     machine::look(&fleet).await;
@@ -110,12 +113,14 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
     }
     start_loops(&fleet, &gate, &config, &stop, &mut parts);
+    parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
     parts.spawn(configured.follow(stop.clone())?);
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
     stop.cancelled().await;
     while parts.join_next().await.is_some() {}
     supervise::sockets::clear(&state.agent_sockets());
     gate.close().await;
+    witness.keep(&gate).await;
     leave_nothing_unused(&fleet).await;
     drop(state);
     Ok(())

@@ -22,3 +22,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod state_dir;
 pub mod supervise;
+pub mod witness;

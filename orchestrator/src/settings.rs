@@ -36,6 +36,8 @@ pub struct Settings {
     pub prometheus: Option<Prometheus>,
     /// Whose certificates of evals are believed.
     pub evaluators: Vec<Verifier>,
+    /// Where the audit log's heads are kept as well, best on another disk.
+    pub witness: Option<PathBuf>,
 }
 
 /// The file as it is written.
@@ -54,6 +56,17 @@ struct File {
     /// Public keys as `ostler eval key` prints them.
     #[serde(default)]
     evaluators: Vec<String>,
+    #[serde(default)]
+    audit: Audit,
+}
+
+/// What is said of the audit log.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Audit {
+    /// The file of the witness; relative to the configuration's own folder.
+    #[serde(default)]
+    witness: Option<PathBuf>,
 }
 
 /// What is said of one agent.
@@ -99,6 +112,7 @@ impl Settings {
             recording,
             prometheus,
             evaluators,
+            audit,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -111,6 +125,7 @@ impl Settings {
                 .iter()
                 .map(|key| evaluator(key))
                 .collect::<Result<_, _>>()?,
+            witness: audit.witness.map(|file| folder.join(file)),
             ..Self::default()
         };
         for (name, mut entry) in agents {

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use ostler::serve::{self, http::Http, peers::Peers};
 use ostler_gate::{
+    Watched,
     answer::{Answer, Outcome},
     mcp::Door,
 };
@@ -58,6 +59,10 @@ impl Door for Remembers {
 
     async fn authenticate(&self, _: &str) -> Option<Principal> {
         None
+    }
+
+    fn stamp(&self, _: &Watched) -> u64 {
+        0
     }
 }
 

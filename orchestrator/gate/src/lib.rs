@@ -32,12 +32,14 @@ mod record;
 mod redact;
 mod request;
 mod retention;
+mod stamp;
 mod strangers;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod token;
+mod witness;
 mod writer;
 
 pub use config::{GateConfig, GateError, Limits};
@@ -45,3 +47,4 @@ pub use door::Gate;
 pub use facts::actions;
 pub use keys::{KeyError, Keys};
 pub use retention::Retention;
+pub use stamp::Watched;

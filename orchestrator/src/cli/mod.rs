@@ -270,7 +270,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
     let global = cli.global;
     let command = match cli.command {
         Command::Completions { shell } => return completions(shell, out),
-        Command::Audit(audit::AuditCommand::Verify(args)) if args.offline.is_some() => {
+        Command::Audit(audit::AuditCommand::Verify(args)) if args.is_offline() => {
             return audit::verify_offline(&args, out);
         }
         Command::Mcp(_) | Command::Down(_) if global.server.is_some() => return Err(local_only()),

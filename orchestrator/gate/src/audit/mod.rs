@@ -2,11 +2,17 @@
 //! C2SP signed note. Pure: bytes in, verdict out; anybody can check it offline.
 
 mod note;
+mod proof;
+mod seen;
+#[cfg(test)]
+mod tampering;
 mod tree;
 mod verify;
 
 pub use note::public_key;
 pub(crate) use note::{Checkpoint, Signer};
+pub use proof::{Proof, prove};
+pub use seen::SignedHead;
 pub(crate) use tree::{Frontier, leaf_hash};
 pub(crate) use verify::Check;
-pub use verify::{Report, Tampered, export_lines, verify};
+pub use verify::{Report, Tampered, export_lines, verify, verify_since};

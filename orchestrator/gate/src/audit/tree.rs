@@ -15,7 +15,7 @@ pub(crate) fn leaf_hash(bytes: &[u8]) -> Hash {
         .into()
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::new()
         .chain_update([1])
         .chain_update(left)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     note::Checkpoint,
+    seen::{Seen, SignedHead},
     tree::{Frontier, Hash, leaf_hash},
 };
 use crate::{digest::hex, retention::Told};
@@ -20,6 +21,8 @@ pub struct Report {
     pub dropped: u64,
     /// The tree's root, hexadecimal.
     pub root: String,
+    /// Checkpoints that were seen earlier and agree with it.
+    pub agreed: u64,
 }
 
 /// What is wrong with a log.
@@ -52,22 +55,10 @@ impl Tampered {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Leaf {
-        hash: String,
-        leaf: String,
-    },
-    Dropped {
-        hash: String,
-        dropped: bool,
-    },
-    Cut {
-        cut: u64,
-        peaks: Vec<String>,
-    },
-    Head {
-        checkpoint: String,
-        public_key: String,
-    },
+    Leaf { hash: String, leaf: String },
+    Dropped { hash: String, dropped: bool },
+    Cut { cut: u64, peaks: Vec<String> },
+    Head(SignedHead),
 }
 
 /// A page of the log as lines of JSON. The first page says where the kept log begins, the last ends
@@ -95,9 +86,11 @@ pub fn export_lines(page: &AuditExport) -> String {
         cut: cut.size,
         peaks: cut.peaks.clone(),
     });
-    let head = page.next.is_none().then(|| Line::Head {
-        checkpoint: page.checkpoint.clone(),
-        public_key: page.public_key.clone(),
+    let head = page.next.is_none().then(|| {
+        Line::Head(SignedHead {
+            checkpoint: page.checkpoint.clone(),
+            public_key: page.public_key.clone(),
+        })
     });
     let lines = begins
         .chain(leaves)
@@ -112,39 +105,78 @@ pub fn export_lines(page: &AuditExport) -> String {
 /// # Errors
 /// [`Tampered`] names the first leaf that was flipped, dropped, moved or cut off, where it can be named.
 pub fn verify(export: &str, public_key: Option<&str>) -> Result<Report, Tampered> {
-    let mut check = Check::default();
-    let mut head = None;
-    for (number, text) in export.lines().enumerate() {
-        if head.is_some() {
-            return Err(Tampered::log(format!(
-                "line {}: text after the checkpoint",
-                number + 1
-            )));
-        }
-        match serde_json::from_str(text) {
-            Ok(Line::Leaf { hash, leaf }) => check.leaf(leaf.as_bytes(), &hash),
-            Ok(Line::Dropped { hash, dropped: _ }) => check.leaf(&[], &hash),
-            Ok(Line::Cut { cut, peaks }) if number == 0 => check = Check::from(cut, &peaks)?,
-            Ok(Line::Cut { .. }) => check.wrong("the log begins twice"),
-            Ok(Line::Head {
-                checkpoint,
-                public_key,
-            }) => head = Some((checkpoint, public_key)),
-            Err(error) => check.wrong(format!("line {} cannot be read: {error}", number + 1)),
-        }
-    }
-    let Some((note, own_key)) = head else {
-        return Err(check
-            .wrong
-            .unwrap_or_else(|| Tampered::log("the export ends before its checkpoint")));
-    };
-    if public_key.is_some_and(|key| key != own_key) {
+    verify_since(export, public_key, "")
+}
+
+/// As [`verify`], and holds the log against what a witness saw of it (lines of [`SignedHead`]): a log
+/// that was cut back, put back to an older copy or forked is found although its own head fits.
+///
+/// # Errors
+/// As [`verify`]; and when the log does not continue what the witness saw, or the witness's file is damaged.
+pub fn verify_since(
+    export: &str,
+    public_key: Option<&str>,
+    witness: &str,
+) -> Result<Report, Tampered> {
+    let head = last_head(export);
+    let own_key = head.as_ref().map(|head| head.public_key.as_str());
+    if let (Some(given), Some(own)) = (public_key, own_key)
+        && given != own
+    {
         return Err(Tampered::log(
             "the export names another key than the given one",
         ));
     }
-    let checkpoint = Checkpoint::open(&note, &own_key).map_err(Tampered::log)?;
+    let seen = match own_key.or(public_key) {
+        Some(key) => Seen::read(witness, key)?,
+        None => Seen::default(),
+    };
+    let check = read_leaves(export, seen)?;
+    let Some(head) = head else {
+        return Err(check
+            .wrong
+            .unwrap_or_else(|| Tampered::log("the export ends before its checkpoint")));
+    };
+    let checkpoint = Checkpoint::open(&head.checkpoint, &head.public_key).map_err(Tampered::log)?;
     check.against(&checkpoint)
+}
+
+/// The signed head that an export ends with, if it does.
+fn last_head(export: &str) -> Option<SignedHead> {
+    match serde_json::from_str(export.lines().next_back()?) {
+        Ok(Line::Head(head)) => Some(head),
+        _ => None,
+    }
+}
+
+/// Everything before the head.
+fn read_leaves(export: &str, seen: Seen) -> Result<Check, Tampered> {
+    let mut check = Check {
+        seen,
+        ..Check::default()
+    };
+    let mut ended = false;
+    for (number, text) in export.lines().enumerate() {
+        if ended {
+            let what = format!("line {}: text after the checkpoint", number + 1);
+            return Err(Tampered::log(what));
+        }
+        match serde_json::from_str(text) {
+            Ok(Line::Leaf { hash, leaf }) => check.leaf(leaf.as_bytes(), &hash),
+            Ok(Line::Dropped { hash, dropped: _ }) => check.leaf(&[], &hash),
+            Ok(Line::Cut { cut, peaks }) if number == 0 => {
+                let seen = std::mem::take(&mut check.seen);
+                check = Check {
+                    seen,
+                    ..Check::from(cut, &peaks)?
+                };
+            }
+            Ok(Line::Cut { .. }) => check.wrong("the log begins twice"),
+            Ok(Line::Head(_)) => ended = true,
+            Err(error) => check.wrong(format!("line {} cannot be read: {error}", number + 1)),
+        }
+    }
+    Ok(check)
 }
 
 /// Leaves as they come, with the first thing that is wrong.
@@ -158,6 +190,8 @@ pub(crate) struct Check {
     missing: Vec<(u64, u64)>,
     /// What leaves of retention say, with their bitmaps.
     told: Vec<(Told, Vec<u8>)>,
+    /// What was seen of the log before.
+    seen: Seen,
 }
 
 impl Check {
@@ -188,7 +222,23 @@ impl Check {
             let bits = told.bits();
             self.told.push((told, bits));
         }
+        self.push(hash);
+    }
+
+    /// The tree grows; where somebody saw it at this size, it is held against that.
+    fn push(&mut self, hash: Hash) {
         self.tree.push(hash);
+        let size = self.tree.size();
+        if !self.seen.knows(size) || !self.seen.contradicts(size, &self.tree.root()) {
+            return;
+        }
+        let known = self.seen.before(size).max(self.cut);
+        let what = format!(
+            "the log was forked: its first {size} leaves are not those that a checkpoint seen earlier \
+             was signed over, so a leaf from {known} to {} is another",
+            size - 1
+        );
+        self.wrong.get_or_insert(Tampered::at(known, what));
     }
 
     /// A leaf of which only the hash is left.
@@ -199,7 +249,7 @@ impl Check {
             _ => self.missing.push((index, index + 1)),
         }
         match unhex(stored) {
-            Some(hash) => self.tree.push(hash),
+            Some(hash) => self.push(hash),
             None => self.wrong("its hash is damaged"),
         }
     }
@@ -221,6 +271,14 @@ impl Check {
                 format!("there are {held} leaves where {signed} were signed"),
             ));
         }
+        let seen = self.seen.largest();
+        if held < seen {
+            let what = format!(
+                "the log ends here, but a checkpoint over {seen} leaves was seen earlier: it was cut back, \
+                 or an older copy was put in its place"
+            );
+            return Err(Tampered::at(held, what));
+        }
         self.what_is_gone_is_told()?;
         if self.tree.root() != checkpoint.root {
             return Err(Tampered::log(
@@ -232,6 +290,7 @@ impl Check {
             kept_from: self.cut,
             dropped: self.missing.iter().map(|(from, to)| to - from).sum(),
             root: hex(&checkpoint.root),
+            agreed: self.seen.within(self.cut),
         })
     }
 
@@ -258,9 +317,73 @@ impl Check {
     }
 }
 
+/// An export that was checked, taken apart.
+pub(super) struct Parts {
+    pub(super) cut: u64,
+    peaks: Vec<Hash>,
+    /// Text from the cut on; empty where retention dropped it.
+    pub(super) leaves: Vec<String>,
+    hashes: Vec<Hash>,
+    pub(super) head: SignedHead,
+}
+
+impl Parts {
+    pub(super) fn of(export: &str) -> Result<Self, Tampered> {
+        let damaged = || Tampered::log(BAD_EDGE);
+        let mut parts = Self {
+            cut: 0,
+            peaks: Vec::new(),
+            leaves: Vec::new(),
+            hashes: Vec::new(),
+            head: last_head(export).ok_or_else(damaged)?,
+        };
+        for line in export.lines() {
+            match serde_json::from_str(line) {
+                Ok(Line::Leaf { leaf, hash }) => parts.push(leaf, &hash),
+                Ok(Line::Dropped { hash, dropped: _ }) => parts.push(String::new(), &hash),
+                Ok(Line::Cut { cut, peaks }) => {
+                    parts.cut = cut;
+                    parts.peaks = peaks.iter().filter_map(|peak| unhex(peak)).collect();
+                }
+                Ok(Line::Head(_)) => {}
+                Err(error) => return Err(Tampered::log(error.to_string())),
+            }
+        }
+        Ok(parts)
+    }
+
+    fn push(&mut self, leaf: String, hash: &str) {
+        self.leaves.push(leaf);
+        self.hashes.extend(unhex(hash));
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.cut + self.hashes.len() as u64
+    }
+
+    pub(super) fn hash(&self, index: u64) -> Option<Hash> {
+        let at = usize::try_from(index.checked_sub(self.cut)?).ok()?;
+        self.hashes.get(at).copied()
+    }
+
+    /// The root of a full subtree before the cut.
+    pub(super) fn peak(&self, from: u64, to: u64) -> Option<Hash> {
+        let mut start = 0;
+        let bits = (0..u64::BITS).rev().map(|bit| 1_u64 << bit);
+        let sizes = bits.filter(|size| self.cut & size != 0);
+        for (size, peak) in sizes.zip(&self.peaks) {
+            if (from, to) == (start, start + size) {
+                return Some(*peak);
+            }
+            start += size;
+        }
+        None
+    }
+}
+
 const BAD_EDGE: &str = "the place where the kept log begins is damaged";
 
-fn unhex(text: &str) -> Option<Hash> {
+pub(super) fn unhex(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
     let digits = text.as_bytes();
     if digits.len() != 64 {

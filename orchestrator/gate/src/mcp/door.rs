@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use ostler_tools::{contract::Tool, principal::Principal};
 use serde_json::Value;
 
-use crate::{Gate, answer::Answer};
+use crate::{Gate, Watched, answer::Answer};
 
-/// The one door. Whatever comes in by any transport goes through these three.
+/// The one door. Whatever comes in by any transport goes through these.
 #[async_trait]
 pub trait Door: Send + Sync {
     /// Makes a call: decided, judged, recorded, committed, answered. A caller that goes away does not
@@ -18,6 +18,8 @@ pub trait Door: Send + Sync {
     fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool>;
     /// Whom a bearer token stands for; nobody when it is unknown, revoked or expired.
     async fn authenticate(&self, bearer: &str) -> Option<Principal>;
+    /// A number that differs when something moved; see [`Gate::stamp`].
+    fn stamp(&self, watched: &Watched) -> u64;
 }
 
 #[async_trait]
@@ -32,5 +34,9 @@ impl Door for Gate {
 
     async fn authenticate(&self, bearer: &str) -> Option<Principal> {
         Gate::authenticate(self, bearer).await
+    }
+
+    fn stamp(&self, watched: &Watched) -> u64 {
+        Gate::stamp(self, watched)
     }
 }

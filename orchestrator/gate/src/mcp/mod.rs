@@ -8,10 +8,14 @@
 //! `_meta["ostler.dev/revision"]` the revision that a change made; and the last text block names the
 //! call for readers that see only text.
 
+mod complete;
 mod convert;
 mod door;
 mod pipe;
+mod prompts;
+mod resources;
 mod server;
+mod watch;
 
 pub use convert::{CALL_KEY, REVISION_KEY, mcp_tool, result_of};
 pub use door::Door;

@@ -1,4 +1,5 @@
-//! The MCP server: lists what the caller may use, passes every call to the door.
+//! The MCP server: lists what the caller may use, passes every call to the door. Resources, prompts and
+//! completions are other faces of the same read tools.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,17 +7,23 @@ use ostler_tools::{catalogue, principal::Principal};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, Extensions, Implementation, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool as McpTool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+        Extensions, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscribeRequestParams, SubscriptionFilter, Tool as McpTool, UnsubscribeRequestParams,
     },
-    service::RequestContext,
+    service::{RequestContext, SubscriptionContext},
 };
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{
+    complete,
     convert::{mcp_tool, result_of},
     door::Door,
+    prompts, resources,
+    watch::{self, Subscribed, Watch},
 };
 use crate::answer::Outcome;
 
@@ -40,12 +47,27 @@ pub enum Who {
     Request(fn(&Extensions) -> Option<Principal>),
 }
 
-/// One MCP server over the door; cheap to clone.
-#[derive(Clone)]
+/// How long clients may keep what lists say, in milliseconds: policy is looked at again for every call.
+const LISTS_LAST_MS: u64 = 60_000;
+
+/// One MCP server over the door. A clone is for another session: it shares nothing but the door and the
+/// turns.
 pub struct McpServer {
     door: Arc<dyn Door>,
     who: Who,
     calls: Arc<Semaphore>,
+    subscribed: Subscribed,
+}
+
+impl Clone for McpServer {
+    fn clone(&self) -> Self {
+        Self {
+            door: Arc::clone(&self.door),
+            who: self.who.clone(),
+            calls: Arc::clone(&self.calls),
+            subscribed: Subscribed::default(),
+        }
+    }
 }
 
 impl McpServer {
@@ -56,6 +78,7 @@ impl McpServer {
             door,
             who,
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+            subscribed: Subscribed::default(),
         }
     }
 
@@ -86,7 +109,14 @@ fn all_tools() -> &'static [(&'static str, McpTool)] {
 
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_prompts()
+            .enable_completions()
+            .build();
+        let mut info = ServerConfig::new(capabilities);
         info.server_info =
             Implementation::new("ostler", env!("CARGO_PKG_VERSION")).with_title("Ostler");
         info.instructions = Some(INSTRUCTIONS.to_owned());
@@ -106,9 +136,10 @@ impl ServerHandler for McpServer {
             .map(|tool| tool.name)
             .collect();
         let tools = all_tools().iter().filter(|(name, _)| may.contains(name));
-        Ok(ListToolsResult::with_all_items(
-            tools.map(|(_, tool)| tool.clone()).collect(),
-        ))
+        let listed = ListToolsResult::with_all_items(tools.map(|(_, tool)| tool.clone()).collect());
+        Ok(listed
+            .with_ttl_ms(LISTS_LAST_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     fn get_tool(&self, name: &str) -> Option<McpTool> {
@@ -135,5 +166,127 @@ impl ServerHandler for McpServer {
             }
             _ => Ok(result_of(&answer).into()),
         }
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let caller = self.caller(&context.extensions)?;
+        let _turn = self.calls.acquire().await;
+        Ok(resources::list(Arc::clone(&self.door), &caller).await)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let caller = self.caller(&context.extensions)?;
+        Ok(resources::templates(&*self.door, &caller))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let caller = self.caller(&context.extensions)?;
+        let _turn = self.calls.acquire().await;
+        let read = resources::read(Arc::clone(&self.door), &caller, &request.uri).await?;
+        Ok(read.into())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(watch::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let caller = self.caller(&context.request_context().extensions)?;
+        let uris = context.accepted().resource_subscriptions.clone();
+        let mine = uris.unwrap_or_default().into_iter();
+        let mine = mine.filter(|uri| watch::may(&*self.door, &caller, uri));
+        let mut watch = Watch::new(Arc::clone(&self.door), mine);
+        loop {
+            let moved = tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                moved = watch.moved() => moved,
+            };
+            for uri in moved {
+                if context.sink().notify_resource_updated(uri).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = self.caller(&context.extensions)?;
+        if resources::watched(&request.uri).is_none() {
+            let words = "there is no resource of that address; see `resources/list` and `resources/templates/list`";
+            return Err(ErrorData::resource_not_found(words, None));
+        }
+        if !watch::may(&*self.door, &caller, &request.uri) {
+            return Err(ErrorData::invalid_request(
+                "policy does not let you read that resource",
+                None,
+            ));
+        }
+        let begun = self
+            .subscribed
+            .begin(Arc::clone(&self.door), &request.uri, context.peer);
+        begun.then_some(()).ok_or_else(|| {
+            ErrorData::invalid_request(
+                "this session watches as many resources as it may; end one first",
+                None,
+            )
+        })
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscribed.end(&request.uri);
+        Ok(())
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let _known = self.caller(&context.extensions)?;
+        Ok(prompts::list())
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let _known = self.caller(&context.extensions)?;
+        let given = request.arguments.unwrap_or_default();
+        Ok(prompts::get(&request.name, &given)?.into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let caller = self.caller(&context.extensions)?;
+        let _turn = self.calls.acquire().await;
+        let door = Arc::clone(&self.door);
+        Ok(complete::complete(door, &caller, &request.argument, request.context.as_ref()).await)
     }
 }

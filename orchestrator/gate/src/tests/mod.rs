@@ -5,12 +5,14 @@ mod autonomy;
 mod binding;
 mod capture;
 mod correction;
+mod faces;
 mod flows;
 mod hijacked;
 mod leases;
 mod log;
 mod retention;
 mod strangers;
+mod table;
 mod twin;
 mod undo;
 
@@ -59,9 +61,18 @@ async fn open(
     clock: &Arc<SetClock>,
     keys: Keys,
 ) -> Result<House, crate::GateError> {
+    let engine = Arc::new(Engine::load(&policies(), &actions(ALL)).unwrap());
+    open_with(store, clock, keys, engine).await
+}
+
+async fn open_with(
+    store: &Arc<MemoryStore>,
+    clock: &Arc<SetClock>,
+    keys: Keys,
+    engine: Arc<Engine>,
+) -> Result<House, crate::GateError> {
     let world = Arc::new(StillWorld::default());
     *world.view.lock().unwrap() = Arc::new(seen());
-    let engine = Arc::new(Engine::load(&policies(), &actions(ALL)).unwrap());
     let config = GateConfig {
         store: Arc::clone(store) as _,
         world: Arc::clone(&world) as _,

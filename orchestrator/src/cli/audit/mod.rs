@@ -1,4 +1,7 @@
-//! `ostler audit`: list, verify, export.
+//! `ostler audit`: list, verify, export, prove.
+
+mod otlp;
+mod proof;
 
 use std::{
     fs,
@@ -8,7 +11,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Color};
-use ostler_gate::audit::{export_lines, verify};
+use ostler_gate::audit::{export_lines, verify_since};
 use ostler_tools::answer::{AuditEntries, AuditEntry, AuditExport, AuditVerification};
 use serde_json::{Value, json};
 
@@ -29,6 +32,10 @@ pub enum AuditCommand {
     Verify(VerifyArgs),
     /// Write the log for verification elsewhere
     Export(ExportArgs),
+    /// Prove that one entry is in the log, without showing the others
+    Proof(ProofArgs),
+    /// Print the signed head, to be kept elsewhere: a witness
+    Checkpoint,
 }
 
 /// Arguments of `audit list`.
@@ -55,13 +62,51 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     pub offline: Option<PathBuf>,
     /// The public key to believe, kept from elsewhere; without it, the one in the file
-    #[arg(long, value_name = "KEY", requires = "offline")]
+    #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Heads that were seen of the log before, one a line: `audit-witness.jsonl` of the state directory, or
+    /// lines of `ostler audit checkpoint`
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    witness: Option<PathBuf>,
+    /// Check the proof of one entry, without a daemon
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    proof: Option<PathBuf>,
+}
+
+impl VerifyArgs {
+    /// Whether no daemon is asked.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline.is_some() || self.proof.is_some()
+    }
 }
 
 /// Arguments of `audit export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// As what: lines that `ostler audit verify --offline` reads, or OpenTelemetry logs as JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Forms of an export.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    /// Lines of JSON with hashes and the signed head
+    #[default]
+    Jsonl,
+    /// OpenTelemetry logs (OTLP/JSON), one request
+    Otlp,
+}
+
+/// Arguments of `audit proof`.
+#[derive(Debug, Args)]
+pub struct ProofArgs {
+    /// The entry's index, as `audit list` shows it
+    index: u64,
     /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -71,11 +116,13 @@ pub struct ExportArgs {
 pub async fn run(command: AuditCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
     match command {
         AuditCommand::List(args) => list(args, client, out).await,
-        AuditCommand::Verify(args) => match &args.offline {
-            Some(_) => verify_offline(&args, out),
-            None => verify_online(client, out).await,
-        },
-        AuditCommand::Export(args) => export(args.file.as_deref(), client, out).await,
+        AuditCommand::Verify(args) if args.is_offline() => verify_offline(&args, out),
+        AuditCommand::Verify(_) => verify_online(client, out).await,
+        AuditCommand::Export(args) => export(args, client, out).await,
+        AuditCommand::Proof(args) => {
+            proof::make(args.index, args.file.as_deref(), client, out).await
+        }
+        AuditCommand::Checkpoint => proof::checkpoint(client, out).await,
     }
 }
 
@@ -170,24 +217,30 @@ fn kept(leaves: u64, from: u64, dropped: u64) -> String {
 
 /// Checks an exported file without a daemon.
 pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> {
+    let key = args.key.as_deref();
+    if let Some(file) = &args.proof {
+        return proof::check(file, key, out);
+    }
     let Some(file) = &args.offline else {
         return Ok(());
     };
-    let text =
-        fs::read_to_string(file).map_err(CliError::io(format!("read `{}`", file.display())))?;
-    let key = args.key.as_deref();
-    let report = verify(&text, key)
+    let witness = args.witness.as_deref().map(read).transpose()?;
+    let report = verify_since(&read(file)?, key, witness.as_deref().unwrap_or_default())
         .map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
     let raw = json!({ "ok": true, "leaves": report.leaves, "kept_from": report.kept_from, "dropped": report.dropped,
-        "root": report.root, "key_given": key.is_some() });
+        "root": report.root, "key_given": key.is_some(), "agreed": report.agreed });
     let text = out.render(&raw, |_| {
         let trust = if key.is_some() {
             ""
         } else {
             "; give --key to find out about a log that was written and signed anew"
         };
+        let seen = match (&witness, report.agreed) {
+            (None, _) => String::new(),
+            (Some(_), heads) => format!("; continues {heads} heads of the witness"),
+        };
         format!(
-            "the log is as it was written: {} entries ({} kept), root {}{trust}",
+            "the log is as it was written: {} entries ({} kept), root {}{seen}{trust}",
             report.leaves,
             kept(report.leaves, report.kept_from, report.dropped),
             report.root
@@ -196,18 +249,29 @@ pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> 
     out.line(&text)
 }
 
-async fn export(file: Option<&Path>, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    let pages = pages(client).await?;
-    let text: String = pages.iter().map(export_lines).collect();
-    let Some(file) = file else {
-        return out.raw(text.as_bytes());
-    };
+fn read(file: &Path) -> Result<String, CliError> {
+    fs::read_to_string(file).map_err(CliError::io(format!("read `{}`", file.display())))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), CliError> {
     let doing = || format!("write `{}`", file.display());
     let mut opened = fs::File::create(file).map_err(CliError::io(doing()))?;
     opened
         .write_all(text.as_bytes())
         .and_then(|()| opened.sync_all())
-        .map_err(CliError::io(doing()))?;
+        .map_err(CliError::io(doing()))
+}
+
+async fn export(args: ExportArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let pages = pages(client).await?;
+    let text: String = match args.format {
+        Format::Jsonl => pages.iter().map(export_lines).collect(),
+        Format::Otlp => otlp::request(&pages).to_string() + "\n",
+    };
+    let Some(file) = &args.file else {
+        return out.raw(text.as_bytes());
+    };
+    write(file, &text)?;
     let last = pages.last();
     let total = last.map_or(0, |page| page.total);
     let key = last.map(|page| page.public_key.clone()).unwrap_or_default();

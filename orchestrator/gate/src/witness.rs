@@ -1,0 +1,39 @@
+//! The log against what was seen of it earlier, outside the store: a store that was put back to an
+//! older copy fits its own checkpoint, but not this.
+
+use crate::{
+    audit::{Checkpoint, SignedHead, Tampered},
+    config::GateError,
+    door::Gate,
+    ledger::OpenError,
+};
+
+impl Gate {
+    /// The log's signed head as of the last commit.
+    pub async fn signed_head(&self) -> SignedHead {
+        let ledger = self.ledger.lock().await;
+        SignedHead {
+            checkpoint: ledger.checkpoint().to_owned(),
+            public_key: ledger.public_key(),
+        }
+    }
+
+    /// Checks that the log continues one that was seen earlier.
+    ///
+    /// # Errors
+    /// When it does not, was signed by another key, or cannot be read; names the first entry that is wrong.
+    pub async fn continues(&self, seen: &SignedHead) -> Result<(), GateError> {
+        let ledger = self.ledger.lock().await;
+        let opened = Checkpoint::open(&seen.checkpoint, &ledger.public_key());
+        let checkpoint = opened.map_err(Tampered::log)?;
+        let retained = ledger.retained().cut;
+        if checkpoint.size < retained {
+            return Ok(());
+        }
+        match ledger.continues(&*self.store, checkpoint.tree).await {
+            Ok(()) => Ok(()),
+            Err(OpenError::Store(error)) => Err(error.into()),
+            Err(OpenError::Tampered(tampered)) => Err(tampered.into()),
+        }
+    }
+}
