@@ -105,3 +105,39 @@ fn the_two_scripts_are_there() {
         assert!(text.starts_with("#!/usr/bin/env bash"), "{script}");
     }
 }
+
+/// Names in back-ticks in a table's last column.
+fn tests_named(page: &str) -> Vec<String> {
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    let last = rows.filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
+    let quoted = last.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    quoted.map(str::to_owned).collect()
+}
+
+fn sources(dir: &Path, all: &mut String) {
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() && entry.file_name() != "target" {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_line_of_defence_is_held_by_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let mut all = String::new();
+    for dir in ["agents", "evals", "orchestrator", "policies"] {
+        sources(&root().join(dir), &mut all);
+    }
+    let named = tests_named(&page);
+    assert!(named.len() > 40, "{}", named.len());
+    for test in named {
+        assert!(
+            all.contains(&format!("fn {test}(")),
+            "there is no test `{test}`"
+        );
+    }
+}

@@ -163,6 +163,7 @@ pub struct ApprovalCall {
     pub used: bool,
     /// The arguments, without secrets; large ones as their hash and length.
     #[serde(default)]
+    #[schemars(schema_with = "crate::schema::any_json")]
     pub arguments: Value,
     /// What it would change in each service, field by field.
     #[serde(default)]

@@ -104,6 +104,11 @@ fn is_of_rust(format: &str) -> bool {
     integer || format == "double" || format == "float"
 }
 
+/// Any JSON there is. Said in so many words: a schema without a keyword is one that clients warn of.
+pub(crate) fn any_json(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["object", "array", "string", "number", "boolean", "null"] })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

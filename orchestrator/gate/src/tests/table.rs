@@ -16,11 +16,13 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-use super::{House, SHOP, done, open_with, operator, user};
+use super::{House, SHOP, done, open_with, operator, seen_with_machine, user};
 use crate::{Keys, actions, answer::Outcome};
 
 /// How many calls are made.
 const CALLS: usize = 10_000;
+/// The longest log that is read over again for each call.
+const A_LOG: usize = 20;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/table.txt");
 const TABLE: &str = include_str!("table.txt");
 
@@ -349,6 +351,10 @@ async fn fresh(engine: &Arc<Engine>) -> House {
     )
     .await
     .unwrap();
+    let mut view = seen_with_machine();
+    view.agents
+        .insert("healer".parse().unwrap(), Default::default());
+    *house.world.view.lock().unwrap() = Arc::new(view);
     done(
         house
             .call(&operator(), "apply_services", json!({ "yaml": SHOP }))
@@ -427,6 +433,7 @@ async fn ten_thousand_calls_come_to_what_the_table_says() {
     let some = (0_u32..1000, "[a-z]{3,12}");
     let (callers, said) = (callers(), expected());
     let mut found = BTreeMap::new();
+    let mut house = fresh(&engine).await;
     for (caller, kind) in std::iter::repeat_with(|| {
         callers
             .iter()
@@ -438,7 +445,10 @@ async fn ten_thousand_calls_come_to_what_the_table_says() {
         let (number, word) = some.new_tree(&mut dice).unwrap().current();
         let tool = ALL.iter().find(|tool| tool.name == kind.tool).unwrap();
         let args = (kind.args)(number, &word);
-        let cell = call(&fresh(&engine).await, &caller.1, tool, args.clone()).await;
+        let cell = call(&house, &caller.1, tool, args.clone()).await;
+        if matches!(cell, "yes" | "asks") || house.log().await.len() > A_LOG {
+            house = fresh(&engine).await;
+        }
         let key = (row(kind), caller.0);
         let before = *found.entry(key.clone()).or_insert(cell);
         assert_eq!(cell, before, "{key:?} with {args}: not decided alike");

@@ -33,6 +33,7 @@ pub struct AuditEntry {
     /// The tool, or another name for what happened.
     pub tool: String,
     /// The arguments, secret ones left out.
+    #[schemars(schema_with = "crate::schema::any_json")]
     pub arguments: Value,
     /// What policy decided: `allow`, `needs_approval`, `deny`; absent where it was not asked.
     pub decision: Option<String>,
@@ -123,6 +124,7 @@ pub struct Explanation {
     /// The roles of which somebody would have to say yes.
     pub needs: Vec<Role>,
     /// The facts that the policies were given.
+    #[schemars(schema_with = "crate::schema::any_json")]
     pub facts: Value,
     /// The version of the policies: a digest.
     pub policy_version: String,
