@@ -1,7 +1,12 @@
 //! Lists that change when a tool says so, and who is told.
 
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
 use rmcp::{
-    model::{CallToolRequestParams, Tool},
+    model::{CallToolRequestParams, SubscriptionFilter, Tool},
     service::SubscriptionContext,
 };
 use serde_json::json;
@@ -18,11 +23,18 @@ enum Changed {
 
 /// Those who listen, and what they are told.
 #[derive(Clone)]
-pub struct Changes(broadcast::Sender<Changed>);
+pub struct Changes {
+    told: broadcast::Sender<Changed>,
+    /// Those who were accepted and do not listen yet.
+    accepted: Arc<Mutex<VecDeque<broadcast::Receiver<Changed>>>>,
+}
 
 impl Default for Changes {
     fn default() -> Self {
-        Self(broadcast::Sender::new(16))
+        Self {
+            told: broadcast::Sender::new(16),
+            accepted: Arc::default(),
+        }
     }
 }
 
@@ -50,13 +62,21 @@ impl Changes {
             "test_trigger_prompt_change" => Changed::Prompts,
             _ => return None,
         };
-        let told = self.0.send(changed).unwrap_or_default();
+        let told = self.told.send(changed).unwrap_or_default();
         Some(text(format!("{told} were told")))
+    }
+
+    /// Accepts one, who misses nothing from here on: a change may follow the acknowledgement at once.
+    pub fn accept(&self, requested: &SubscriptionFilter) -> SubscriptionFilter {
+        let listens = self.told.subscribe();
+        self.accepted.lock().unwrap().push_back(listens);
+        requested.clone()
     }
 
     /// Tells one who listens, until they go.
     pub async fn pass_on(&self, subscription: &SubscriptionContext) {
-        let mut changes = self.0.subscribe();
+        let accepted = self.accepted.lock().unwrap().pop_front();
+        let mut changes = accepted.unwrap_or_else(|| self.told.subscribe());
         let sink = subscription.sink();
         loop {
             let changed = tokio::select! {

@@ -231,7 +231,7 @@ impl<P: ServerHandler> ServerHandler for Fixture<P> {
         &self,
         requested: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
-        Some(requested.clone())
+        Some(self.changes.accept(requested))
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
