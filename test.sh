@@ -11,6 +11,8 @@ missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
+# Node comes from many places; where there is none, the distribution's serves the MCP suite and inspector.
+command -v npx >/dev/null || missing+=(npm)
 if ((${#missing[@]})); then
     step "installing ${missing[*]}"
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then

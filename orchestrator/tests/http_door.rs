@@ -1,7 +1,6 @@
 //! The HTTP door of the built binary: what a stranger gets, and what a token's owner may do.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stderr,
     clippy::indexing_slicing,
     reason = "a test may stop at the first surprise"
 )]
@@ -15,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Daemon, can_run_containers, hello, import_busybox};
+use common::{Daemon, can_run_containers, hello, import_busybox, npm::Npm};
 use serde_json::Value;
 
 /// The daemon's HTTP address, as `status` tells it.
@@ -108,27 +107,25 @@ fn a_token_may_do_what_its_role_may() {
     assert!(!audited.contains(&viewer) && !audited.contains(&operator));
 }
 
-/// Where Node is missing this cannot be shown; it says so and passes.
-fn has_npx() -> bool {
-    let found = Command::new("npx").arg("--version").output().is_ok();
-    if !found {
-        eprintln!("\n!!! SKIPPED: the official MCP inspector needs npx, which is not here !!!\n");
-    }
-    found
-}
+/// The official inspector.
+const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
 
 #[test]
 fn the_official_inspector_lists_the_tools_and_calls_one() {
-    if !can_run_containers() || !has_npx() {
+    if !can_run_containers() {
         return;
     }
+    let Some(inspector) = Npm::fetch(&[INSPECTOR]) else {
+        return;
+    };
     let daemon = Daemon::start(false);
     let url = format!("http://{}/mcp", address(&daemon));
     let bearer = format!("Authorization: Bearer {}", token(&daemon, "vera", "viewer"));
     let inspect = |more: &[&str]| {
-        let output = Command::new("npx")
-            .args(["-y", "@modelcontextprotocol/inspector@2.12.0", "--cli"])
-            .args([url.as_str(), "--transport", "http", "--header", &bearer])
+        let output = inspector
+            .program("mcp-inspector")
+            .args(["--cli", url.as_str(), "--transport", "http"])
+            .args(["--header", &bearer])
             .args(more)
             .output()
             .unwrap();

@@ -7,6 +7,8 @@
     reason = "a test may stop at the first surprise; each test file uses a part of this"
 )]
 
+pub mod npm;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},

@@ -12,7 +12,7 @@ use rmcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{names::allowed_hosts, sessions::Sessions};
+use super::{guard::guarded, names::allowed_hosts, sessions::Sessions};
 
 /// Largest request in bytes.
 const BODY_LIMIT: usize = 16 << 20;
@@ -36,8 +36,8 @@ pub fn endpoint<S: ServerHandler + Clone>(
     (router, Arc::new(Sessions::new(manager)))
 }
 
-/// The same transport for any server and without asking who calls: for the conformance suite's fixtures,
-/// which change nothing. No option of the daemon leads here.
+/// The same transport behind the same guard, for any server and without asking who calls: for the
+/// conformance suite's fixtures, which change nothing. No option of the daemon leads here.
 pub fn open_endpoint<S: ServerHandler + Clone>(server: S, stop: CancellationToken) -> Router {
-    endpoint(server, &[], stop).0
+    guarded(endpoint(server, &[], stop).0, Vec::new())
 }

@@ -3,6 +3,7 @@
 //! Loopback by default: Host and Origin are checked, so that a web page cannot reach it through a browser.
 
 mod endpoint;
+mod guard;
 mod identify;
 mod names;
 mod sessions;
@@ -14,26 +15,20 @@ use std::{
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::State,
     http::{StatusCode, header},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use ostler_gate::mcp::{Door, McpServer, Who};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use endpoint::open_endpoint;
 
-use self::{
-    endpoint::endpoint,
-    names::{host_is_ours, origin_is_ours},
-};
+use self::{endpoint::endpoint, guard::guarded};
 use super::quiet::Quiet;
-
-/// Most requests at a time.
-const REQUESTS: usize = 256;
 
 /// Text for `/metrics`, made when it is asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -57,7 +52,6 @@ pub struct Http {
 
 struct Inner {
     http: Http,
-    room: Semaphore,
     quiet: Quiet,
 }
 
@@ -75,9 +69,9 @@ pub async fn serve(listener: TcpListener, http: Http, stop: CancellationToken) -
 fn router(http: Http, stop: CancellationToken) -> Router {
     let server = McpServer::new(Arc::clone(&http.door), Who::Request(identify::caller_of));
     let (mcp, sessions) = endpoint(server, &http.hosts, stop);
+    let hosts = http.hosts.clone();
     let inner = Arc::new(Inner {
         http,
-        room: Semaphore::new(REQUESTS),
         quiet: Quiet::default(),
     });
     let mcp = mcp
@@ -86,35 +80,12 @@ fn router(http: Http, stop: CancellationToken) -> Router {
             Arc::clone(&inner),
             identify::authenticate,
         ));
-    Router::new()
+    let app = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
-        .with_state(Arc::clone(&inner))
-        .merge(mcp)
-        .layer(middleware::from_fn_with_state(inner, guard))
-}
-
-/// Turns away what is too much, names that are not this server's (DNS rebinding) and pages of other
-/// sites, before anything else is done for them.
-async fn guard(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = inner.room.try_acquire() else {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many requests at a time; try again\n",
-        )
-            .into_response();
-    };
-    if !host_is_ours(request.headers(), &inner.http.hosts) {
-        return forbidden("this server does not answer to that Host\n");
-    }
-    if !origin_is_ours(request.headers(), &inner.http.hosts) {
-        return forbidden("pages of that Origin may not use this server\n");
-    }
-    next.run(request).await
-}
-
-fn forbidden(words: &'static str) -> Response {
-    (StatusCode::FORBIDDEN, words).into_response()
+        .with_state(inner)
+        .merge(mcp);
+    guarded(app, hosts)
 }
 
 async fn healthz(State(inner): State<Arc<Inner>>) -> Response {
