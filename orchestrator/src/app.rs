@@ -34,7 +34,7 @@ use crate::{
     fleet::Fleet,
     observe::{machine, prometheus, scrape, usage},
     retain,
-    serve::{self, http::Http, peers::Peers},
+    serve::{self, http::Http, oidc::Issuer, peers::Peers},
     settings::Settings,
     shutdown,
     state_dir::StateDir,
@@ -110,7 +110,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         stop.clone(),
     ));
     if let Some(listen) = config.listen {
-        parts.spawn(open_http(listen, &fleet, &gate, &stop).await?);
+        parts.spawn(open_http(listen, &fleet, &gate, &config.settings, &stop).await?);
     }
     start_loops(&fleet, &gate, &config, &stop, &mut parts);
     parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
@@ -131,6 +131,7 @@ async fn open_http(
     listen: SocketAddr,
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
+    settings: &Settings,
     stop: &CancellationToken,
 ) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let listener = tokio::net::TcpListener::bind(listen)
@@ -155,6 +156,10 @@ async fn open_http(
         metrics,
         problems,
         hosts: Vec::new(),
+        issuer: settings
+            .oidc
+            .clone()
+            .map(|oidc| Arc::new(Issuer::new(oidc))),
         turned_away,
     };
     let stop = stop.clone();

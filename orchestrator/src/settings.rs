@@ -16,7 +16,10 @@ use ostler_gate::note::Verifier;
 use ostler_signals::prometheus::Prometheus;
 use serde::Deserialize;
 
-use crate::supervise::guest::Guest;
+use crate::{
+    serve::oidc::{Oidc, OidcConfig},
+    supervise::guest::Guest,
+};
 
 /// Most agents of the operator's own.
 const GUESTS_LIMIT: usize = 20;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub prometheus: Option<Prometheus>,
     /// Whose certificates of evals are believed.
     pub evaluators: Vec<Verifier>,
+    /// An issuer whose tokens are believed at the HTTP door.
+    pub oidc: Option<Oidc>,
     /// Where the audit log's heads are kept as well, best on another disk.
     pub witness: Option<PathBuf>,
 }
@@ -58,6 +63,16 @@ struct File {
     evaluators: Vec<String>,
     #[serde(default)]
     audit: Audit,
+    #[serde(default)]
+    identity: Identity,
+}
+
+/// Who else says who somebody is.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    #[serde(default)]
+    oidc: Option<OidcConfig>,
 }
 
 /// What is said of the audit log.
@@ -113,6 +128,7 @@ impl Settings {
             prometheus,
             evaluators,
             audit,
+            identity,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -125,6 +141,7 @@ impl Settings {
                 .iter()
                 .map(|key| evaluator(key))
                 .collect::<Result<_, _>>()?,
+            oidc: identity.oidc.map(OidcConfig::check).transpose()?,
             witness: audit.witness.map(|file| folder.join(file)),
             ..Self::default()
         };

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use fixture::Fixture;
 use ostler::serve::http::open_endpoint;
 use ostler_gate::{
+    Watched,
     answer::{Answer, Outcome},
     mcp::{Door, McpServer, Who},
 };
@@ -50,6 +51,10 @@ impl Door for Shut {
 
     async fn authenticate(&self, _: &str) -> Option<Principal> {
         None
+    }
+
+    fn stamp(&self, _: &Watched) -> u64 {
+        0
     }
 }
 

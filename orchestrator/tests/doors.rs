@@ -187,6 +187,7 @@ async fn http() -> (Arc<Remembers>, SocketAddr, CancellationToken) {
         metrics: Arc::new(String::new),
         problems: Arc::new(Vec::new),
         hosts: Vec::new(),
+        issuer: None,
         turned_away: Arc::default(),
     };
     let stop = CancellationToken::new();

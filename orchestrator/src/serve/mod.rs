@@ -5,6 +5,7 @@
 pub mod attenuate;
 pub mod bridge;
 pub mod http;
+pub mod oidc;
 pub mod peers;
 mod quiet;
 pub mod unix;

@@ -16,7 +16,7 @@ use ostler_tools::principal::Principal;
 use rmcp::model::Extensions;
 use serde_json::Value;
 
-use super::Inner;
+use super::{Inner, resource};
 
 /// Largest request of an unknown caller that is looked at, in bytes.
 const UNKNOWN_BODY_LIMIT: usize = 64 << 10;
@@ -38,7 +38,7 @@ pub async fn authenticate(
 ) -> Response {
     let bearer = bearer_of(request.headers()).map(str::to_owned);
     let caller = match &bearer {
-        Some(token) => inner.http.door.authenticate(token).await,
+        Some(token) => caller(&inner, token).await,
         None => None,
     };
     if let Some(caller) = caller {
@@ -54,7 +54,15 @@ pub async fn authenticate(
         );
     }
     record_unknown(&inner, request.into_body()).await;
-    turned_away(bearer.is_some())
+    turned_away(&inner, bearer.is_some())
+}
+
+/// The daemon's own tokens first; others are the issuer's to know.
+async fn caller(inner: &Inner, token: &str) -> Option<Principal> {
+    if let Some(own) = inner.http.door.authenticate(token).await {
+        return Some(own);
+    }
+    inner.http.issuer.as_ref()?.authenticate(token).await
 }
 
 fn bearer_of(headers: &HeaderMap) -> Option<&str> {
@@ -93,21 +101,29 @@ async fn record_unknown(inner: &Inner, body: Body) {
     let _denied = door.call(&Principal::Anonymous, tool, args).await;
 }
 
-fn turned_away(token_given: bool) -> Response {
-    let (challenge, words) = if token_given {
+fn turned_away(inner: &Inner, token_given: bool) -> Response {
+    let (error, words) = if token_given {
         (
-            "Bearer realm=\"ostler\", error=\"invalid_token\"",
-            "the bearer token is unknown, revoked or expired",
+            ", error=\"invalid_token\"",
+            "the bearer token is unknown, revoked, expired or not for this server",
         )
     } else {
-        ("Bearer realm=\"ostler\"", "a bearer token is needed")
+        ("", "a bearer token is needed")
     };
-    let help = "make one with `ostler token create NAME --role viewer` on the daemon's machine";
+    let issuer = inner.http.issuer.as_deref();
+    let metadata = issuer.map(resource::hint).unwrap_or_default();
+    let challenge = format!("Bearer realm=\"ostler\"{error}{metadata}");
+    let other = issuer.map_or_else(String::new, |issuer| {
+        format!(", or sign in at {}", issuer.address())
+    });
+    let help = format!(
+        "make one with `ostler token create NAME --role viewer` on the daemon's machine{other}"
+    );
     let body =
         serde_json::json!({ "error": "unauthorized", "message": format!("{words}; {help}") });
     let headers = [
         (header::WWW_AUTHENTICATE, challenge),
-        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_TYPE, "application/json".to_owned()),
     ];
     (StatusCode::UNAUTHORIZED, headers, body.to_string()).into_response()
 }

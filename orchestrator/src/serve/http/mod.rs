@@ -6,6 +6,7 @@ mod endpoint;
 mod guard;
 mod identify;
 mod names;
+mod resource;
 mod sessions;
 
 use std::{
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use endpoint::open_endpoint;
 
 use self::{endpoint::endpoint, guard::guarded};
-use super::quiet::Quiet;
+use super::{oidc::Issuer, quiet::Quiet};
 
 /// Text for `/metrics`, made when it is asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -46,6 +47,8 @@ pub struct Http {
     pub problems: Problems,
     /// Names by which clients may call this server, beside loopback ones.
     pub hosts: Vec<String>,
+    /// Whose tokens are believed beside the daemon's own.
+    pub issuer: Option<Arc<Issuer>>,
     /// Requests to `/mcp` that were turned away for want of a good token.
     pub turned_away: Arc<AtomicU64>,
 }
@@ -83,6 +86,8 @@ fn router(http: Http, stop: CancellationToken) -> Router {
     let app = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
+        .route(resource::PATH, get(resource::metadata))
+        .route(resource::OF_MCP, get(resource::metadata))
         .with_state(inner)
         .merge(mcp);
     guarded(app, hosts)

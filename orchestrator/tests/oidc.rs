@@ -1,0 +1,318 @@
+//! Tokens of an identity provider at the HTTP door: a real issuer on loopback with keys that rotate, and
+//! every way in which a token is not good.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use axum::{Json, Router, extract::State, routing::get};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::SigningKey;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use ostler::{
+    serve::{self, http::Http, oidc::Issuer},
+    settings::Settings,
+};
+use ostler_gate::{
+    Watched,
+    answer::{Answer, Outcome},
+    mcp::Door,
+};
+use ostler_tools::{
+    contract::Tool,
+    principal::{Principal, Role},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+const AUDIENCE: &str = "http://127.0.0.1:7070/mcp";
+
+/// An identity provider: signs, and says with what.
+struct Provider {
+    address: String,
+    keys: Arc<Mutex<Vec<(&'static str, SigningKey)>>>,
+    stop: CancellationToken,
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+type Published = (String, Arc<Mutex<Vec<(&'static str, SigningKey)>>>);
+
+async fn discovery(State((address, _)): State<Published>) -> Json<Value> {
+    Json(json!({ "issuer": address, "jwks_uri": format!("{address}/keys") }))
+}
+
+async fn keys(State((_, keys)): State<Published>) -> Json<Value> {
+    let keys = keys.lock().unwrap();
+    let public = keys.iter().map(|(kid, key)| {
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
+        json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": x })
+    });
+    Json(json!({ "keys": public.collect::<Vec<_>>() }))
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let held = Arc::new(Mutex::new(vec![(
+            "first",
+            SigningKey::from_bytes(&[1; 32]),
+        )]));
+        let app = Router::new()
+            .route("/.well-known/openid-configuration", get(discovery))
+            .route("/keys", get(keys))
+            .with_state((address.clone(), held.clone()));
+        let stop = CancellationToken::new();
+        let ends = stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            axum::serve(listener, app)
+                .with_graceful_shutdown(ends)
+                .await
+        });
+        Self {
+            address,
+            keys: held,
+            stop,
+        }
+    }
+
+    fn configured(&self) -> Issuer {
+        let text = format!(
+            "identity:\n  oidc:\n    issuer: {}\n    audience: {AUDIENCE}\n    roles: {{ viewer: [everyone], operator: [sre] }}\n",
+            self.address
+        );
+        Issuer::new(
+            Settings::parse(&text, Path::new("."))
+                .unwrap()
+                .oidc
+                .unwrap(),
+        )
+    }
+
+    fn claims(&self) -> Value {
+        let now = jsonwebtoken::get_current_timestamp();
+        json!({ "iss": self.address, "aud": AUDIENCE, "sub": "ann", "groups": ["sre"], "iat": now, "nbf": now, "exp": now + 300 })
+    }
+}
+
+/// A token signed by one of the provider's keys.
+fn signed(kid: &str, seed: u8, claims: &Value) -> String {
+    // RFC 8410: a private key of Ed25519 in PKCS #8.
+    let mut der = vec![
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
+    der.extend_from_slice(&[seed; 32]);
+    let header = Header {
+        kid: Some(kid.to_owned()),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    encode(&header, claims, &EncodingKey::from_ed_der(&der)).unwrap()
+}
+
+fn with(claims: &Value, name: &str, value: Value) -> Value {
+    let mut changed = claims.clone();
+    changed
+        .as_object_mut()
+        .unwrap()
+        .insert(name.to_owned(), value);
+    changed
+}
+
+#[tokio::test]
+async fn a_token_speaks_for_its_bearer_with_the_roles_of_their_groups() {
+    let provider = Provider::start().await;
+    let issuer = provider.configured();
+    let caller = issuer
+        .authenticate(&signed("first", 1, &provider.claims()))
+        .await;
+    let ann = Principal::User {
+        name: "ann@127.0.0.1".to_owned(),
+        roles: vec![Role::Operator],
+    };
+    assert_eq!(caller, Some(ann));
+}
+
+#[tokio::test]
+async fn whatever_is_not_as_it_must_be_is_nobodys() {
+    let provider = Provider::start().await;
+    let (issuer, good) = (provider.configured(), provider.claims());
+    let now = jsonwebtoken::get_current_timestamp();
+    let token = signed("first", 1, &good);
+    let (body, _) = token.rsplit_once('.').unwrap();
+    let hash = Header {
+        kid: Some("first".to_owned()),
+        ..Header::new(Algorithm::HS256)
+    };
+    let public = SigningKey::from_bytes(&[1; 32]).verifying_key();
+    let unsigned = URL_SAFE_NO_PAD.encode(br#"{"alg":"none","kid":"first"}"#);
+    let bad = [
+        (
+            "of another audience",
+            signed("first", 1, &with(&good, "aud", json!("http://elsewhere"))),
+        ),
+        (
+            "of another issuer",
+            signed("first", 1, &with(&good, "iss", json!("http://127.0.0.1:1"))),
+        ),
+        (
+            "expired",
+            signed("first", 1, &with(&good, "exp", json!(now - 120))),
+        ),
+        (
+            "of the future",
+            signed("first", 1, &with(&good, "nbf", json!(now + 120))),
+        ),
+        (
+            "without an end",
+            signed("first", 1, &with(&good, "exp", Value::Null)),
+        ),
+        (
+            "in no group",
+            signed("first", 1, &with(&good, "groups", json!(["guests"]))),
+        ),
+        (
+            "with a name of two lines",
+            signed("first", 1, &with(&good, "sub", json!("ann\nroot"))),
+        ),
+        ("signed by another key", signed("first", 2, &good)),
+        (
+            "signed with what everybody knows",
+            encode(&hash, &good, &EncodingKey::from_secret(public.as_bytes())).unwrap(),
+        ),
+        (
+            "without a signature",
+            format!("{unsigned}.{}.", body.split_once('.').unwrap().1),
+        ),
+        ("cut off", body.to_owned()),
+        ("nonsense", "a.b.c".to_owned()),
+        ("too long", "x".repeat(20_000)),
+    ];
+    for (what, token) in bad {
+        assert_eq!(issuer.authenticate(&token).await, None, "{what}");
+    }
+    assert!(
+        issuer.authenticate(&token).await.is_some(),
+        "and the good one is good"
+    );
+}
+
+#[tokio::test]
+async fn keys_that_rotate_are_followed_and_clocks_may_be_apart_a_little() {
+    let provider = Provider::start().await;
+    let issuer = provider.configured();
+    let now = jsonwebtoken::get_current_timestamp();
+    let late = with(&provider.claims(), "exp", json!(now - 20));
+    assert!(
+        issuer
+            .authenticate(&signed("first", 1, &late))
+            .await
+            .is_some(),
+        "within a minute"
+    );
+    provider
+        .keys
+        .lock()
+        .unwrap()
+        .push(("second", SigningKey::from_bytes(&[2; 32])));
+    let next = signed("second", 2, &provider.claims());
+    assert!(issuer.authenticate(&next).await.is_some());
+    // With the provider gone, what is known goes on.
+    provider.stop.cancel();
+    assert!(issuer.authenticate(&next).await.is_some());
+    for kid in ["third", "fourth", "fifth", "sixth"] {
+        assert!(
+            issuer
+                .authenticate(&signed(kid, 3, &provider.claims()))
+                .await
+                .is_none()
+        );
+    }
+}
+
+/// Does nothing, knows no token of its own, and remembers who called.
+#[derive(Default)]
+struct Remembers(Mutex<Vec<Principal>>);
+
+#[async_trait]
+impl Door for Remembers {
+    async fn call(self: Arc<Self>, caller: &Principal, _: &str, _: Value) -> Answer {
+        self.0.lock().unwrap().push(caller.clone());
+        Answer {
+            call: "call_1".parse().unwrap(),
+            outcome: Outcome::Refused {
+                words: "seen".to_owned(),
+            },
+        }
+    }
+
+    fn tools_for(&self, _: &Principal) -> Vec<&'static Tool> {
+        ostler_tools::catalogue::ALL.iter().collect()
+    }
+
+    async fn authenticate(&self, _: &str) -> Option<Principal> {
+        None
+    }
+
+    fn stamp(&self, _: &Watched) -> u64 {
+        0
+    }
+}
+
+#[tokio::test]
+async fn the_door_says_where_tokens_come_from_and_lets_them_in() {
+    let provider = Provider::start().await;
+    let door: Arc<Remembers> = Arc::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = Http {
+        door: door.clone(),
+        metrics: Arc::new(String::new),
+        problems: Arc::new(Vec::new),
+        hosts: Vec::new(),
+        issuer: Some(Arc::new(provider.configured())),
+        turned_away: Arc::default(),
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(serve::http::serve(listener, http, stop.clone()));
+    let client = reqwest::Client::new();
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "get_status", "arguments": {} } });
+    let post = |token: String| {
+        client
+            .post(format!("http://{address}/mcp"))
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .bearer_auth(token)
+            .body(call.to_string())
+            .send()
+    };
+    let refused = post("x".to_owned()).await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let challenge = refused.headers()["www-authenticate"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let place = "http://127.0.0.1:7070/.well-known/oauth-protected-resource/mcp";
+    assert!(
+        challenge.contains(&format!("resource_metadata=\"{place}\"")),
+        "{challenge}"
+    );
+    let metadata = client.get(format!(
+        "http://{address}/.well-known/oauth-protected-resource/mcp"
+    ));
+    let metadata: Value =
+        serde_json::from_str(&metadata.send().await.unwrap().text().await.unwrap()).unwrap();
+    assert_eq!(metadata["authorization_servers"], json!([provider.address]));
+    assert_eq!(metadata["resource"], AUDIENCE);
+    post(signed("first", 1, &provider.claims())).await.unwrap();
+    let last = door.0.lock().unwrap().last().cloned();
+    assert_eq!(last.unwrap().to_string(), "user:ann@127.0.0.1");
+    stop.cancel();
+}
