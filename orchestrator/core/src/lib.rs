@@ -19,6 +19,7 @@ pub mod observed;
 pub mod plan;
 pub mod proposal;
 pub mod reconcile;
+pub mod rollout;
 pub mod schedule;
 pub mod signal;
 pub mod sim;
