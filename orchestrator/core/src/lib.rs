@@ -26,4 +26,5 @@ pub mod sim;
 pub mod spec;
 pub mod step;
 pub mod time;
+pub mod traffic;
 pub mod units;

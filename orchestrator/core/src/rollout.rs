@@ -126,7 +126,7 @@ fn first_stage(service: &Service, way: Way) -> Stage {
 }
 
 /// How many instances of the new and of the last good generation a stage wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Parts {
     /// Most of the new one.
     pub new: u32,

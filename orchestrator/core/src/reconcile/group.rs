@@ -99,6 +99,8 @@ pub(super) struct Member<'a> {
     pub surplus: bool,
     /// Of the last good generation, which the rollout's stage may want to stay.
     pub stays: bool,
+    /// Of a generation that was taken over from before it was settled.
+    pub unproven: bool,
     /// Whether the rollout's stage lets it have traffic.
     pub may_serve: bool,
     pub fate: Fate,
@@ -262,6 +264,7 @@ fn look<'a>(
         failures: backoff::failures(seen, &spec.restart, now),
         surplus: false,
         stays: false,
+        unproven: false,
         may_serve: true,
         fate: Fate::Keep,
     }

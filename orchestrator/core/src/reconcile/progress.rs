@@ -21,7 +21,8 @@ pub(super) fn conclude(group: &Group, draft: &mut Draft) {
         return;
     }
     rollout::wake_when_proven(group, draft);
-    if group.stance.replaces && stance::is_reached(group) && goes_on(group, draft) {
+    let held = !group.stance.replaces || group.service.paused().is_some();
+    if !held && stance::is_reached(group) && goes_on(group, draft) {
         return;
     }
     let Some(deadline) = deadline(group) else {

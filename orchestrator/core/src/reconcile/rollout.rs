@@ -214,8 +214,9 @@ impl Spare {
     }
 }
 
-/// New instances must prove themselves; old ones count while they are ready.
+/// New instances must prove themselves, also when others take over from them; old ones count while
+/// they are ready.
 fn counts_as_good(member: &Member) -> bool {
-    let serves = member.good || (member.outgoing() && member.ready);
+    let serves = member.good || (member.outgoing() && member.ready && !member.unproven);
     !member.lost && member.may_serve && serves
 }

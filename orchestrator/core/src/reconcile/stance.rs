@@ -28,7 +28,7 @@ pub(super) fn take(group: &mut Group) {
 
 fn mark_members(group: &mut Group) {
     let service = group.service;
-    if service.rollout.is_none() && group.in_turn_after.is_empty() {
+    if service.settled || service.stable.is_none() {
         return;
     }
     let like_stable = |stable: &Past, generation: Generation| {
@@ -44,6 +44,7 @@ fn mark_members(group: &mut Group) {
             (good_once, service.may_serve(generation))
         });
         member.may_serve = may_serve;
+        member.unproven = !good_once && !member.current;
         member.stays = good_once && !member.current && !member.leaving && !member.lost;
     }
     keep_out_of_traffic(group);
