@@ -221,12 +221,16 @@ impl<'a> Check<'a> {
         }
         let removed =
             |id: &InstanceId, seen: &InstanceSeen| parted.contains_key(id) && is_down(seen);
+        let mut may: BTreeMap<(&ServiceKey, Generation), bool> = BTreeMap::new();
         for (id, seen) in &self.observed.instances {
             let Some(service) = self.intent.services.get(&seen.service) else {
                 continue;
             };
+            let may_serve = *may
+                .entry((&seen.service, seen.generation))
+                .or_insert_with(|| service.may_serve(seen.generation));
             let tally = tallies.entry(&seen.service).or_default();
-            let serves = service.may_serve(seen.generation) && serves(service, seen);
+            let serves = may_serve && serves(service, seen);
             match parted.get(id) {
                 Some(Reason::Replaced | Reason::Reverted | Reason::NodeLeaving) if serves => {
                     tally.replaced += 1;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::Generation,
     intent::Service,
-    spec::{CanaryStep, Likeness, Promotion, Strategy},
+    spec::{CanaryStep, Likeness, Promotion, ServiceSpec, Strategy},
     time::{Span, Time},
 };
 
@@ -98,11 +98,15 @@ pub(crate) fn begin(
     if stage == Some(Stage::Preview) {
         held_back.insert(before);
     }
+    // What is to be kept, or to come back, serves.
+    if let Some(stable) = &service.stable {
+        held_back.remove(&stable.generation);
+    }
     while held_back.len() > HELD_BACK_LIMIT {
         held_back.pop_first();
     }
     let stage = match (likeness, stage) {
-        (Likeness::Other, _) => first_stage(service, way),
+        (Likeness::Other, _) => first_stage(service, &held_back, way),
         (_, stage) => stage.unwrap_or_default(),
     };
     if stage != Stage::Rolling || !held_back.is_empty() {
@@ -115,14 +119,23 @@ pub(crate) fn begin(
     }
 }
 
-fn first_stage(service: &Service, way: Way) -> Stage {
+fn first_stage(service: &Service, held_back: &BTreeSet<Generation>, way: Way) -> Stage {
     let careful = way == Way::Careful && service.rolls_out();
     match &service.spec.update.strategy {
         Strategy::Recreate => Stage::Recreate,
         Strategy::Canary(_) if careful => Stage::Canary { step: 0 },
-        Strategy::BlueGreen(_) if careful => Stage::Preview,
+        Strategy::BlueGreen(_) if careful && !was_shown(service, held_back) => Stage::Preview,
         _ => Stage::Rolling,
     }
+}
+
+/// Whether the same version had traffic since the last good one: then its instances may serve now.
+fn was_shown(service: &Service, held_back: &BTreeSet<Generation>) -> bool {
+    let stable = service.stable.as_ref().map(|stable| stable.generation);
+    service.history.iter().any(|past| {
+        let later = stable.is_none_or(|stable| past.generation > stable);
+        later && !held_back.contains(&past.generation) && past.spec.makes_same(&service.spec)
+    })
 }
 
 /// How many instances of the new and of the last good generation a stage wants.
@@ -247,17 +260,22 @@ impl Service {
         }
     }
 
-    /// Whether instances of a generation may get traffic.
+    /// Whether instances of a generation may get traffic. What is left over of earlier ones, such as on
+    /// a node that was silent while all else was replaced, may not.
     #[must_use]
     pub fn may_serve(&self, generation: Generation) -> bool {
-        let Some(rollout) = &self.rollout else {
-            return true;
-        };
         let own = self.spec_of(generation);
-        if own.is_some_and(|own| own.likeness(&self.spec) != Likeness::Other) {
+        let alike =
+            |spec: &ServiceSpec| own.is_some_and(|own| own.likeness(spec) != Likeness::Other);
+        if generation == self.generation || alike(&self.spec) {
             return self.stage() != Stage::Preview;
         }
-        !rollout.held_back.contains(&generation)
+        let stable = self.stable.as_ref();
+        let left_over =
+            stable.is_some_and(|stable| generation < stable.generation && !alike(&stable.spec));
+        let rollout = self.rollout.as_ref();
+        let held_back = rollout.is_some_and(|rollout| rollout.held_back.contains(&generation));
+        !self.settled && !left_over && !held_back
     }
 
     /// Stands at another mark from now on, and nobody holds it.

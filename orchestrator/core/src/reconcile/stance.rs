@@ -28,7 +28,8 @@ pub(super) fn take(group: &mut Group) {
 
 fn mark_members(group: &mut Group) {
     let service = group.service;
-    if service.settled || service.stable.is_none() {
+    let other = |member: &Member| member.seen.generation != service.generation;
+    if !group.members.iter().any(other) && service.stage() != Stage::Preview {
         return;
     }
     let like_stable = |stable: &Past, generation: Generation| {
@@ -44,7 +45,7 @@ fn mark_members(group: &mut Group) {
             (good_once, service.may_serve(generation))
         });
         member.may_serve = may_serve;
-        member.unproven = !good_once && !member.current;
+        member.unproven = service.stable.is_some() && !good_once && !member.current;
         member.stays = good_once && !member.current && !member.leaving && !member.lost;
     }
     keep_out_of_traffic(group);
