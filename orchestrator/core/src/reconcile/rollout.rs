@@ -144,6 +144,8 @@ struct Spare {
     moving: u32,
     /// That are not ready.
     broken: u32,
+    /// That may take traffic now, whether that can be relied on or not.
+    serving: u32,
     /// Of the last good generation, above what the rollout's stage wants to stay.
     staying: u32,
 }
@@ -177,6 +179,9 @@ impl Spare {
             good: serving.saturating_sub(least),
             moving: serving.saturating_sub(floor),
             broken: alive.saturating_sub(least).saturating_sub(unproven),
+            serving: group
+                .count(|member| may_take_traffic(member) && member.fate == Fate::Keep)
+                .saturating_sub(least),
             staying: group
                 .count(|member| member.stays && member.fate == Fate::Keep)
                 .saturating_sub(group.stance.parts.old),
@@ -187,9 +192,14 @@ impl Spare {
         if member.stays && self.staying == 0 {
             return false;
         }
+        let serves = may_take_traffic(member);
+        if serves && self.serving == 0 {
+            return false;
+        }
         let may = self.has_room_for(member);
-        if may && member.stays {
-            self.staying = self.staying.saturating_sub(1);
+        if may {
+            self.staying = self.staying.saturating_sub(u32::from(member.stays));
+            self.serving = self.serving.saturating_sub(u32::from(serves));
         }
         may
     }
@@ -212,6 +222,10 @@ impl Spare {
         self.moving = self.moving.saturating_sub(1);
         true
     }
+}
+
+fn may_take_traffic(member: &Member) -> bool {
+    !member.lost && member.may_serve && (member.ready || member.good)
 }
 
 /// New instances must prove themselves, also when others take over from them; old ones count while
