@@ -4,7 +4,7 @@
 use super::{
     SETTLE_HOLD,
     draft::Draft,
-    group::{Group, Member, held},
+    group::{Fate, Group, Member, held},
     resize, rollout, stance,
 };
 use crate::{
@@ -160,9 +160,13 @@ pub(super) fn deadline(group: &Group) -> Option<Time> {
     healthy_by(group).into_iter().chain([end]).min()
 }
 
-/// When the rollout last came closer to what its stage wants.
+/// When the rollout last came closer to what its stage wants: something was placed, got ready, or
+/// makes room.
 fn progress(group: &Group) -> Time {
-    if group.placed > 0 {
+    let parted = |member: &Member| {
+        member.outgoing() && matches!(member.fate, Fate::Stop(_) | Fate::Remove(_))
+    };
+    if group.placed > 0 || group.members.iter().any(parted) {
         return group.now;
     }
     let incoming = || group.members.iter().filter(|member| member.incoming());
@@ -171,12 +175,11 @@ fn progress(group: &Group) -> Time {
         .filter(|member| member.ready)
         .map(Member::running_since);
     let ends = group.members.iter().filter(|member| {
-        let ends = matches!(member.seen.phase, Phase::Stopping | Phase::Ended);
-        ends && !member.current && group.service.stage() == Stage::Recreate
+        let ends = member.seen.phase == Phase::Stopping || member.seen.phase == Phase::Ended;
+        ends && !member.current && !member.stays
     });
-    let moments = placed
-        .chain(ready)
-        .chain(ends.map(|member| member.seen.since));
+    let ends = ends.map(|member| member.seen.since);
+    let moments = placed.chain(ready).chain(ends);
     moments.chain([began(group)]).max().unwrap_or(group.now)
 }
 

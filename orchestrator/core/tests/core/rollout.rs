@@ -4,7 +4,7 @@ use ostler_core::{
     change::{Change, apply},
     id::Generation,
     intent::Intent,
-    plan::{Finding, ServiceState},
+    plan::{Finding, Request, ServiceState},
     rollout::{Mark, Stage},
     sim::{Faults, Flaw, Moment, Run, Temper, World, run},
     time::{Span, Time},
@@ -322,6 +322,34 @@ fn what_was_changed_together_rolls_out_in_the_order_of_needs() {
     assert_eq!(story.image(), "web:two");
     let steady = run.last.report[&key("web")].state;
     assert_eq!(steady, ServiceState::Healthy);
+}
+
+/// Waiting for its turn is not its fault: the clock begins when it may begin, also without a surge.
+#[test]
+fn a_long_wait_for_its_turn_is_not_held_against_a_rollout() {
+    let needing = "needs: [{service: base}]";
+    let slow = "{canary: {steps: [{share: 50%, bake: 10m}]}}";
+    let base = |tag: &str| {
+        format!("image: base:{tag}\nreplicas: {{min: 2, max: 2}}\nupdate: {{strategy: {slow}}}")
+    };
+    let no_surge = "strategy: rolling, maxSurge: 0, maxUnavailable: 1";
+    let both = |tag: &str| Change::ApplyServices {
+        services: vec![
+            crate::common::put("base", &base(tag)),
+            crate::common::put("web", &yaml(tag, no_surge, needing)),
+        ],
+    };
+    let mut story = Story::of(&[
+        ("base", &base("one")),
+        ("web", &yaml("one", no_surge, needing)),
+    ]);
+    let run = story
+        .change(&both("two"))
+        .wait(Span::minutes(60), |moment| {
+            let back = |request: &Request| matches!(request, Request::Revert { .. });
+            assert!(!moment.plan.requests.iter().any(back));
+        });
+    assert!(run.quiet && story.image() == "web:two");
 }
 
 #[test]
