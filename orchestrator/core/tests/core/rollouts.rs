@@ -47,7 +47,10 @@ fn tell(moment: &Moment) {
             .values()
             .filter(|seen| seen.service == *key);
         let seen: Vec<String> = of_it
-            .map(|seen| format!("{}{:.4}", seen.generation, format!("{:?}", seen.phase)))
+            .map(|seen| {
+                let phase: String = format!("{:?}", seen.phase).chars().take(4).collect();
+                format!("{}{phase}", seen.generation)
+            })
             .collect();
         eprintln!(
             "{} {key} {} generation {} of {}: {mark}{} {seen:?}",
@@ -387,6 +390,44 @@ fn no_rollout_is_ever_stuck_nor_shows_a_preview_and_the_bad_never_stay() {
     }
 }
 
+/// What somebody does in calm weather: a new version, or something about the one that rolls out.
+fn draw_calm_change(dice: &mut Dice, intent: &Intent) -> Change {
+    let generation = intent.services[&key("web")].generation;
+    let service = key("web");
+    match dice.below(6) {
+        0..=1 => {
+            let tag = pick(dice, &["two", "three", "deaf", "crashes", "absent"]);
+            let mut spec = (*intent.services[&service].spec).clone();
+            spec.image = format!("web:{tag}");
+            let labels = BTreeMap::new();
+            Change::ApplyServices {
+                services: vec![ostler_core::change::ServicePut {
+                    service,
+                    labels,
+                    spec,
+                }],
+            }
+        }
+        2 => Change::PauseRollout {
+            service,
+            generation,
+        },
+        3 => Change::ResumeRollout {
+            service,
+            generation,
+        },
+        4 => Change::PromoteRollout {
+            service,
+            generation,
+            full: false,
+        },
+        _ => Change::RollbackService {
+            service,
+            to: Generation(1),
+        },
+    }
+}
+
 /// In calm weather, with the daemon alive, updates never leave fewer serving than promised, whatever
 /// people do to the rollout.
 #[test]
@@ -404,40 +445,7 @@ fn in_calm_weather_no_rollout_dips_below_what_was_promised() {
         teach(&mut world);
         let mut intent = run(&mut world, begun, &[], Span::minutes(5), |_| {}).intent;
         for _ in 0..dice.between(2, 8) {
-            let generation = intent.services[&key("web")].generation;
-            let service = key("web");
-            let change = match dice.below(6) {
-                0..=1 => {
-                    let tag = pick(&mut dice, &["two", "three", "deaf", "crashes", "absent"]);
-                    let mut spec = (*intent.services[&service].spec).clone();
-                    spec.image = format!("web:{tag}");
-                    let labels = BTreeMap::new();
-                    Change::ApplyServices {
-                        services: vec![ostler_core::change::ServicePut {
-                            service,
-                            labels,
-                            spec,
-                        }],
-                    }
-                }
-                2 => Change::PauseRollout {
-                    service,
-                    generation,
-                },
-                3 => Change::ResumeRollout {
-                    service,
-                    generation,
-                },
-                4 => Change::PromoteRollout {
-                    service,
-                    generation,
-                    full: false,
-                },
-                _ => Change::RollbackService {
-                    service,
-                    to: Generation(1),
-                },
-            };
+            let change = draw_calm_change(&mut dice, &intent);
             // To promote what does not run is a person's own doing: it is promoted only when it bakes.
             let rash = matches!(change, Change::PromoteRollout { .. })
                 && !intent.services[&key("web")].mark().bakes;
