@@ -143,7 +143,7 @@ fn a_good_canary_waits_for_a_yes_and_comes_in_whoever_dies() {
     kill_and_go_on(&mut daemon);
     settled(&daemon);
     assert_eq!(rotation(&daemon), BTreeMap::from([(2, 4)]));
-    let told = daemon.cli(&["events"]);
+    let told = daemon.cli(&["changes", "web"]);
     for words in [
         "canary step 1, baking",
         "promote the rollout of default/web",
