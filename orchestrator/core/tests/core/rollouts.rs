@@ -25,12 +25,17 @@ const NAMES: [&str; 2] = ["base", "web"];
 const GOOD: [&str; 3] = ["one", "two", "three"];
 const BAD: [&str; 3] = ["deaf", "crashes", "absent"];
 
-/// So many seeds as `ROLLOUT_SEEDS` says, else as usual; or the one of `ROLLOUT_SEED`, told step by step.
+/// As many seeds as `ROLLOUT_SEEDS` says, or those from one to another (`3000..6000`), else as usual; or
+/// the one of `ROLLOUT_SEED`, told step by step.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    match number("ROLLOUT_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ROLLOUT_SEEDS").unwrap_or(usual),
+    let said = |name| std::env::var(name).unwrap_or_default();
+    if let Ok(seed) = said("ROLLOUT_SEED").parse::<u64>() {
+        return seed..seed + 1;
+    }
+    let many = said("ROLLOUT_SEEDS");
+    match many.split_once("..") {
+        Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
+        None => 0..many.parse().unwrap_or(usual),
     }
 }
 
@@ -201,20 +206,30 @@ struct Ledger {
 }
 
 impl Ledger {
+    /// Generations that may have traffic from now on. What differs in size only becomes the current one
+    /// where it is.
+    fn show(&mut self, intent: &Intent) {
+        for (key, service) in &intent.services {
+            if service.stage() == Stage::Preview {
+                continue;
+            }
+            let alike = service
+                .history
+                .iter()
+                .filter(|past| past.spec.likeness(&service.spec) != Likeness::Other);
+            let alike = alike
+                .map(|past| past.generation)
+                .chain([service.generation]);
+            self.shown
+                .extend(alike.map(|generation| (key.clone(), generation)));
+        }
+    }
+
     fn watch(&mut self, moment: &Moment) {
         tell(moment);
+        self.show(moment.intent);
         for (key, service) in &moment.intent.services {
             let stage = service.stage();
-            if stage != Stage::Preview {
-                self.shown.insert((key.clone(), service.generation));
-                // What differs in size only becomes the current one where it is.
-                let alike = service
-                    .history
-                    .iter()
-                    .filter(|past| past.spec.likeness(&service.spec) != Likeness::Other);
-                let alike = alike.map(|past| (key.clone(), past.generation));
-                self.shown.extend(alike);
-            }
             *self.stages.entry(name_of(stage)).or_default() += 1;
             if service.paused().is_some() {
                 *self.stages.entry("paused").or_default() += 1;
@@ -327,6 +342,8 @@ fn storm(seed: u64, stages: &mut BTreeMap<&'static str, u32>) {
             "seed {seed}: {:?}",
             run.violations
         );
+        // Promoted, and taken over from before anything was decided.
+        ledger.show(&run.intent);
         run
     };
     intent = wait(&mut world, intent, Span::minutes(5)).intent;
