@@ -49,6 +49,7 @@ pub(crate) fn wanted(service: &ServiceIn) -> Result<Service, String> {
         generation: Generation(service.generation),
         changed_at: START - service.changed,
         stable: stable.filter(|_| !service.settled),
+        rollout: None,
         settled: service.settled,
         history,
         restart_after: BTreeMap::new(),

@@ -106,6 +106,7 @@ impl Bundle {
             "limits.cedar",
             "operator.cedar",
             "system.cedar",
+            "upgrader.cedar",
             "viewer.cedar",
         );
         Self::new(

@@ -25,7 +25,7 @@ use crate::{
 pub const INVARIANTS: [(u8, &str); 13] = [
     (
         1,
-        "an instance is only placed for a wanted service, from its current generation",
+        "an instance is only placed for a wanted service, from its current generation, or while that rolls out from the last good one",
     ),
     (
         2,
@@ -51,7 +51,7 @@ pub const INVARIANTS: [(u8, &str); 13] = [
     (8, "only an ended or failed instance is taken away"),
     (
         9,
-        "traffic only goes to ready instances of that service which the plan leaves alone",
+        "traffic only goes to ready instances of that service which the plan leaves alone and its rollout lets serve",
     ),
     (10, "a new instance has an id that is not in use"),
     (11, "only an instance that starts or runs is stopped"),
@@ -153,7 +153,7 @@ impl<'a> Check<'a> {
         };
         let wanted = self.intent.services.get(service);
         let fine =
-            wanted.is_some_and(|wanted| wanted.replicas > 0 && wanted.generation == *generation);
+            wanted.is_some_and(|wanted| wanted.replicas > 0 && is_placed(wanted, *generation));
         self.demand(fine, 1, || {
             format!("`{id}` of `{service}` generation {generation} is not wanted")
         });
@@ -221,12 +221,16 @@ impl<'a> Check<'a> {
         }
         let removed =
             |id: &InstanceId, seen: &InstanceSeen| parted.contains_key(id) && is_down(seen);
+        let mut may: BTreeMap<(&ServiceKey, Generation), bool> = BTreeMap::new();
         for (id, seen) in &self.observed.instances {
             let Some(service) = self.intent.services.get(&seen.service) else {
                 continue;
             };
+            let may_serve = *may
+                .entry((&seen.service, seen.generation))
+                .or_insert_with(|| service.may_serve(seen.generation));
             let tally = tallies.entry(&seen.service).or_default();
-            let serves = serves(service, seen);
+            let serves = may_serve && serves(service, seen);
             match parted.get(id) {
                 Some(Reason::Replaced | Reason::Reverted | Reason::NodeLeaving) if serves => {
                     tally.replaced += 1;
@@ -266,7 +270,8 @@ impl<'a> Check<'a> {
                 let seen = self.observed.instances.get(id);
                 let wanted = self.intent.services.get(service);
                 let ready = seen.zip(wanted).is_some_and(|(seen, wanted)| {
-                    seen.service == *service && is_ready(wanted, seen)
+                    let may = wanted.may_serve(seen.generation);
+                    seen.service == *service && is_ready(wanted, seen) && may
                 });
                 let fine = ready && !parted.contains_key(id);
                 self.demand(fine, 9, || format!("`{service}` is routed to `{id}`"));
@@ -283,6 +288,11 @@ impl<'a> Check<'a> {
                     generation,
                 } => (service, generation),
                 Request::Revert { service, from, .. } => (service, from),
+                Request::Advance {
+                    service,
+                    generation,
+                    ..
+                } => (service, generation),
                 Request::Scale {
                     service,
                     generation,
@@ -314,6 +324,12 @@ struct Tally {
 
 fn is_down(seen: &InstanceSeen) -> bool {
     matches!(seen.phase, Phase::Ended | Phase::Failed { .. })
+}
+
+/// The current generation, or while that rolls out the last good one.
+fn is_placed(service: &Service, generation: Generation) -> bool {
+    let last_good = service.stable.as_ref().map(|past| past.generation);
+    service.generation == generation || (service.rolls_out() && last_good == Some(generation))
 }
 
 fn is_ready(service: &Service, seen: &InstanceSeen) -> bool {

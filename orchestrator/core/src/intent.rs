@@ -14,6 +14,7 @@ use crate::{
     id::{
         AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey,
     },
+    rollout::Rollout,
     spec::{Protocol, ServiceSpec},
     time::Time,
 };
@@ -102,6 +103,9 @@ pub struct Service {
     pub stable: Option<Past>,
     /// Whether the current generation's rollout finished.
     pub settled: bool,
+    /// How far the current generation's rollout got, where that cannot be seen in what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Box<Rollout>>,
     /// Generations before, newest first, ten at most.
     pub history: Vec<Past>,
     /// Instances that someone asked to restart: each must have been started after the given time.

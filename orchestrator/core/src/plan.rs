@@ -9,6 +9,7 @@ use crate::{
     autoscale::Recommendation,
     id::{Generation, InstanceId, ServiceKey},
     observed::{ProblemKind, ResizeTrouble},
+    rollout::Mark,
     step::Step,
     time::Time,
 };
@@ -50,6 +51,17 @@ pub enum Request {
         from: u32,
         /// How many there should be.
         to: u32,
+    },
+    /// The rollout is due for its next mark.
+    Advance {
+        /// Of which service.
+        service: ServiceKey,
+        /// The generation that rolls out.
+        generation: Generation,
+        /// Where it stands.
+        from: Mark,
+        /// Where it is to stand.
+        to: Mark,
     },
     /// The rollout missed its deadline: go back.
     Revert {

@@ -90,6 +90,11 @@ fn stand(service: &Service) -> Stand {
             let tuning = serde_json::to_value(tuning).unwrap_or_default();
             fields.insert("tuning".to_owned(), tuning);
         }
+        if service.rollout.is_some() {
+            let stage = serde_json::to_value(service.stage()).unwrap_or_default();
+            fields.insert("rollout".to_owned(), stage);
+            fields.insert("paused".to_owned(), service.paused().is_some().into());
+        }
     }
     Stand {
         generation: service.generation,

@@ -36,6 +36,17 @@ impl Gate {
                 generation,
                 json!({ "service": service, "replicas": to }),
             ),
+            Request::Advance {
+                service,
+                generation,
+                from,
+                to,
+            } => (
+                "advance_rollout",
+                service,
+                generation,
+                json!({ "service": service, "generation": generation, "from": from, "to": to }),
+            ),
             Request::Revert { service, from, to } => (
                 "rollback_service",
                 service,

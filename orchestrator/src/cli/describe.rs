@@ -12,7 +12,7 @@ use super::{
     events, get, incidents,
     out::{Out, paint},
     print::{pairs, section, show},
-    proposals, tune,
+    proposals, rollout, tune,
     words::{ago, clock, colour_of, moment, short, span, untrusted, word},
 };
 
@@ -97,6 +97,10 @@ fn service_text(out: &Out, detail: &ServiceDetail) -> String {
     add("Findings", findings.collect());
     let (scaling, tuning) = (detail.scaling.as_ref(), detail.tuning.as_ref());
     add("Missing secrets", missing.collect());
+    add(
+        "Rollout",
+        detail.rollout.iter().flat_map(rollout::lines).collect(),
+    );
     add("Scaling", tune::lines(scaling, tuning));
     add(
         "Instances",

@@ -30,6 +30,7 @@ mod print;
 mod progress;
 mod proposals;
 mod remote;
+mod rollout;
 mod secret;
 mod service;
 mod signals;
@@ -164,6 +165,8 @@ pub enum Command {
     Limits(service::LimitsArgs),
     /// Go back to an earlier generation of a service
     Rollback(service::RollbackArgs),
+    /// How a new version comes in; hold, promote or leave it
+    Rollout(rollout::RolloutArgs),
     /// Delete services
     Delete(delete::DeleteArgs),
     /// What happened
@@ -297,6 +300,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Restart(args) => service::restart(args, client, out).await,
         Command::Limits(args) => service::limits(args, client, out).await,
         Command::Rollback(args) => service::rollback(args, client, out).await,
+        Command::Rollout(args) => rollout::run(args, client, out).await,
         Command::Delete(args) => delete::run(args, client, out).await,
         Command::Events(args) => events::run(args, client, out).await,
         Command::Signals(args) => signals::run(args, client, out).await,

@@ -61,6 +61,27 @@ impl Draft<'_> {
                 service,
                 generation,
             } => self.settle(service, *generation).map(|()| None),
+            Change::AdvanceRollout {
+                service,
+                generation,
+                from,
+                to,
+            } => self
+                .advance(service, *generation, *from, *to)
+                .map(|()| None),
+            Change::PromoteRollout {
+                service,
+                generation,
+                full,
+            } => self.promote(service, *generation, *full).map(|()| None),
+            Change::PauseRollout {
+                service,
+                generation,
+            } => self.pause(service, *generation).map(Some),
+            Change::ResumeRollout {
+                service,
+                generation,
+            } => self.resume(service, *generation).map(Some),
             Change::RestoreServices { services } => self.restore(services).map(Some),
             Change::PutSecret { secret, sealed } => {
                 Ok(Some(services::put_secret(&mut self.next, secret, sealed)))

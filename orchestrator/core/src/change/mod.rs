@@ -2,6 +2,7 @@
 
 mod apply;
 mod nodes;
+mod rollout;
 mod services;
 mod validate;
 
@@ -17,6 +18,7 @@ use crate::{
     autoscale::Tuning,
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
+    rollout::Mark,
     spec::{Amounts, ServiceSpec},
     time::Time,
 };
@@ -80,6 +82,41 @@ pub enum Change {
         /// Which.
         service: ServiceKey,
         /// Which generation settled; ignored if it is no longer current.
+        generation: Generation,
+    },
+    /// Moves a rollout to its next mark. Asked by the core itself.
+    AdvanceRollout {
+        /// Of which service.
+        service: ServiceKey,
+        /// Of which generation; ignored if it is no longer current.
+        generation: Generation,
+        /// Where it stood; ignored if it stands there no longer, or is held.
+        from: Mark,
+        /// Where it stands then.
+        to: Mark,
+    },
+    /// Moves a rollout to its next stage, whatever it waits for, and lets it go on.
+    PromoteRollout {
+        /// Of which service.
+        service: ServiceKey,
+        /// Of which generation.
+        generation: Generation,
+        /// Past all steps of a canary.
+        #[serde(default)]
+        full: bool,
+    },
+    /// Holds a rollout where it is.
+    PauseRollout {
+        /// Of which service.
+        service: ServiceKey,
+        /// Of which generation.
+        generation: Generation,
+    },
+    /// Lets a rollout go on; its stage begins anew.
+    ResumeRollout {
+        /// Of which service.
+        service: ServiceKey,
+        /// Of which generation.
         generation: Generation,
     },
     /// Stores an encrypted secret.
@@ -149,6 +186,9 @@ impl Change {
             Self::SettleService { .. } => {
                 Some("that a rollout finished is something that happened, not something wanted")
             }
+            Self::AdvanceRollout { .. } | Self::PromoteRollout { .. } => Some(
+                "what got traffic has had it; to leave the new version, abort the rollout or roll back",
+            ),
             Self::SetAutonomy { autonomy: None, .. } => {
                 Some("who may act alone again is for a person to say anew, with a certificate")
             }
@@ -215,6 +255,34 @@ pub enum Refused {
         generation: Generation,
         /// Those that exist.
         known: String,
+    },
+    /// Nothing new is on its way in.
+    #[error(
+        "service `{service}` rolls nothing out now; a rollout begins when it is applied with a change of its instances"
+    )]
+    NoRollout {
+        /// Which service.
+        service: ServiceKey,
+    },
+    /// A newer generation took over.
+    #[error("generation {generation} of `{service}` does not roll out; generation {current} does")]
+    AnotherRollout {
+        /// Which service.
+        service: ServiceKey,
+        /// What was asked for.
+        generation: Generation,
+        /// What rolls out.
+        current: Generation,
+    },
+    /// The strategy has no stages, or the last one is reached.
+    #[error(
+        "the rollout of `{service}` (strategy `{strategy}`) waits for nobody now; it goes on by itself, or resume it where it is paused"
+    )]
+    NothingToPromote {
+        /// Which service.
+        service: ServiceKey,
+        /// How it rolls out.
+        strategy: &'static str,
     },
     /// The needs form a cycle.
     #[error("the services need each other in a cycle: {cycle}; remove one of these needs")]

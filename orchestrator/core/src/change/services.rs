@@ -14,6 +14,7 @@ use crate::{
     graph::Graph,
     id::{Generation, InstanceId, ServiceKey},
     intent::{HISTORY_LIMIT, Intent, Past, Sealed, SecretKey, Service},
+    rollout::{self, Way},
     spec::{Amounts, Likeness, ServiceSpec, check_service, check_tuning},
     time::{Span, Time},
 };
@@ -22,7 +23,7 @@ use crate::{
 const RESTART_MEMORY: Span = Span::minutes(24 * 60);
 
 impl Draft<'_> {
-    fn get(&mut self, key: &ServiceKey) -> Result<&mut Service, Refused> {
+    pub(super) fn get(&mut self, key: &ServiceKey) -> Result<&mut Service, Refused> {
         let known = if self.next.services.contains_key(key) {
             String::new()
         } else {
@@ -73,7 +74,7 @@ impl Draft<'_> {
             self.next.services.insert(put.service.clone(), service);
             return;
         }
-        self.respec(&put.service, Arc::new(put.spec.clone()));
+        self.respec(&put.service, Arc::new(put.spec.clone()), Way::Careful);
         if let Some(service) = self.next.services.get_mut(&put.service) {
             service.labels.clone_from(&put.labels);
         }
@@ -88,6 +89,7 @@ impl Draft<'_> {
             changed_at: self.now,
             stable: None,
             settled: false,
+            rollout: None,
             history: Vec::new(),
             restart_after: BTreeMap::new(),
             tuning: None,
@@ -95,7 +97,7 @@ impl Draft<'_> {
     }
 
     /// Gives an existing service another spec; a new generation if instances must be made otherwise.
-    fn respec(&mut self, key: &ServiceKey, spec: Arc<ServiceSpec>) {
+    fn respec(&mut self, key: &ServiceKey, spec: Arc<ServiceSpec>, way: Way) {
         let before = self
             .base
             .services
@@ -107,7 +109,9 @@ impl Draft<'_> {
         };
         let bumped_already = before.is_some_and(|before| before < service.generation);
         let likeness = service.spec.likeness(&spec);
-        if likeness != Likeness::Same && !bumped_already {
+        let was = service.generation;
+        let renewed = likeness != Likeness::Same && !bumped_already;
+        if renewed {
             remember(service);
             service.generation = service.generation.next();
             service.changed_at = now;
@@ -119,6 +123,9 @@ impl Draft<'_> {
         }
         service.replicas = service.replicas.clamp(spec.replicas.min, spec.replicas.max);
         service.spec = spec;
+        if renewed {
+            rollout::begin(service, was, likeness, way, now);
+        }
     }
 
     pub(super) fn delete_service(&mut self, key: &ServiceKey) -> Result<Change, Refused> {
@@ -189,7 +196,7 @@ impl Draft<'_> {
         }
         check_service(key, &service.labels, &spec)?;
         let inverse = self.restoring([key]);
-        self.respec(key, Arc::new(spec));
+        self.respec(key, Arc::new(spec), Way::Careful);
         Ok(inverse)
     }
 
@@ -209,7 +216,7 @@ impl Draft<'_> {
         let mut spec = ServiceSpec::clone(&past.spec);
         spec.keep_steering_of(&service.spec);
         let inverse = self.restoring([key]);
-        self.respec(key, Arc::new(spec));
+        self.respec(key, Arc::new(spec), Way::AtOnce);
         Ok(inverse)
     }
 
@@ -238,6 +245,7 @@ impl Draft<'_> {
         if service.generation == generation {
             service.settled = true;
             service.stable = None;
+            service.rollout = None;
         }
         Ok(())
     }
@@ -265,7 +273,7 @@ impl Draft<'_> {
 
     fn restore_one(&mut self, key: &ServiceKey, earlier: &Service) {
         if self.next.services.contains_key(key) {
-            self.respec(key, Arc::clone(&earlier.spec));
+            self.respec(key, Arc::clone(&earlier.spec), way_back_to(earlier));
         } else {
             let mut service = self.new_service(Arc::clone(&earlier.spec), BTreeMap::new());
             service.history.clone_from(&earlier.history);
@@ -279,6 +287,15 @@ impl Draft<'_> {
         // Restarts that were asked for and are still due are wanted again too.
         service.restart_after.clone_from(&earlier.restart_after);
         service.replicas = earlier.replicas.clamp(bounds.min, bounds.max);
+    }
+}
+
+/// What had not proved itself when it was left comes in by its strategy again.
+fn way_back_to(earlier: &Service) -> Way {
+    if earlier.rollout.is_some() && earlier.rolls_out() {
+        Way::Careful
+    } else {
+        Way::AtOnce
     }
 }
 

@@ -6,6 +6,7 @@ use super::{ChangeFacts, DiffLine};
 use crate::{
     id::{AgentName, NodeName, ServiceKey},
     intent::{Intent, SecretKey},
+    rollout::Stage,
 };
 
 /// Lines for everything that a change names beside services, where it differs.
@@ -17,6 +18,7 @@ pub(super) fn of(before: &Intent, after: &Intent, facts: &ChangeFacts) -> Vec<Di
     for service in &facts.services {
         lines.extend(restarts(before, after, service));
         lines.extend(tuning(before, after, service));
+        lines.extend(rollout(before, after, service));
     }
     lines
 }
@@ -77,6 +79,24 @@ fn restarts(before: &Intent, after: &Intent, key: &ServiceKey) -> Vec<DiffLine> 
     new.into_iter()
         .filter_map(|(id, _)| line(format!("instances.{id}"), None, Some("restarted")))
         .collect()
+}
+
+fn rollout(before: &Intent, after: &Intent, key: &ServiceKey) -> Option<DiffLine> {
+    let stands = |intent: &Intent| {
+        let service = intent
+            .services
+            .get(key)
+            .filter(|service| service.rolls_out())?;
+        let plain = service.mark().stage == Stage::Rolling && service.paused().is_none();
+        if plain {
+            return None;
+        }
+        let paused = service.paused().map_or("", |_| ", paused");
+        Some(format!("{}{paused}", service.mark().in_words()))
+    };
+    let (from, to) = (stands(before), stands(after));
+    let path = format!("services.{key}.rollout");
+    line(path, from.as_deref(), to.as_deref())
 }
 
 fn tuning(before: &Intent, after: &Intent, service: &ServiceKey) -> Option<DiffLine> {

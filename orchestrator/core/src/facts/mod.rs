@@ -123,6 +123,10 @@ impl Change {
             Self::RollbackService { .. } => "rollback_service",
             Self::RestartInstances { .. } => "restart_instances",
             Self::SettleService { .. } => "settle_service",
+            Self::AdvanceRollout { .. } => "advance_rollout",
+            Self::PromoteRollout { .. } => "promote_rollout",
+            Self::PauseRollout { .. } => "pause_rollout",
+            Self::ResumeRollout { .. } => "resume_rollout",
             Self::PutSecret { .. } => "put_secret",
             Self::DeleteSecret { .. } => "delete_secret",
             Self::CordonNode { .. } => "cordon_node",
@@ -159,8 +163,14 @@ fn name_targets(change: &Change, facts: &mut ChangeFacts) {
         | Change::TuneScaling { service, .. }
         | Change::SetLimits { service, .. }
         | Change::RollbackService { service, .. }
-        | Change::SettleService { service, .. } => {
+        | Change::SettleService { service, .. }
+        | Change::PauseRollout { service, .. }
+        | Change::ResumeRollout { service, .. } => {
             facts.services.insert(service.clone());
+        }
+        Change::AdvanceRollout { service, .. } | Change::PromoteRollout { service, .. } => {
+            facts.services.insert(service.clone());
+            facts.replaces_instances = true;
         }
         Change::PutSecret { secret, .. } => {
             facts.secrets.insert(secret.clone());

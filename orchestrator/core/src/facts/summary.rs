@@ -55,6 +55,21 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         } => {
             format!("record that generation {generation} of {service} has rolled out")
         }
+        Change::AdvanceRollout { service, to, .. } => {
+            format!("let the rollout of {service} go on: {}", to.in_words())
+        }
+        Change::PromoteRollout { service, .. } => {
+            let stands = after
+                .services
+                .get(service)
+                .map(|after| after.mark().in_words());
+            format!(
+                "promote the rollout of {service}: {}",
+                stands.unwrap_or_default()
+            )
+        }
+        Change::PauseRollout { service, .. } => format!("hold the rollout of {service}"),
+        Change::ResumeRollout { service, .. } => format!("let the rollout of {service} go on"),
         Change::PutSecret { secret, .. } => format!("store secret {secret}"),
         Change::DeleteSecret { secret } => format!("delete secret {secret}"),
         Change::CordonNode { node } => format!("place nothing new on node {node}"),

@@ -6,6 +6,7 @@ use super::{
     Limits, PROVEN_AFTER,
     exit::{self, Verdict},
     is_lost, limits, resize,
+    stance::Stance,
 };
 use crate::{
     backoff,
@@ -96,6 +97,12 @@ pub(super) struct Member<'a> {
     pub failures: u32,
     /// Above the wanted count.
     pub surplus: bool,
+    /// Of the last good generation, which the rollout's stage may want to stay.
+    pub stays: bool,
+    /// Of a generation that was taken over from before it was settled.
+    pub unproven: bool,
+    /// Whether the rollout's stage lets it have traffic.
+    pub may_serve: bool,
     pub fate: Fate,
 }
 
@@ -142,7 +149,7 @@ impl Member<'_> {
 
     /// Takes traffic after this plan.
     pub fn serves(&self) -> bool {
-        self.ready && self.fate == Fate::Keep
+        self.ready && self.may_serve && self.fate == Fate::Keep
     }
 
     /// Ends it or takes it away, whichever applies; nothing if it is ending or unreachable.
@@ -171,6 +178,10 @@ pub(super) struct Group<'a> {
     pub now: Time,
     /// Needs that are not met: nothing is placed until they are.
     pub waits_for: Vec<ServiceKey>,
+    /// Needs that were changed together with it and roll out first.
+    pub in_turn_after: Vec<ServiceKey>,
+    /// What its rollout's stage wants.
+    pub stance: Stance,
     /// Placed by this plan.
     pub placed: u32,
     /// Would be placed if a node had room.
@@ -206,6 +217,11 @@ impl<'a> Group<'a> {
             limits: limits(service),
             now,
             waits_for: Vec::new(),
+            in_turn_after: Vec::new(),
+            stance: Stance {
+                parts: service.parts(),
+                replaces: true,
+            },
             placed: 0,
             no_room: 0,
         }
@@ -247,6 +263,9 @@ fn look<'a>(
         verdict,
         failures: backoff::failures(seen, &spec.restart, now),
         surplus: false,
+        stays: false,
+        unproven: false,
+        may_serve: true,
         fate: Fate::Keep,
     }
 }

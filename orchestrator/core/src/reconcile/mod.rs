@@ -20,11 +20,13 @@ pub mod exit;
 mod group;
 mod ids;
 mod needs;
+mod progress;
 mod report;
 mod resize;
 mod rollout;
 mod route;
 mod scale;
+mod stance;
 
 use crate::{
     graph::Graph,
@@ -32,6 +34,7 @@ use crate::{
     intent::{Intent, Service},
     observed::{InstanceSeen, Observed, Phase},
     plan::Plan,
+    rollout::Stage,
     schedule::{Reserve, Room},
     step::{Reason, Step},
     time::{Span, Time},
@@ -60,6 +63,7 @@ pub fn reconcile(intent: &Intent, observed: &Observed, now: Time) -> Plan {
     let standing = needs::standing(intent, &fleet.services, now);
     let mut room = Room::of(intent, observed);
     let mut draft = Draft::new(now);
+    let mut rolling = Keys::new();
     for key in graph.start_order() {
         let Some(service) = intent.services.get(key) else {
             continue;
@@ -72,7 +76,11 @@ pub fn reconcile(intent: &Intent, observed: &Observed, now: Time) -> Plan {
         };
         let mut group = Group::new(key, service, members, leaving, now);
         group.waits_for = needs::unmet(key, service, &standing);
+        group.in_turn_after = needs::earlier(key, intent, &rolling);
         decide(&mut group, &mut room, observed, &mut draft);
+        if progress::is_under_way(&group) {
+            rolling.insert(key);
+        }
     }
     for (id, seen) in fleet.orphans {
         leave(id, seen, &mut draft);
@@ -90,6 +98,7 @@ fn decide<'a>(
 ) {
     exit::restart_ended(group, draft);
     resize::fit(group, room);
+    stance::take(group);
     scale::too_many(group);
     rollout::clear_dead(group);
     give_back(group, room);
@@ -99,7 +108,7 @@ fn decide<'a>(
     resize::decide(group, draft);
     carry(group, draft);
     route::decide(group, observed, draft);
-    rollout::conclude(group, draft);
+    progress::conclude(group, draft);
     autoscale::follow(group, observed, draft);
     report::write(group, draft);
 }
@@ -159,10 +168,18 @@ fn leave(id: &InstanceId, seen: &InstanceSeen, draft: &mut Draft) {
 #[must_use]
 pub fn limits(service: &Service) -> Limits {
     let wanted = service.replicas;
-    let surge = service.spec.update.max_surge.of_rounded_up(wanted);
+    let mut surge = service.spec.update.max_surge.of_rounded_up(wanted);
     let mut unavailable = service.spec.update.max_unavailable.of_rounded_down(wanted);
     if surge == 0 && unavailable == 0 {
         unavailable = 1;
+    }
+    match service.stage() {
+        Stage::Rolling => {}
+        Stage::Recreate => (surge, unavailable) = (0, wanted),
+        Stage::Canary { .. } | Stage::Preview | Stage::Promoted => {
+            let parts = service.parts();
+            surge = surge.max(parts.new.saturating_add(parts.old).saturating_sub(wanted));
+        }
     }
     Limits {
         wanted,

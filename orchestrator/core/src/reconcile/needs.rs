@@ -1,7 +1,7 @@
 //! Needs gate placing: nothing new is placed until what it needs is there. Losing a need later
 //! stops nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{exit::Verdict, exit::judge, group::Members};
 use crate::{
@@ -52,6 +52,24 @@ fn add(standing: &mut Standing, service: &Service, seen: &InstanceSeen, now: Tim
         && judge(seen, &spec.restart, now) == Verdict::Finished;
     standing.started |= done || seen.phase == Phase::Running;
     standing.healthy |= done || seen.is_ready(&spec.probes);
+}
+
+/// Needs that were changed together with a service and are not done with that: they come first.
+pub(super) fn earlier(
+    key: &ServiceKey,
+    intent: &Intent,
+    rolling: &HashSet<&ServiceKey>,
+) -> Vec<ServiceKey> {
+    let Some(service) = intent.services.get(key).filter(|one| one.rolls_out()) else {
+        return Vec::new();
+    };
+    let together = |need: &ServiceKey| {
+        let need = intent.services.get(need);
+        need.is_some_and(|need| need.changed_at == service.changed_at)
+    };
+    graph::needs(key, &service.spec)
+        .filter(|need| rolling.contains(need) && together(need))
+        .collect()
 }
 
 /// The needs of a service that are not met now.

@@ -5,7 +5,7 @@ use super::{
     draft::Draft,
     exit::{self, Verdict},
     group::{Fate, Group, Member},
-    rollout,
+    progress,
 };
 use crate::{
     observed::{Answer, Phase, ResizeTrouble},
@@ -39,12 +39,12 @@ pub(super) fn write<'a>(group: &Group<'a>, draft: &mut Draft<'a>) {
         }
         wrong |= member.lost || is_failing(member);
     }
-    if !group.waits_for.is_empty() {
+    if !group.waits_for.is_empty() || !group.in_turn_after.is_empty() {
         findings.push(Finding::WaitsFor {
-            needs: group.waits_for.clone(),
+            needs: [&group.waits_for[..], &group.in_turn_after].concat(),
         });
     }
-    if let Some(deadline) = rollout::deadline(group) {
+    if let Some(deadline) = progress::deadline(group) {
         findings.push(Finding::Rollout {
             generation: group.service.generation,
             deadline,

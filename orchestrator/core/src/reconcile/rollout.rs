@@ -1,17 +1,17 @@
-//! Replacing instances: of earlier generations, and on nodes that are being emptied.
+//! Replacing instances: of earlier generations, and on nodes that are being emptied. When a rollout
+//! goes on or back is in `progress`.
 //!
 //! Placing is limited by the surge, stopping by how many must stay ready. Ready instances of the
 //! old generation are never taken below that; broken ones go first. While a new generation
 //! crash-loops, the old one keeps serving.
 
 use super::{
-    PROVEN_AFTER, SETTLE_HOLD, asked,
+    PROVEN_AFTER, asked,
     draft::Draft,
     exit::Verdict,
-    group::{Fate, Group, Member, held},
-    resize,
+    group::{Fate, Group, Member},
 };
-use crate::{backoff, observed::Answer, plan::Request, step::Reason, time::Time};
+use crate::step::Reason;
 
 /// Takes away outgoing instances that serve nobody and would not: stopped by us, crash-looping,
 /// never started. Their places are free for replacements at once.
@@ -29,7 +29,9 @@ pub(super) fn clear_dead(group: &mut Group) {
             // Only its node is leaving: it stays in use until its replacement exists.
             member.is_down() && replaced
         } else {
-            stopped_by_us(group, member) || never_serves(member) || group.limits.wanted == 0
+            // Of what the stage wants to stay, what fails is started again, not replaced.
+            let useless = never_serves(member) && !(member.stays && group.stance.parts.old > 0);
+            stopped_by_us(group, member) || useless || group.limits.wanted == 0
         };
         if dead {
             let reason = reason(group, member);
@@ -83,7 +85,11 @@ fn went_back(group: &Group, member: &Member) -> bool {
 /// Ends outgoing instances as far as enough ready ones stay.
 pub(super) fn replace(group: &mut Group, draft: &mut Draft) {
     let mut outgoing: Vec<usize> = (0..group.members.len())
-        .filter(|index| group.members.get(*index).is_some_and(is_replaceable))
+        .filter(|index| {
+            let may = |member: &Member| group.stance.replaces || member.leaving;
+            let member = group.members.get(*index);
+            member.is_some_and(|member| is_replaceable(member) && may(member))
+        })
         .collect();
     if outgoing.is_empty() {
         return;
@@ -114,7 +120,7 @@ pub(super) fn replace(group: &mut Group, draft: &mut Draft) {
 }
 
 /// Looks again when a ready instance has run long enough to be relied on.
-fn wake_when_proven(group: &Group, draft: &mut Draft) {
+pub(super) fn wake_when_proven(group: &Group, draft: &mut Draft) {
     for member in group
         .members
         .iter()
@@ -138,6 +144,10 @@ struct Spare {
     moving: u32,
     /// That are not ready.
     broken: u32,
+    /// That may take traffic now, whether that can be relied on or not.
+    serving: u32,
+    /// Of the last good generation, above what the rollout's stage wants to stay.
+    staying: u32,
 }
 
 impl Spare {
@@ -169,10 +179,32 @@ impl Spare {
             good: serving.saturating_sub(least),
             moving: serving.saturating_sub(floor),
             broken: alive.saturating_sub(least).saturating_sub(unproven),
+            serving: group
+                .count(|member| may_take_traffic(member) && member.fate == Fate::Keep)
+                .saturating_sub(least),
+            staying: group
+                .count(|member| member.stays && member.fate == Fate::Keep)
+                .saturating_sub(group.stance.parts.old),
         }
     }
 
     fn may_part_with(&mut self, member: &Member) -> bool {
+        if member.stays && self.staying == 0 {
+            return false;
+        }
+        let serves = may_take_traffic(member);
+        if serves && self.serving == 0 {
+            return false;
+        }
+        let may = self.has_room_for(member);
+        if may {
+            self.staying = self.staying.saturating_sub(u32::from(member.stays));
+            self.serving = self.serving.saturating_sub(u32::from(serves));
+        }
+        may
+    }
+
+    fn has_room_for(&mut self, member: &Member) -> bool {
         if !counts_as_good(member) {
             let may = self.broken > 0;
             self.broken = self.broken.saturating_sub(1);
@@ -192,116 +224,13 @@ impl Spare {
     }
 }
 
-/// New instances must prove themselves; old ones count while they are ready.
+fn may_take_traffic(member: &Member) -> bool {
+    !member.lost && member.may_serve && (member.ready || member.good)
+}
+
+/// New instances must prove themselves, also when others take over from them; old ones count while
+/// they are ready.
 fn counts_as_good(member: &Member) -> bool {
-    !member.lost && (member.good || (member.outgoing() && member.ready))
-}
-
-/// Whether the rollout finished, missed a deadline, or goes on.
-pub(super) fn conclude(group: &Group, draft: &mut Draft) {
-    if group.service.settled {
-        return;
-    }
-    if is_complete(group) {
-        match settles_at(group) {
-            Some(at) if !held(at, SETTLE_HOLD, group.now) => draft.wake(at + SETTLE_HOLD),
-            _ => draft.request(Request::Settle {
-                service: group.key.clone(),
-                generation: group.service.generation,
-            }),
-        }
-        return;
-    }
-    wake_when_proven(group, draft);
-    let Some(deadline) = deadline(group) else {
-        return;
-    };
-    draft.wake(deadline);
-    if deadline <= group.now {
-        revert(group, draft);
-    }
-}
-
-/// As many good instances as wanted, all of the current make, nothing else left.
-fn is_complete(group: &Group) -> bool {
-    let good = group.count(|member| member.incoming() && member.good && member.fate == Fate::Keep);
-    let others = group.count(|member| !member.lost && !member.is_up_to_date());
-    let extra = group.count(|member| member.surplus);
-    good == group.limits.wanted && others == 0 && extra == 0
-}
-
-/// When the last of the instances began to run as it should.
-fn settles_at(group: &Group) -> Option<Time> {
-    let running = group
-        .members
-        .iter()
-        .filter(|member| member.incoming() && member.ready);
-    running.map(resize::sized_since).max()
-}
-
-fn revert(group: &Group, draft: &mut Draft) {
-    let Some(stable) = &group.service.stable else {
-        return;
-    };
-    if group.service.spec.update.auto_revert && !stable.spec.makes_same(&group.service.spec) {
-        draft.request(Request::Revert {
-            service: group.key.clone(),
-            from: group.service.generation,
-            to: stable.generation,
-        });
-    }
-}
-
-/// By when something must happen for the rollout to count as going well. Waiting for needs stops
-/// the clock, it is not this rollout's fault.
-pub(super) fn deadline(group: &Group) -> Option<Time> {
-    if group.service.settled || !group.waits_for.is_empty() || is_complete(group) {
-        return None;
-    }
-    let update = &group.service.spec.update;
-    let incoming = || group.members.iter().filter(|member| member.incoming());
-    let placed = incoming().map(|member| member.seen.created_at);
-    let ready = incoming()
-        .filter(|member| member.ready)
-        .map(Member::running_since);
-    let progress = placed
-        .chain(ready)
-        .chain([group.service.changed_at])
-        .max()?;
-    let progress = if group.placed > 0 {
-        group.now
-    } else {
-        progress
-    };
-    let healthy = incoming()
-        .filter(|member| !member.good)
-        .filter_map(unready_since)
-        // What was not ready before cannot be held against this generation.
-        .map(|since| since.max(group.service.changed_at))
-        .min()
-        .map(|since| since + update.healthy_deadline);
-    healthy
-        .into_iter()
-        .chain([progress + update.progress_deadline])
-        .min()
-}
-
-/// Since when an instance has not been ready. A running one whose probes have not answered yet is
-/// not held against the rollout: after a restart of the daemon none has.
-fn unready_since(member: &Member) -> Option<Time> {
-    if let Some(began) = backoff::streak_began(member.seen, &member.spec.restart)
-        && member.failures > 0
-    {
-        return Some(began);
-    }
-    if member.can_stop() && member.seen.phase == crate::observed::Phase::Running {
-        let health = &member.seen.health;
-        let since = [&health.startup, &health.readiness, &health.liveness];
-        let no = since.into_iter().filter_map(|answer| match answer {
-            Answer::No { since, .. } => Some(*since),
-            _ => None,
-        });
-        return no.min().map(|since| since.max(member.seen.created_at));
-    }
-    Some(member.seen.created_at)
+    let serves = member.good || (member.outgoing() && member.ready && !member.unproven);
+    !member.lost && member.may_serve && serves
 }

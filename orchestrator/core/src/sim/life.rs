@@ -95,7 +95,7 @@ impl Life {
         self.plan(ready, Due::Ready(temper.flaw != Flaw::NeverReady));
         self.plan(ready, Due::Live(true));
         if now < faults.until {
-            self.draw_faults(now, faults, dice);
+            self.draw_faults(now, temper, faults, dice);
         }
     }
 
@@ -107,7 +107,7 @@ impl Life {
         }
     }
 
-    fn draw_faults(&mut self, now: Time, faults: &Faults, dice: &mut Dice) {
+    fn draw_faults(&mut self, now: Time, temper: &Temper, faults: &Faults, dice: &mut Dice) {
         let later = |dice: &mut Dice| now + Span(dice.between(500, 90_000));
         if dice.chance(faults.crashes) {
             self.plan(later(dice), Due::Exits(1));
@@ -120,8 +120,12 @@ impl Life {
         }
         if dice.chance(faults.flaps) {
             let at = later(dice);
-            self.plan(at, Due::Ready(false));
-            self.plan(at + Span(dice.between(100, 30_000)), Due::Ready(true));
+            let back = at + Span(dice.between(100, 30_000));
+            // What is never ready does not get so by losing it.
+            if temper.flaw != Flaw::NeverReady {
+                self.plan(at, Due::Ready(false));
+                self.plan(back, Due::Ready(true));
+            }
         }
     }
 

@@ -167,6 +167,17 @@ pub fn as_change(request: &Request) -> Change {
             service: service.clone(),
             replicas: *to,
         },
+        Request::Advance {
+            service,
+            generation,
+            from,
+            to,
+        } => Change::AdvanceRollout {
+            service: service.clone(),
+            generation: *generation,
+            from: *from,
+            to: *to,
+        },
         Request::Revert { service, to, .. } => Change::RollbackService {
             service: service.clone(),
             to: *to,

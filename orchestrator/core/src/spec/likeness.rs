@@ -43,6 +43,6 @@ impl ServiceSpec {
         self.replicas = other.replicas;
         self.objectives.clone_from(&other.objectives);
         self.scaling.clone_from(&other.scaling);
-        self.update = other.update;
+        self.update.clone_from(&other.update);
     }
 }

@@ -12,6 +12,7 @@ mod scaling;
 mod security;
 mod storage;
 mod syntax;
+mod update;
 
 pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
@@ -22,6 +23,7 @@ pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests}
 pub use scaling::{Pace, Queried, Scaling, TARGETS_LIMIT, Target};
 pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
+pub use update::{BlueGreen, Canary, CanaryStep, Promotion, Strategy, Update};
 
 use std::collections::BTreeMap;
 
@@ -214,34 +216,6 @@ pub enum RestartPolicy {
     OnFailure,
     /// None.
     Never,
-}
-
-/// How a new generation replaces the old one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Update {
-    /// Instances above the wanted count while replacing: a number or a share, `1` or `25%`.
-    pub max_surge: Amount,
-    /// Instances that may be missing from the wanted count while replacing.
-    pub max_unavailable: Amount,
-    /// A new instance must be ready within this time (Nomad: `healthy_deadline`).
-    pub healthy_deadline: Span,
-    /// The rollout must make progress within this time (Nomad: `progress_deadline`).
-    pub progress_deadline: Span,
-    /// A rollout that misses a deadline goes back to the last good generation.
-    pub auto_revert: bool,
-}
-
-impl Default for Update {
-    fn default() -> Self {
-        Self {
-            max_surge: Amount::Count(1),
-            max_unavailable: Amount::Count(0),
-            healthy_deadline: Span::minutes(5),
-            progress_deadline: Span::minutes(10),
-            auto_revert: true,
-        }
-    }
 }
 
 /// How an instance is asked to end: a signal, then patience, then SIGKILL.

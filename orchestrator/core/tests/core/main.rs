@@ -12,5 +12,7 @@ mod graph;
 mod properties;
 mod reconcile;
 mod resize;
+mod rollout;
+mod rollouts;
 mod spec;
 mod twin;

@@ -73,6 +73,45 @@ fn senseless_values_are_refused_with_field_value_and_what_is_accepted() {
 }
 
 #[test]
+fn strategies_are_refused_with_field_value_and_what_is_accepted() {
+    let strategies = [
+        "slowly",
+        "{canary: {}}",
+        "{canary: {steps: []}}",
+        "{canary: {steps: [{bake: 1m}]}}",
+        "{canary: {steps: [{share: 0%}]}}",
+        "{canary: {steps: [{share: 120%}]}}",
+        "{canary: {steps: [{share: 50%}, {share: 10%}]}}",
+        "{canary: {steps: [{share: 10%, weight: 5%}, {share: 20%, weight: 1%}]}}",
+        "{canary: {steps: [{share: 10%, bake: 300h}]}}",
+        "{canary: {steps: [{share: 10%, wait: 1m}]}}",
+        "{blueGreen: {keepOld: 300h}}",
+        "{blueGreen: {promote: never}}",
+    ];
+    let texts = strategies.map(|one| refusal(&format!("image: a\nupdate: {{strategy: {one}}}")));
+    insta::assert_snapshot!(texts.join("\n"));
+    let pause = refusal("image: a\nupdate: {pauseDeadline: 0s}");
+    assert!(pause.contains("`spec.update.pauseDeadline`"), "{pause}");
+}
+
+#[test]
+fn strategies_come_back_as_they_were_written() {
+    for strategy in [
+        "rolling",
+        "recreate",
+        "{canary: {steps: [{share: 10%, bake: 1m}, {weight: 50%, pause: true}]}}",
+        "{blueGreen: {promote: manual, bake: 1m, keepOld: 2m}}",
+    ] {
+        let spec = spec(&format!("image: a\nupdate: {{strategy: {strategy}}}"));
+        let json = serde_json::to_value(&spec).unwrap();
+        assert_eq!(
+            serde_json::from_value::<ostler_core::spec::ServiceSpec>(json).unwrap(),
+            spec
+        );
+    }
+}
+
+#[test]
 fn a_file_may_hold_many_services_but_none_twice() {
     let one = format!("{HEAD}  image: a\n");
     let two = one.replace("name: cart", "name: web\n  namespace: shop");

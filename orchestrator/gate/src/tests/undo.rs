@@ -47,6 +47,22 @@ fn scaling_cart() -> Value {
     json!({ "yaml": changed })
 }
 
+/// A settled cart, and a canary of another image.
+fn rolling_cart() -> Vec<(&'static str, Value)> {
+    let strategy = "update: { strategy: { canary: { steps: [ { share: 50% } ] } } }, resources";
+    let changed = SHOP
+        .replace("resources", strategy)
+        .replace("cart:1", "cart:2");
+    assert!(changed.contains("cart:2"));
+    vec![
+        (
+            "settle_service",
+            json!({ "service": "shop/cart", "generation": 1 }),
+        ),
+        ("apply_services", json!({ "yaml": changed })),
+    ]
+}
+
 fn tune(replicas: u32) -> Value {
     let floor = json!({ "from": 0, "until": 1, "replicas": replicas });
     json!({ "service": "shop/cart", "floors": [floor], "for": "1h" })
@@ -112,6 +128,19 @@ fn case(tool: &str) -> Case {
             json!({ "service": "shop/cart", "generation": 1 }),
             "something that happened",
         ),
+        "pause_rollout" | "abort_rollout" => Exact(rolling_cart(), cart),
+        "resume_rollout" => {
+            let mut before = rolling_cart();
+            before.push(("pause_rollout", cart.clone()));
+            Exact(before, cart)
+        }
+        "promote_rollout" => NoWayBack(rolling_cart(), cart, "what got traffic has had it"),
+        "advance_rollout" => NoWayBack(
+            rolling_cart(),
+            json!({ "service": "shop/cart", "generation": 2,
+                "from": { "stage": "canary", "step": 0 }, "to": { "stage": "rolling" } }),
+            "what got traffic has had it",
+        ),
         "create_token" | "revoke_token" => NoChange,
         other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
     }
@@ -127,7 +156,9 @@ fn fingerprint(intent: &Intent) -> String {
             service.labels,
             service.replicas,
             service.restart_after,
-            service.tuning
+            service.tuning,
+            service.stage(),
+            service.paused().is_some()
         ])
     });
     let secrets = intent
@@ -157,7 +188,7 @@ async fn with_node() -> House {
 
 fn caller_of(tool: &str) -> Principal {
     match tool {
-        "settle_service" => Principal::System,
+        "settle_service" | "advance_rollout" => Principal::System,
         _ => admin(),
     }
 }

@@ -11,6 +11,7 @@ mod diagnosis;
 mod fleet;
 mod instance;
 mod paper;
+mod rollout;
 mod service;
 mod signal;
 
@@ -33,5 +34,6 @@ pub use paper::{
     Approvals, Decision, Foretold, IncidentDetail, IncidentSummary, IncidentTouched, Incidents,
     ProposalDetail, ProposalSummary, ProposalTouched, Proposals,
 };
+pub use rollout::RolloutInfo;
 pub use service::{GenerationInfo, NeedState, ServiceDetail, ServiceSummary, Services};
 pub use signal::{Shape, SignalSeries, Signals};

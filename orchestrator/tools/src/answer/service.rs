@@ -16,7 +16,7 @@ use ostler_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::InstanceInfo;
+use super::{InstanceInfo, RolloutInfo};
 
 /// Services at a glance.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +78,9 @@ pub struct ServiceDetail {
     pub blast_radius: Vec<ServiceKey>,
     /// Its generations, the current one first, then newest first.
     pub generations: Vec<GenerationInfo>,
+    /// How its current generation comes in; absent when nothing rolls out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutInfo>,
     /// How many instances its load wants, and what holds that; absent where it does not scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Recommendation>,

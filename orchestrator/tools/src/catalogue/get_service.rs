@@ -18,6 +18,7 @@ use crate::{
 use super::{
     build,
     lookup::{self, OneService, answer},
+    rollout,
 };
 
 /// See the module.
@@ -72,6 +73,9 @@ impl Describe for GetService {
             needed_by: graph.needed_by(&key).into_iter().cloned().collect(),
             blast_radius: graph.dependents(&key).into_iter().cloned().collect(),
             generations: build::generations(view.intent, &key, service),
+            rollout: service
+                .rolls_out()
+                .then(|| rollout::info(view, &key, service)),
             scaling: view.world.scaling.get(&key).cloned(),
             tuning: service.tuning.as_deref().cloned(),
             missing_secrets: service

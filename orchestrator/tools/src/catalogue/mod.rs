@@ -5,9 +5,12 @@
 mod build;
 mod lookup;
 mod paper;
+mod rollout;
 mod shape;
 
+pub mod abort_rollout;
 pub mod advance_proposal;
+pub mod advance_rollout;
 pub mod apply_services;
 pub mod approve;
 pub mod collect_images;
@@ -27,6 +30,7 @@ pub mod get_graph;
 pub mod get_incident;
 pub mod get_instance;
 pub mod get_proposal;
+pub mod get_rollout;
 pub mod get_service;
 pub mod get_status;
 pub mod import_image;
@@ -46,8 +50,10 @@ pub mod list_tokens;
 pub mod note_incident;
 pub mod open_incident;
 pub mod pause_agent;
+pub mod pause_rollout;
 pub mod preview_change;
 pub mod promote_agent;
+pub mod promote_rollout;
 pub mod put_secret;
 pub mod query_signals;
 pub mod read_agent_logs;
@@ -56,6 +62,7 @@ pub mod reject;
 pub mod restart_instances;
 pub mod restart_service;
 pub mod resume_agent;
+pub mod resume_rollout;
 pub mod revoke_token;
 pub mod rollback_service;
 pub mod scale_service;
@@ -75,6 +82,7 @@ pub const ALL: &[Tool] = &[
     tool::<get_status::GetStatus>(),
     tool::<list_services::ListServices>(),
     tool::<get_service::GetService>(),
+    tool::<get_rollout::GetRollout>(),
     tool::<list_instances::ListInstances>(),
     tool::<get_instance::GetInstance>(),
     tool::<list_events::ListEvents>(),
@@ -106,6 +114,10 @@ pub const ALL: &[Tool] = &[
     tool::<restart_service::RestartService>(),
     tool::<restart_instances::RestartInstances>(),
     tool::<rollback_service::RollbackService>(),
+    tool::<pause_rollout::PauseRollout>(),
+    tool::<resume_rollout::ResumeRollout>(),
+    tool::<promote_rollout::PromoteRollout>(),
+    tool::<abort_rollout::AbortRollout>(),
     tool::<set_limits::SetLimits>(),
     tool::<delete_service::DeleteService>(),
     tool::<put_secret::PutSecret>(),
@@ -114,6 +126,7 @@ pub const ALL: &[Tool] = &[
     tool::<uncordon_node::UncordonNode>(),
     tool::<drain_node::DrainNode>(),
     tool::<settle_service::SettleService>(),
+    tool::<advance_rollout::AdvanceRollout>(),
     tool::<undo_change::UndoChange>(),
     tool::<exec_instance::ExecInstance>(),
     tool::<import_image::ImportImage>(),

@@ -34,8 +34,8 @@ impl Describe for RollbackService {
     type Answer = Changed;
     const NAME: &'static str = "rollback_service";
     const TITLE: &'static str = "Go back to an earlier generation";
-    const DESCRIPTION: &'static str = "Puts a service back to the spec of an earlier generation, as a new generation rolled out \
-        like any change. Without `generation`: the last one whose rollout finished, or else the one \
+    const DESCRIPTION: &'static str = "Puts a service back to the spec of an earlier generation, as a new generation that \
+        comes in at once, without the steps of its strategy. Without `generation`: the last one whose rollout finished, or else the one \
         before. `get_service` shows the generations and what going back changes.";
     const CLASS: Class = Class::Change;
     const DESTRUCTIVE: bool = true;

@@ -7,10 +7,11 @@ mod network;
 mod process;
 mod scaling;
 mod storage;
+mod update;
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use super::{InvalidManifest, Manifest, Objectives, ServiceSpec, Update};
+use super::{InvalidManifest, Manifest, Objectives, ServiceSpec};
 use crate::{
     autoscale::Tuning,
     id::ServiceKey,
@@ -71,7 +72,7 @@ fn all(labels: &BTreeMap<String, String>, spec: &ServiceSpec) -> Result<(), Faul
     replicas(spec)?;
     resources(spec)?;
     restart(spec)?;
-    update(&spec.update)?;
+    update::check(&spec.update)?;
     storage::check(spec)?;
     scaling::check(spec)?;
     spec.objectives.as_ref().map_or(Ok(()), objectives)
@@ -222,37 +223,6 @@ fn restart(spec: &ServiceSpec) -> Result<(), Fault> {
 fn span(field: &str, span: Span) -> Result<(), Fault> {
     let fine = span > Span(0) && span <= SPAN_CEILING;
     demand(fine, field, span, "use more than 0s and 7d at most")
-}
-
-fn update(update: &Update) -> Result<(), Fault> {
-    for (field, amount) in [
-        ("maxSurge", update.max_surge),
-        ("maxUnavailable", update.max_unavailable),
-    ] {
-        let fine = amount.of_rounded_up(1) <= REPLICAS_LIMIT;
-        demand(
-            fine,
-            format!("spec.update.{field}"),
-            amount,
-            "use 10000 or 100% at most",
-        )?;
-    }
-    let stuck = update.max_surge.is_zero() && update.max_unavailable.is_zero();
-    let accepted = "`maxSurge` and `maxUnavailable` cannot both be zero, nothing could be replaced";
-    demand(!stuck, "spec.update.maxSurge", update.max_surge, accepted)?;
-    span("spec.update.healthyDeadline", update.healthy_deadline)?;
-    span("spec.update.progressDeadline", update.progress_deadline)?;
-    let fine = update.progress_deadline >= update.healthy_deadline;
-    let accepted = format!(
-        "use at least `spec.update.healthyDeadline`, which is {}",
-        update.healthy_deadline
-    );
-    demand(
-        fine,
-        "spec.update.progressDeadline",
-        update.progress_deadline,
-        &accepted,
-    )
 }
 
 fn objectives(objectives: &Objectives) -> Result<(), Fault> {
