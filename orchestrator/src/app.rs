@@ -32,6 +32,7 @@ use crate::{
     drive,
     execute::Executor,
     fleet::Fleet,
+    news,
     observe::{machine, prometheus, scrape, usage},
     retain,
     serve::{self, http::Http, peers::Peers},
@@ -150,6 +151,7 @@ async fn open_http(
         metrics,
         problems,
         hosts: Vec::new(),
+        console: ostler_console::router(gate.clone()),
         turned_away,
     };
     let stop = stop.clone();
@@ -188,6 +190,7 @@ fn start_loops(
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
+    parts.spawn(news::watch(fleet.clone(), gate.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }
 

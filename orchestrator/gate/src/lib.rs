@@ -32,6 +32,7 @@ mod record;
 mod redact;
 mod request;
 mod retention;
+mod sessions;
 mod strangers;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -45,3 +46,4 @@ pub use door::Gate;
 pub use facts::actions;
 pub use keys::{KeyError, Keys};
 pub use retention::Retention;
+pub use sessions::{Reception, Session, SignedIn};

@@ -100,6 +100,7 @@ impl Gate {
                 })
             }
             Query::Capture { incident } => self.export_incident(incident).await,
+            Query::ConsoleLink { roles } => self.console_link(call, roles),
             Query::Undo { .. } => Err("an undo is a change".to_owned()),
             Query::Logs { .. }
             | Query::Exec { .. }

@@ -8,6 +8,7 @@ mod apply;
 mod approvals;
 mod audit;
 mod client;
+mod console;
 mod delete;
 mod describe;
 mod diagnose;
@@ -207,6 +208,8 @@ pub enum Command {
     /// Secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Sign in to the console: a link that is good once, for five minutes
+    Console(console::ConsoleArgs),
     /// Tokens of the HTTP door
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -279,7 +282,10 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         other => other,
     };
     let client = Client::connect(&global).await?;
-    let done = with_daemon(command, &client, out).await;
+    let done = match command {
+        Command::Console(args) => console::run(args, global.server.as_deref(), &client, out).await,
+        command => with_daemon(command, &client, out).await,
+    };
     client.close().await;
     done
 }
@@ -325,6 +331,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         | Command::Demo(_)
         | Command::Eval { .. }
         | Command::Mcp(_)
+        | Command::Console(_)
         | Command::Completions { .. } => Err(CliError::Usage(
             "this command does not talk to a daemon".to_owned(),
         )),

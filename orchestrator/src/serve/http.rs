@@ -1,4 +1,4 @@
-//! MCP over streamable HTTP, with bearer tokens; beside it `/healthz` and `/metrics`.
+//! MCP over streamable HTTP, with bearer tokens; beside it `/healthz`, `/metrics` and the console.
 //!
 //! Loopback by default: Host and Origin are checked, so that a web page cannot reach it through a browser.
 
@@ -57,6 +57,8 @@ pub struct Http {
     pub problems: Problems,
     /// Names by which clients may call this server, beside loopback ones.
     pub hosts: Vec<String>,
+    /// The console's pages.
+    pub console: Router,
     /// Requests to `/mcp` that were turned away for want of a good token.
     pub turned_away: Arc<AtomicU64>,
 }
@@ -93,6 +95,7 @@ fn router(http: Http, stop: CancellationToken) -> Router {
         Arc::new(NeverSessionManager::default()),
         config,
     );
+    let console = http.console.clone();
     let inner = Arc::new(Inner {
         http,
         room: Semaphore::new(REQUESTS),
@@ -109,6 +112,7 @@ fn router(http: Http, stop: CancellationToken) -> Router {
         .route("/metrics", get(metrics))
         .with_state(Arc::clone(&inner))
         .merge(mcp)
+        .merge(console)
         .layer(middleware::from_fn_with_state(inner, guard))
 }
 

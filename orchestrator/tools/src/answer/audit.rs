@@ -181,3 +181,19 @@ pub struct TokenMade {
     /// When it ends.
     pub expires_at: Time,
 }
+
+/// A link that signs a person in to the console, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsoleLink {
+    /// The whole link. The secret stands behind `#`: browsers keep that to themselves. Absent where
+    /// the HTTP door is closed.
+    pub url: Option<String>,
+    /// The secret alone, to be pasted where a link cannot be followed. Shown this once.
+    pub code: String,
+    /// Whom it signs in.
+    pub user: String,
+    /// As what.
+    pub roles: Vec<Role>,
+    /// Until when it can be used.
+    pub expires_at: Time,
+}

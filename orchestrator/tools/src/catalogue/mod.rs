@@ -13,6 +13,7 @@ pub mod approve;
 pub mod collect_images;
 pub mod cordon_node;
 pub mod correct_incident;
+pub mod create_console_session;
 pub mod create_token;
 pub mod delete_secret;
 pub mod delete_service;
@@ -132,6 +133,7 @@ pub const ALL: &[Tool] = &[
     tool::<demote_agent::DemoteAgent>(),
     tool::<create_token::CreateToken>(),
     tool::<revoke_token::RevokeToken>(),
+    tool::<create_console_session::CreateConsoleSession>(),
 ];
 
 /// A tool by its name.
