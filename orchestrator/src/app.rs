@@ -151,7 +151,7 @@ async fn open_http(
         metrics,
         problems,
         hosts: Vec::new(),
-        console: ostler_console::router(gate.clone()),
+        console: ostler_console::router(gate.clone(), stop.child_token()),
         turned_away,
     };
     let stop = stop.clone();

@@ -71,7 +71,7 @@ async fn night(daemon: &Daemon, browser: &Browser) {
 
     let bad = daemon.file("bad.yaml", &broken());
     daemon.cli(&["apply", "--yes", "-f", bad.to_str().unwrap()]);
-    browser.until_text("h1", "needs you", LATER).await;
+    browser.until_text("h2", "Waiting for a yes", LATER).await;
     browser.shots(&pictures(), "night-busy").await;
     browser.audit_accessibility("night desk").await;
 

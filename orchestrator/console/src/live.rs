@@ -46,8 +46,12 @@ pub(crate) async fn follow(
         console,
     };
     let hints = stream::unfold(follower, |mut follower| async {
-        sleep(REST).await;
-        if let Ok(Err(_closed)) = timeout(ANYWAY, follower.hints.changed()).await {
+        let stop = follower.console.stop.clone();
+        let hint = async {
+            sleep(REST).await;
+            timeout(ANYWAY, follower.hints.changed()).await
+        };
+        if let Ok(Err(_closed)) = stop.run_until_cancelled(hint).await? {
             return None;
         }
         follower.console.gate.session(&follower.secret)?;

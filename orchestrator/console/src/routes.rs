@@ -7,11 +7,12 @@ use axum::{
     routing::{get, post},
 };
 use ostler_gate::Reception;
+use tokio_util::sync::CancellationToken;
 
 use crate::{act, assets, guard, live, pages, problem::Problem, sign_in, state::Console};
 
-/// The console's pages, to be served at `/` beside the other doors.
-pub fn router(gate: Arc<dyn Reception>) -> Router {
+/// The console's pages, to be served at `/` beside the other doors. Whoever follows is let go at `stop`.
+pub fn router(gate: Arc<dyn Reception>, stop: CancellationToken) -> Router {
     let looks = Router::new()
         .route("/", get(pages::night::show))
         .route("/approvals/{id}", get(pages::approval::show))
@@ -53,5 +54,5 @@ pub fn router(gate: Arc<dyn Reception>) -> Router {
         .merge(doors)
         .fallback(|| async { Problem::NoPage })
         .layer(middleware::from_fn(guard::guard))
-        .with_state(Console::new(gate))
+        .with_state(Console::new(gate, stop))
 }

@@ -8,6 +8,7 @@ use std::{
 use ostler_core::time::Time;
 use ostler_gate::Reception;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// Most messages that wait for their page.
 const TOLD: usize = 512;
@@ -20,6 +21,8 @@ pub(crate) struct Console {
     pub(crate) gate: Arc<dyn Reception>,
     /// Places for those who follow.
     pub(crate) followers: Arc<Semaphore>,
+    /// Ends what would follow for ever.
+    pub(crate) stop: CancellationToken,
     kept: Mutex<Kept>,
 }
 
@@ -43,10 +46,11 @@ pub struct Checked {
 }
 
 impl Console {
-    pub(crate) fn new(gate: Arc<dyn Reception>) -> Arc<Self> {
+    pub(crate) fn new(gate: Arc<dyn Reception>, stop: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             gate,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            stop,
             kept: Mutex::default(),
         })
     }

@@ -64,7 +64,7 @@ async fn send(http: &reqwest::Client, url: &str, body: &Value) -> Result<Value, 
 fn port_of(driver: &mut Child) -> u16 {
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = |line: String| {
-        line.split("on port ")
+        line.split("successfully on port ")
             .nth(1)?
             .trim_end_matches('.')
             .parse()
@@ -101,7 +101,8 @@ impl Browser {
             "goog:chromeOptions": { "args": flags },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        // Any provider will do: nothing here is spoken over TLS.
+        // Nothing here is spoken over TLS, but the client wants to know how it would be.
+        let _again = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let made = send(&http, &base, &wishes).await.unwrap();
         let session = format!("{base}/{}", made["sessionId"].as_str().unwrap());
