@@ -55,7 +55,7 @@ pub(crate) async fn follow(
             return None;
         }
         follower.console.gate.session(&follower.secret)?;
-        Some((Ok(Event::default().event("changed").data("")), follower))
+        Some((Ok(Event::default().event("changed").data("look")), follower))
     });
     Ok(Sse::new(hints).keep_alive(KeepAlive::default()))
 }
