@@ -66,8 +66,8 @@ fn page(frame: &Frame, asked: &Asked, found: &AuditEntries, checked: Option<&Che
             @if frame.may.tool("export_audit") { a.button href="/audit/export" download="audit.jsonl" { "Export for offline verification" } }
         }
         form.filter method="get" action="/audit" role="search" {
-            label { "By " input type="search" name="by" value=(asked.by) placeholder="user:NAME" autocomplete="off" data-search; }
-            label { "Tool " input type="search" name="tool" value=(asked.tool) autocomplete="off"; }
+            label { "By " input type="search" name="by" value=(untrusted(&asked.by)) placeholder="user:NAME" autocomplete="off" data-search; }
+            label { "Tool " input type="search" name="tool" value=(untrusted(&asked.tool)) autocomplete="off"; }
             button type="submit" { "Filter" }
         }
         @if found.entries.is_empty() { (nothing("No entry is like that.")) }

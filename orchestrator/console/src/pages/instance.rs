@@ -96,7 +96,7 @@ fn log(frame: &Frame, logs: &LogAnswer, find: &str) -> Markup {
         .collect();
     html! {
         form.filter method="get" role="search" {
-            label { "Find " input type="search" name="find" value=(find) autocomplete="off" data-search; }
+            label { "Find " input type="search" name="find" value=(untrusted(find)) autocomplete="off" data-search; }
             button type="submit" { "Find" }
         }
         @if lines.is_empty() { (nothing("No such line among the last 500.")) }

@@ -48,8 +48,8 @@ fn page(frame: &Frame, asked: (&str, &str, &str), told: Option<&Explanation>) ->
                 label { "Tool " select name="tool" required {
                     @for one in catalogue::ALL { option value=(one.name) selected[one.name == tool] { (one.name) } }
                 } }
-                label { "As whom " input name="principal" value=(by) placeholder="you; or agent:healer" autocomplete="off"; }
-                label { "Arguments, as JSON " textarea name="arguments" rows="4" spellcheck="false" { (arguments) } }
+                label { "As whom " input name="principal" value=(untrusted(by)) placeholder="you; or agent:healer" autocomplete="off"; }
+                label { "Arguments, as JSON " textarea name="arguments" rows="4" spellcheck="false" { (untrusted(arguments)) } }
                 button type="submit" { "Explain" }
             }
         }

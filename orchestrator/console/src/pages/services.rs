@@ -57,7 +57,7 @@ fn page(frame: &Frame, asked: &Asked, services: &[ServiceSummary]) -> Markup {
     frame.page(&html! {
         h1 { "Services" }
         form.filter method="get" action="/services" role="search" {
-            label { "Name " input type="search" name="name" value=(asked.name) autocomplete="off" data-search; }
+            label { "Name " input type="search" name="name" value=(untrusted(&asked.name)) autocomplete="off" data-search; }
             label { "State " select name="state" {
                 option value="" { "any" }
                 @for state in STATES {
