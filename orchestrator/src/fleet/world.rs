@@ -94,6 +94,7 @@ impl World for Fleet {
             | Query::Changes { .. }
             | Query::Capture { .. }
             | Query::ConsoleLink { .. }
+            | Query::Policies
             | Query::Undo { .. } => {
                 Err("the gate answers this itself; please report this".to_owned())
             }

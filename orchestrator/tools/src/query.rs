@@ -86,6 +86,8 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
+    /// The policies in force; answered as `ostler_tools::answer::Policies`. The gate answers it itself.
+    Policies,
     /// A link by which the caller signs in to the console; answered as
     /// `ostler_tools::answer::ConsoleLink`. The gate answers it itself.
     ConsoleLink {

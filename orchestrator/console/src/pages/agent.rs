@@ -40,12 +40,13 @@ pub(crate) async fn show(Path(name): Path<String>, visit: Visit) -> Result<Html<
     let body = html! {
         p.crumbs { a href="/agents" { "Agents" } }
         h1 { (agent.name) }
-        p {
-            @if agent.paused { (badge(Tone::Warn, "paused")) " " }
-            (standing(&agent.status.state)) " " (autonomy(&agent.standing))
+        div.head {
+            @if agent.paused { (badge(Tone::Warn, "paused")) }
+            (standing(&agent.status.state))
+            span { (autonomy(&agent.standing)) }
+            (switch(&frame, agent))
         }
         @if let Some(words) = trouble(agent) { p { (badge(Tone::Warn, "cannot work")) " " (words) } }
-        (switch(&frame, agent))
         div.columns {
             div {
                 section { h2 { "Process" } (process(&frame, agent)) }

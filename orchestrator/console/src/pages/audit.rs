@@ -11,6 +11,8 @@ use maud::{Markup, html};
 use ostler_gate::audit::export_lines;
 use ostler_tools::{
     answer::{AuditEntries, AuditEntry, AuditExport, AuditVerification},
+    catalogue,
+    contract::{Class, Tool},
     words::untrusted,
 };
 use serde::Deserialize;
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// Entries on a page.
-const SHOWN: u32 = 100;
+const SHOWN: usize = 100;
 /// Entries that are looked through for one call.
 const SEARCHED: u32 = 500;
 
@@ -37,6 +39,9 @@ pub(crate) struct Asked {
     by: String,
     #[serde(default)]
     tool: String,
+    /// Whether permitted looks are shown too: the bulk of the log.
+    #[serde(default)]
+    reads: String,
 }
 
 fn given(text: &str) -> Option<&str> {
@@ -48,13 +53,22 @@ pub(crate) async fn show(
     visit: Visit,
 ) -> Result<Html<String>, Problem> {
     let filter =
-        json!({ "principal": given(&asked.by), "tool": given(&asked.tool), "limit": SHOWN });
-    let found: AuditEntries = visit.ask("list_audit", filter).await?;
+        json!({ "principal": given(&asked.by), "tool": given(&asked.tool), "limit": SEARCHED });
+    let mut found: AuditEntries = visit.ask("list_audit", filter).await?;
+    if asked.reads.is_empty() && asked.tool.trim().is_empty() {
+        found.entries.retain(|entry| !only_looked(entry));
+    }
     let frame = visit.frame("Audit", "/audit");
     let checked = visit.console.checked();
     Ok(Html(
         page(&frame, &asked, &found, checked.as_ref()).into_string(),
     ))
+}
+
+/// Whether somebody looked and was permitted to.
+fn only_looked(entry: &AuditEntry) -> bool {
+    let looks = |tool: &Tool| matches!(tool.class, Class::Read | Class::ReadData);
+    entry.outcome == "done" && catalogue::find(&entry.tool).is_some_and(looks)
 }
 
 fn page(frame: &Frame, asked: &Asked, found: &AuditEntries, checked: Option<&Checked>) -> Markup {
@@ -68,10 +82,11 @@ fn page(frame: &Frame, asked: &Asked, found: &AuditEntries, checked: Option<&Che
         form.filter method="get" action="/audit" role="search" {
             label { "By " input type="search" name="by" value=(untrusted(&asked.by)) placeholder="user:NAME" autocomplete="off" data-search; }
             label { "Tool " input type="search" name="tool" value=(untrusted(&asked.tool)) autocomplete="off"; }
+            label { input type="checkbox" name="reads" value="shown" checked[!asked.reads.is_empty()]; " Reads too" }
             button type="submit" { "Filter" }
         }
         @if found.entries.is_empty() { (nothing("No entry is like that.")) }
-        @else { (table(frame, &found.entries)) p.quiet { "The newest " (SHOWN) " that match, newest first." } }
+        @else { (table(frame, &found.entries)) p.quiet { "Of the newest " (SEARCHED) " entries that match, the newest " (SHOWN) "." } }
     })
 }
 
@@ -91,7 +106,7 @@ fn table(frame: &Frame, entries: &[AuditEntry]) -> Markup {
             table {
                 thead { tr { th.number scope="col" { "Index" } th scope="col" { "When (UTC)" } th scope="col" { "Who" } th scope="col" { "Tool" } th scope="col" { "Outcome" } th scope="col" { "Words" } } }
                 tbody {
-                    @for entry in entries.iter().rev() {
+                    @for entry in entries.iter().rev().take(SHOWN) {
                         tr data-row {
                             td.number { @if let Some(call) = &entry.call { a href={ "/calls/" (part(call.as_str())) "?by=" (part(&entry.principal)) } { (entry.index) } } @else { (entry.index) } }
                             td { (stamp(entry.at, frame.now)) }

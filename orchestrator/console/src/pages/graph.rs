@@ -148,7 +148,7 @@ fn one(node: &GraphNode, (x, y): (usize, usize), marked: bool) -> Markup {
         a href=(bits::service_path(&node.service)) class={ "node " (tone_of(node.state).class()) @if marked { " marked" } } {
             title { (name) ": " (state) ", felt by " (node.blast_radius) }
             rect x=(x) y=(y) width=(WIDE) height=(HIGH) rx="5" {}
-            rect.side x=(x) y=(y) width="5" height=(HIGH) rx="2" {}
+            rect.stripe x=(x) y=(y) width="5" height=(HIGH) rx="2" {}
             text x=(x + 14) y=(y + 15) { (cut) }
             text.small x=(x + 14) y=(y + 28) { (state) }
         }

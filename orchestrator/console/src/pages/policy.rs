@@ -3,7 +3,7 @@
 use axum::response::Html;
 use maud::{Markup, html};
 use ostler_tools::{
-    answer::{Explanation, Verdict},
+    answer::{Explanation, Policies, Verdict},
     catalogue,
     words::untrusted,
 };
@@ -19,8 +19,12 @@ use crate::{
 };
 
 pub(crate) async fn show(visit: Visit) -> Result<Html<String>, Problem> {
+    let policies = visit
+        .ask_if_may::<Policies>("get_policies", json!({}))
+        .await?;
     let frame = visit.frame("Policy", "/policy");
-    Ok(Html(page(&frame, ("", "{}", ""), None).into_string()))
+    let body = page(&frame, ("", "{}", ""), &bundle(policies.as_ref()));
+    Ok(Html(body.into_string()))
 }
 
 /// Asks how a call would be decided. By POST, so that arguments stand in no address.
@@ -32,12 +36,26 @@ pub(crate) async fn explain(posted: Posted) -> Result<Html<String>, Problem> {
     let args = json!({ "tool": tool, "arguments": arguments, "principal": by });
     let told: Explanation = posted.visit.ask("explain_policy", args).await?;
     let frame = posted.visit.frame("Policy", "/policy");
-    Ok(Html(
-        page(&frame, (tool, text, by.unwrap_or_default()), Some(&told)).into_string(),
-    ))
+    let asked = (tool, text, by.unwrap_or_default());
+    Ok(Html(page(&frame, asked, &answer(&told)).into_string()))
 }
 
-fn page(frame: &Frame, asked: (&str, &str, &str), told: Option<&Explanation>) -> Markup {
+/// The policies as they were written.
+fn bundle(policies: Option<&Policies>) -> Markup {
+    html! {
+        @if let Some(policies) = policies {
+            section {
+                h2 { "Policies in force" }
+                p.quiet { "Version " code { (policies.version) } ". What none permits is denied; what one forbids is denied whatever others permit." }
+                @for file in &policies.files {
+                    details { summary { (file.name) } pre { (untrusted(&file.text)) } }
+                }
+            }
+        }
+    }
+}
+
+fn page(frame: &Frame, asked: (&str, &str, &str), below: &Markup) -> Markup {
     let (tool, arguments, by) = asked;
     frame.page(&html! {
         h1 { "Policy" }
@@ -53,7 +71,7 @@ fn page(frame: &Frame, asked: (&str, &str, &str), told: Option<&Explanation>) ->
                 button type="submit" { "Explain" }
             }
         }
-        @if let Some(told) = told { (answer(told)) }
+        (below)
     })
 }
 

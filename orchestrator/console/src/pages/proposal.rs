@@ -16,7 +16,7 @@ use super::{graph, request};
 use crate::{
     problem::Problem,
     ui::{
-        bits::{self, Tone, badge, foreign, foreign_block, part, standing, time},
+        bits::{self, Tone, badge, foreign, foreign_block, many, part, standing, time},
         frame::Frame,
         plot::{Mark, plot},
     },
@@ -30,6 +30,8 @@ struct Case {
     around: Option<Graph>,
     /// Changes that carried it out, oldest first.
     made: Vec<PastChangeInfo>,
+    /// Changes of the same services by others since it was made.
+    meanwhile: Vec<PastChangeInfo>,
     signals: Option<Signals>,
 }
 
@@ -38,7 +40,6 @@ pub(crate) async fn show(Path(id): Path<String>, visit: Visit) -> Result<Html<St
     let proposal = &detail.proposal;
     let culprit = &proposal.body.cause.culprit;
     let watched = &proposal.body.verify.service;
-    let begun = proposal.done > 0;
     let (incident, around, changes, signals) = tokio::try_join!(
         visit.ask::<IncidentDetail>("get_incident", json!({ "incident": proposal.incident })),
         visit.ask_if_may::<Graph>("get_graph", json!({ "service": culprit })),
@@ -48,11 +49,7 @@ pub(crate) async fn show(Path(id): Path<String>, visit: Visit) -> Result<Html<St
             json!({ "service": watched, "since": "30m" })
         ),
     )?;
-    let made = if begun {
-        made_by(proposal, changes)
-    } else {
-        Vec::new()
-    };
+    let (made, meanwhile) = split(proposal, changes);
     let frame = visit.frame(
         "Proposal",
         &format!("/proposals/{}", part(proposal.id.as_str())),
@@ -61,28 +58,33 @@ pub(crate) async fn show(Path(id): Path<String>, visit: Visit) -> Result<Html<St
         incident: incident.incident,
         around,
         made,
+        meanwhile,
         signals,
         detail,
     };
     Ok(Html(page(&frame, &case).into_string()))
 }
 
-/// The changes that its author made for it: by its tools, on its services, since it was made.
-fn made_by(proposal: &Proposal, changes: Changes) -> Vec<PastChangeInfo> {
+/// The changes that its author made for it (by its tools, on its services, since it was made), oldest
+/// first; and what others changed there meanwhile.
+fn split(proposal: &Proposal, changes: Changes) -> (Vec<PastChangeInfo>, Vec<PastChangeInfo>) {
     let calls = &proposal.body.calls;
-    let its = |past: &PastChangeInfo| {
-        past.principal == proposal.by
-            && past.at >= proposal.at
-            && calls.iter().any(|call| call.tool == past.tool)
+    let since = |past: &PastChangeInfo| {
+        past.at >= proposal.at
+            && past.tool != "settle_service"
             && past
                 .services
                 .iter()
                 .any(|service| proposal.services.contains(service))
     };
-    let mut made: Vec<_> = changes.changes.into_iter().filter(its).collect();
+    let own = |past: &PastChangeInfo| {
+        past.principal == proposal.by && calls.iter().any(|call| call.tool == past.tool)
+    };
+    let touching = changes.changes.into_iter().filter(since);
+    let (mut made, meanwhile): (Vec<_>, Vec<_>) = touching.partition(own);
     made.reverse();
     made.truncate(usize::try_from(proposal.done).unwrap_or(usize::MAX));
-    made
+    (made, meanwhile)
 }
 
 fn page(frame: &Frame, case: &Case) -> Markup {
@@ -91,33 +93,50 @@ fn page(frame: &Frame, case: &Case) -> Markup {
     frame.page(&html! {
         p.crumbs { a href="/proposals" { "Proposals" } " / " a href={ "/incidents/" (case.incident.id) } { (foreign(&case.incident.title)) } }
         h1 { (foreign(&body.title)) }
-        p { (standing(&proposal.state)) " proposed by " strong { (proposal.by) } " " (time(proposal.at, frame.now)) " · " code { (proposal.id) } }
+        p { (standing(&proposal.state)) " proposed by " strong { (proposal.by) } " " (time(proposal.at, frame.now)) " · " code { (proposal.id) }
+            @if proposal.state == ProposalState::Waiting { " · " a href="#decision" { "Go to the decision" } }
+        }
         (progress(frame, case))
         div.columns {
             div {
-                section { h2 { "What it would do" } (change(case)) }
-                section { h2 { "What would follow" } (forecast(frame, case.detail.forecast.as_ref(), proposal)) }
-                section { h2 { "Undo" } (undo(frame, case)) }
-            }
-            div {
-                (decision(frame, case))
                 section { h2 { "Symptom" } (symptom(frame, case)) }
                 section { h2 { "Cause" } (cause(&body.cause, &proposal.by)) }
                 @if !body.alternatives.is_empty() {
-                    section {
+                    section.said {
                         h2 { "What else was considered" }
+                        (bits::said_by(&proposal.by))
                         ul { @for other in &body.alternatives { li { (foreign(other)) } } }
                     }
                 }
+            }
+            div {
+                section { h2 { "What it would do" } (change(case)) }
+                section { h2 { "What would follow" } (forecast(frame, case.detail.forecast.as_ref(), proposal)) }
+                (since(frame, case))
+                (decision(frame, case))
+                section { h2 { "Undo" } (undo(frame, case)) }
             }
         }
     })
 }
 
+/// What others changed of the same services since it was made.
+fn since(frame: &Frame, case: &Case) -> Markup {
+    html! {
+        @if !case.meanwhile.is_empty() {
+            section {
+                h2 { "Changed since it was proposed" }
+                p.quiet { "A yes to what no longer means the same is refused by the gate." }
+                ul { @for past in &case.meanwhile { li { (past.summary) " " span.quiet { "by " (past.principal) " " (time(past.at, frame.now)) } } } }
+            }
+        }
+    }
+}
+
 fn decision(frame: &Frame, case: &Case) -> Markup {
     let action = format!("/proposals/{}/answer", case.detail.proposal.id);
     html! {
-        section.decision {
+        section.decision #decision {
             h2 { "Decision" }
             @match &case.detail.approval {
                 Some(approval) => {
@@ -152,8 +171,8 @@ fn cause(cause: &Cause, by: &str) -> Markup {
         (confidence(cause.confidence))
         (foreign_block(by, &cause.explanation))
         h3 { "Evidence" }
-        @if cause.evidence.is_empty() { p.quiet { "None is given." } }
-        ol.evidence { @for one in &cause.evidence { (evidence(one, by)) } }
+        @if cause.evidence.is_empty() { p.quiet { "None is given." } } @else { (bits::said_by(by)) }
+        ol.evidence.said { @for one in &cause.evidence { (evidence(one, by)) } }
     }
 }
 
@@ -233,15 +252,15 @@ fn forecast(frame: &Frame, told: Option<&Foretold>, proposal: &Proposal) -> Mark
         @if let Some(forecast) = &told.forecast {
             @for violation in &forecast.violations { p { (badge(Tone::Bad, "breaks an invariant")) " " (violation) } }
             dl.facts {
-                (bits::fact("Disturbed", &html! { (forecast.disturbed.len()) " instances" }))
-                @if !forecast.resized.is_empty() { (bits::fact("Resized in place", &html! { (forecast.resized.len()) " instances" })) }
+                (bits::fact("Disturbed", &html! { (many(forecast.disturbed.len(), "instance")) }))
+                @if !forecast.resized.is_empty() { (bits::fact("Resized in place", &html! { (many(forecast.resized.len(), "instance")) })) }
                 @for (service, least) in &forecast.least_ready {
                     (bits::fact("Fewest ready", &html! { (service) ": " (least) " of " (forecast.ready_before.get(service).copied().unwrap_or(0)) }))
                 }
                 (bits::fact("Comes to rest", &html! { @if forecast.comes_to_rest { "after " (span(forecast.took)) } @else { "not within " (span(forecast.took)) } }))
             }
             details {
-                summary { (forecast.steps.len()) " steps, " (forecast.assumptions.len()) " assumptions" }
+                summary { (many(forecast.steps.len(), "step")) ", " (many(forecast.assumptions.len(), "assumption")) }
                 ol.steps { @for step in forecast.steps.iter().take(60) { li { span.after { "+" (step.after) } " " (untrusted(&step.what)) } } }
                 ul { @for words in &forecast.assumptions { li { (words) } } }
             }

@@ -42,8 +42,13 @@ fn page(frame: &Frame, detail: &ServiceDetail, signals: Option<&Signals>) -> Mar
     frame.page(&html! {
         p.crumbs { a href="/services" { "Services" } }
         h1 { (summary.service) }
-        p { (bits::state(summary.state)) " " strong { (summary.ready) } " of " (summary.wanted) " ready · " (summary.restarts) " restarts · " code { (untrusted(&summary.image)) } }
-        (actions(frame, detail))
+        div.head {
+            (bits::state(summary.state))
+            span { strong { (summary.ready) } " of " (summary.wanted) " ready" }
+            span { (bits::many(summary.restarts as usize, "restart")) }
+            code { (untrusted(&summary.image)) }
+            (actions(frame, detail))
+        }
         @for one in &summary.findings { p { (badge(Tone::Warn, "found")) " " (finding(one, frame.now)) } }
         @for secret in &detail.missing_secrets { p { (badge(Tone::Bad, "missing secret")) " " (secret) } }
         (plots(detail, signals))
@@ -63,7 +68,7 @@ fn actions(frame: &Frame, detail: &ServiceDetail) -> Markup {
     let path = bits::service_path(&detail.summary.service);
     html! {
         @if frame.may.tool("restart_service") {
-            p { (frame.button(&format!("{path}/restart"), &[], "Restart", "plain")) }
+            (frame.button(&format!("{path}/restart"), &[], "Restart", "plain"))
         }
     }
 }

@@ -4,9 +4,9 @@ use maud::{Markup, PreEscaped, html};
 use ostler_core::{
     id::{InstanceId, ServiceKey},
     plan::ServiceState,
-    time::Time,
+    time::{Span, Time},
 };
-use ostler_tools::words::{ago, moment, untrusted, word};
+use ostler_tools::words::{ago, clock, moment, untrusted, word};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
@@ -68,8 +68,10 @@ pub fn time(at: Time, now: Time) -> Markup {
 #[must_use]
 pub fn stamp(at: Time, now: Time) -> Markup {
     let exact = moment(at);
+    let day = now.since(at) < Span::minutes(24 * 60);
+    let shown = if day { clock(at) } else { exact.clone() };
     html! {
-        time.exact datetime={ (exact.replace(' ', "T")) "Z" } title={ (ago(at, now)) " ago" } { (exact) }
+        time.exact datetime={ (exact.replace(' ', "T")) "Z" } title={ (exact) " UTC, " (ago(at, now)) " ago" } { (shown) }
     }
 }
 
@@ -169,6 +171,21 @@ pub fn foreign_block(who: &str, text: &str) -> Markup {
             pre { bdi { (untrusted(text)) } }
         }
     }
+}
+
+/// A number of things.
+#[must_use]
+pub fn many(count: usize, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    }
+}
+
+/// Says who made the claims that follow.
+#[must_use]
+pub fn said_by(who: &str) -> Markup {
+    html! { p.said-by { "Written by " (who) ": claims, not instructions" } }
 }
 
 /// Says that a list is empty.

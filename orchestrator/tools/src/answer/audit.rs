@@ -149,6 +149,24 @@ pub struct PolicyWord {
     pub words: String,
 }
 
+/// The policies in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Policies {
+    /// Their version: a digest that changes whenever a decision could.
+    pub version: String,
+    /// File by file, in order of name.
+    pub files: Vec<PolicyFile>,
+}
+
+/// One file of policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyFile {
+    /// Its name.
+    pub name: String,
+    /// As it was written.
+    pub text: String,
+}
+
 /// Tokens of the HTTP door; never their secrets, never hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {

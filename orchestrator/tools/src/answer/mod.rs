@@ -16,7 +16,7 @@ mod signal;
 
 pub use audit::{
     AuditEntries, AuditEntry, AuditExport, AuditVerification, ConsoleLink, Explanation, ExportCut,
-    PolicyWord, TokenInfo, TokenMade, Tokens, Verdict,
+    Policies, PolicyFile, PolicyWord, TokenInfo, TokenMade, Tokens, Verdict,
 };
 pub use capture::{
     Capture, CapturedGeneration, CapturedInstance, CapturedNode, CapturedPast, CapturedSeries,

@@ -27,6 +27,7 @@ pub mod export_incident;
 pub mod get_graph;
 pub mod get_incident;
 pub mod get_instance;
+pub mod get_policies;
 pub mod get_proposal;
 pub mod get_service;
 pub mod get_status;
@@ -97,6 +98,7 @@ pub const ALL: &[Tool] = &[
     tool::<verify_audit::VerifyAudit>(),
     tool::<export_audit::ExportAudit>(),
     tool::<explain_policy::ExplainPolicy>(),
+    tool::<get_policies::GetPolicies>(),
     tool::<list_tokens::ListTokens>(),
     tool::<preview_change::PreviewChange>(),
     tool::<read_logs::ReadLogs>(),
