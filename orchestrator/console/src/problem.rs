@@ -6,6 +6,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use ostler_core::id::{ApprovalId, CallId};
+use ostler_tools::words::untrusted;
 
 use crate::ui::frame::bare;
 
@@ -113,7 +114,7 @@ impl Problem {
             self.title(),
             &html! {
                 h1 { (self.title()) }
-                p.lead { (self.words()) }
+                p.lead { bdi { (untrusted(self.words())) } }
                 @if let Some(call) = self.call() {
                     p.quiet { "Recorded as " code { (call) } "." }
                 }

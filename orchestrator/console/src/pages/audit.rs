@@ -192,7 +192,7 @@ pub(crate) async fn call(
         Some(entry) => recorded(&frame, entry),
         None => html! {
             h1 { "A recorded call" }
-            p.lead { code { (id) } " is not among the newest " (SEARCHED) " entries" @if let Some(by) = given(&asked.by) { " by " (untrusted(by)) } "." }
+            p.lead { code { (untrusted(&id)) } " is not among the newest " (SEARCHED) " entries" @if let Some(by) = given(&asked.by) { " by " (untrusted(by)) } "." }
             p { "The log still holds it, if retention did not drop it: export the log and search there." }
         },
     };
