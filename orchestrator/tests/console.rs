@@ -39,7 +39,11 @@ fn daemon() -> Daemon {
     import_busybox(&daemon);
     let good = daemon.file("good.yaml", &hello("shop-window", 2, 4, ""));
     daemon.cli(&["apply", "--yes", "-f", good.to_str().unwrap()]);
+    let door = hello("door", 1, 2, "  needs: [{service: shop-window}]\n");
+    let door = daemon.file("door.yaml", &door);
+    daemon.cli(&["apply", "--yes", "-f", door.to_str().unwrap()]);
     daemon.until_state("shop-window", "healthy", SOON);
+    daemon.until_state("door", "healthy", SOON);
     daemon
 }
 
@@ -133,6 +137,7 @@ async fn tour(browser: &Browser, base: &str) {
     browser.go(&format!("{base}/instances")).await;
     browser.click_link_to("/instances/shop-window-").await;
     browser.until_text("h2", "Log", SOON).await;
+    browser.until_text("figcaption", "memory bytes", SOON).await;
     browser.shots(&pictures(), "instance").await;
     browser.go(&format!("{base}/audit")).await;
     browser.click("form[action='/audit/verify'] button").await;

@@ -13,7 +13,7 @@ use ostler_tools::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::instances::phase;
+use super::{instances::phase, measured};
 use crate::{
     problem::Problem,
     ui::{
@@ -41,13 +41,15 @@ pub(crate) async fn show(
     let logs = visit
         .ask_if_may::<LogAnswer>("read_logs", json!({ "instance": id, "tail": TAIL }))
         .await?;
+    let measured = measured::of_instance(&visit, &info.instance).await?;
     let frame = visit.frame(&id, &format!("/instances/{}", part(info.instance.as_str())));
     let may = visit.may().tool("read_logs");
     let body = html! {
         p.crumbs { (bits::service(&info.seen.service)) }
         h1 { (info.instance) }
         p { (phase(&info)) " since " (time(info.seen.since, frame.now)) }
-        (facts(&frame, &info))
+        section { h2 { "State" } (facts(&frame, &info)) }
+        @if measured::any(&measured) { section { h2 { "Signals of the last hour" } (measured::plots(&measured, &[])) } }
         section #logs {
             h2 { "Log" }
             @match (&logs, may) {

@@ -9,6 +9,7 @@ pub(crate) mod incident;
 pub(crate) mod incidents;
 pub(crate) mod instance;
 pub(crate) mod instances;
+mod measured;
 pub mod night;
 pub(crate) mod policy;
 pub(crate) mod proposal;

@@ -12,13 +12,13 @@ use ostler_tools::{
 };
 use serde_json::json;
 
-use super::{graph, request};
+use super::{graph, measured, request};
 use crate::{
     problem::Problem,
     ui::{
         bits::{self, Tone, badge, foreign, foreign_block, many, part, standing, time},
         frame::Frame,
-        plot::{Mark, plot},
+        plot::Mark,
     },
     visit::Visit,
 };
@@ -32,7 +32,7 @@ struct Case {
     made: Vec<PastChangeInfo>,
     /// Changes of the same services by others since it was made.
     meanwhile: Vec<PastChangeInfo>,
-    signals: Option<Signals>,
+    signals: Vec<Signals>,
 }
 
 pub(crate) async fn show(Path(id): Path<String>, visit: Visit) -> Result<Html<String>, Problem> {
@@ -44,10 +44,7 @@ pub(crate) async fn show(Path(id): Path<String>, visit: Visit) -> Result<Html<St
         visit.ask::<IncidentDetail>("get_incident", json!({ "incident": proposal.incident })),
         visit.ask_if_may::<Graph>("get_graph", json!({ "service": culprit })),
         visit.ask::<Changes>("list_changes", json!({ "limit": 100 })),
-        visit.ask_if_may::<Signals>(
-            "query_signals",
-            json!({ "service": watched, "since": "30m" })
-        ),
+        measured::of_service(&visit, watched, "30m"),
     )?;
     let (made, meanwhile) = split(proposal, changes);
     let frame = visit.frame(
@@ -308,9 +305,7 @@ fn progress(frame: &Frame, case: &Case) -> Markup {
         @if let Some(outcome) = &proposal.outcome { p.outcome { (foreign(outcome)) } }
         @if proposal.done > 0 {
             @let marks: Vec<Mark> = case.made.iter().map(|past| Mark { at: past.at, what: past.summary.clone() }).collect();
-            @if let Some(signals) = &case.signals {
-                div.plots { @for series in signals.series.iter().filter(|series| series.shape.is_some()) { (plot(series, signals, &marks)) } }
-            }
+            (measured::plots(&case.signals, &marks))
             details open[proposal.state != Verified] {
                 summary { "What happened" }
                 (super::incident::timeline(frame, &case.incident))

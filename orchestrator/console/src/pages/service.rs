@@ -9,14 +9,14 @@ use ostler_tools::{
 };
 use serde_json::json;
 
-use super::instances;
+use super::{instances, measured};
 use crate::{
     problem::Problem,
     ui::{
         bits::{self, Tone, badge, nothing, stamp, time},
         diff,
         frame::Frame,
-        plot::{Mark, plot},
+        plot::Mark,
     },
     visit::Visit,
 };
@@ -26,18 +26,16 @@ pub(crate) async fn show(
     visit: Visit,
 ) -> Result<Html<String>, Problem> {
     let service = format!("{namespace}/{name}");
-    let (detail, signals) = tokio::try_join!(
-        visit.ask::<ServiceDetail>("get_service", json!({ "service": service })),
-        visit.ask_if_may::<Signals>(
-            "query_signals",
-            json!({ "service": service, "since": "1h", "points": 120 })
-        ),
-    )?;
+    let detail: ServiceDetail = visit
+        .ask("get_service", json!({ "service": service }))
+        .await?;
+    let key = &detail.summary.service;
+    let measured = measured::of_these(&visit, key, &detail.instances, "1h").await?;
     let frame = visit.frame(&service, &bits::service_path(&detail.summary.service));
-    Ok(Html(page(&frame, &detail, signals.as_ref()).into_string()))
+    Ok(Html(page(&frame, &detail, &measured).into_string()))
 }
 
-fn page(frame: &Frame, detail: &ServiceDetail, signals: Option<&Signals>) -> Markup {
+fn page(frame: &Frame, detail: &ServiceDetail, measured: &[Signals]) -> Markup {
     let summary = &detail.summary;
     frame.page(&html! {
         p.crumbs { a href="/services" { "Services" } }
@@ -51,7 +49,7 @@ fn page(frame: &Frame, detail: &ServiceDetail, signals: Option<&Signals>) -> Mar
         }
         @for one in &summary.findings { p { (badge(Tone::Warn, "found")) " " (finding(one, frame.now)) } }
         @for secret in &detail.missing_secrets { p { (badge(Tone::Bad, "missing secret")) " " (secret) } }
-        (plots(detail, signals))
+        (plots(detail, measured))
         section { h2 { "Instances" (bits::count(detail.instances.len())) } (instances::table(frame, &detail.instances, false)) }
         div.columns {
             div { section { h2 { "Events" } (events(frame, &detail.events)) } }
@@ -73,17 +71,14 @@ fn actions(frame: &Frame, detail: &ServiceDetail) -> Markup {
     }
 }
 
-fn plots(detail: &ServiceDetail, signals: Option<&Signals>) -> Markup {
+fn plots(detail: &ServiceDetail, measured: &[Signals]) -> Markup {
     let marks: Vec<Mark> = detail.events.iter().filter_map(mark).collect();
     html! {
-        @if let Some(signals) = signals {
-            @let known: Vec<_> = signals.series.iter().filter(|series| series.shape.is_some()).collect();
-            @if !known.is_empty() {
-                section #signals {
-                    h2 { "Signals of the last hour" }
-                    div.plots { @for series in known { (plot(series, signals, &marks)) } }
-                    p.quiet { "Upright lines are changes of what is wanted." }
-                }
+        @if measured::any(measured) {
+            section #signals {
+                h2 { "Signals of the last hour" }
+                (measured::plots(measured, &marks))
+                p.quiet { "A line for the service and for each of its newest instances. Upright lines are changes of what is wanted." }
             }
         }
     }

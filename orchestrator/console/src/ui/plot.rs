@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use ostler_core::{signal::Point, time::Time};
 use ostler_tools::{
-    answer::{SignalSeries, Signals},
+    answer::SignalSeries,
     words::{ago, bytes, word},
 };
 
@@ -21,37 +21,45 @@ pub struct Mark {
     pub what: String,
 }
 
-/// One series: its name, its last value, the line, and marks of changes.
+/// Series of one kind: its name, the last values, a line for each, and marks of changes.
 #[must_use]
-pub fn plot(series: &SignalSeries, signals: &Signals, marks: &[Mark]) -> Markup {
-    let scale = Scale::of(series, signals);
-    let name = word(&series.kind);
-    let last = series.shape.map_or_else(
-        || "no values".to_owned(),
-        |shape| amount(shape.last, &series.unit),
+pub fn plot(all: &[&SignalSeries], (from, to): (Time, Time), marks: &[Mark]) -> Markup {
+    let Some(first) = all.first() else {
+        return html! {};
+    };
+    let scale = Scale::of(all, from, to);
+    let shapes = || all.iter().filter_map(|series| series.shape);
+    let range = |values: &mut dyn Iterator<Item = f64>| {
+        let (least, most) = values.fold((f64::MAX, f64::MIN), |(least, most), value| {
+            (least.min(value), most.max(value))
+        });
+        let (least, most) = (amount(least, &first.unit), amount(most, &first.unit));
+        if least == most {
+            least
+        } else {
+            format!("{least} to {most}")
+        }
+    };
+    let name = word(&first.kind);
+    let last = range(&mut shapes().map(|shape| shape.last));
+    let whole = range(&mut shapes().flat_map(|shape| [shape.min, shape.max]));
+    let said = format!(
+        "{name} over the last {}: now {last}; {whole} in all",
+        ago(from, to)
     );
-    let most = series.shape.map_or_else(String::new, |shape| {
-        format!(
-            "{} to {}",
-            amount(shape.min, &series.unit),
-            amount(shape.max, &series.unit)
-        )
-    });
-    let span = ago(signals.from, signals.to);
-    let said = format!("{name} over the last {span}: now {last}, {most}");
     html! {
         figure.plot {
             figcaption { span.name { (name) } strong { (last) } }
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(said) preserveAspectRatio="none" {
                 line.base x1="0" x2=(WIDTH) y1=(HEIGHT - ROOM) y2=(HEIGHT - ROOM) {}
-                @for mark in marks.iter().filter(|mark| mark.at >= signals.from && mark.at <= signals.to) {
+                @for mark in marks.iter().filter(|mark| mark.at >= from && mark.at <= to) {
                     line.mark x1=(scale.x(mark.at)) x2=(scale.x(mark.at)) y1="0" y2=(HEIGHT) { title { (mark.what) } }
                 }
-                @for run in runs(&series.points, signals) {
-                    polyline.line points=(scale.points(run)) {}
+                @for series in all {
+                    @for run in runs(&series.points, to.since(from).0) { polyline.line points=(scale.points(run)) {} }
                 }
             }
-            p.quiet { (most) }
+            p.quiet { (whole) @if all.len() > 1 { " · " (all.len()) " lines" } }
         }
     }
 }
@@ -71,14 +79,13 @@ pub fn amount(value: f64, unit: &str) -> String {
 }
 
 /// Parts of a line without a gap: a missing moment is missing, never drawn through.
-fn runs<'a>(points: &'a [Point], signals: &Signals) -> Vec<&'a [Point]> {
+fn runs(points: &[Point], whole: u64) -> Vec<&[Point]> {
     let usual = points.windows(2).filter_map(|pair| match pair {
         [before, after] => Some(after.at.since(before.at).0),
         _ => None,
     });
     let mut usual: Vec<u64> = usual.collect();
     usual.sort_unstable();
-    let whole = signals.to.since(signals.from).0;
     let typical = usual.get(usual.len() / 2).copied().unwrap_or(whole);
     let near = typical.saturating_mul(3);
     points
@@ -94,13 +101,14 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(series: &SignalSeries, signals: &Signals) -> Self {
-        let values = series.points.iter().map(|point| point.value);
+    fn of(all: &[&SignalSeries], from: Time, to: Time) -> Self {
+        let values = all.iter().flat_map(|series| &series.points);
+        let values = values.map(|point| point.value);
         let most = values.clone().fold(0.0_f64, f64::max);
         let least = values.fold(0.0_f64, f64::min);
         Self {
-            from: signals.from,
-            width: signals.to.since(signals.from).as_secs_f64().max(1.0),
+            from,
+            width: to.since(from).as_secs_f64().max(1.0),
             least,
             height: (most - least).max(f64::MIN_POSITIVE),
         }

@@ -475,7 +475,9 @@ pub fn assert_inert(page: &str, attack: &str, body: &str, clean: &[(String, BTre
     for name in ["href=\"", "action=\"", "src=\""] {
         for address in body.split(name).skip(1) {
             assert!(
-                ["#main\"", "#decision\""].iter().any(|own| address.starts_with(own))
+                ["#main\"", "#decision\""]
+                    .iter()
+                    .any(|own| address.starts_with(own))
                     || (address.starts_with('/') && !address.starts_with("//")),
                 "{page}: `{attack}` became an address: {}",
                 &address[..address.len().min(60)]
