@@ -182,6 +182,7 @@ async fn http() -> (Arc<Remembers>, SocketAddr, CancellationToken) {
         metrics: Arc::new(String::new),
         problems: Arc::new(Vec::new),
         hosts: Vec::new(),
+        console: axum::Router::new(),
         turned_away: Arc::default(),
     };
     let stop = CancellationToken::new();

@@ -69,7 +69,6 @@ pub(crate) fn over_tls(headers: &HeaderMap) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 mod tests {
     use super::*;
 

@@ -1,11 +1,5 @@
 //! The console over the gate's in-memory ports: every page renders, nothing that others wrote becomes
 //! markup, forms need their token, buttons are there for whom policy could permit.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
 
 mod house;
 

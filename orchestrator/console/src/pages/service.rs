@@ -47,6 +47,9 @@ fn page(frame: &Frame, detail: &ServiceDetail, measured: &[Signals]) -> Markup {
             code { (untrusted(&summary.image)) }
             (actions(frame, detail))
         }
+        @if !detail.labels.is_empty() {
+            p.quiet { @for (name, value) in &detail.labels { code { (name) "=" bdi { (untrusted(value)) } } " " } }
+        }
         @for one in &summary.findings { p { (badge(Tone::Warn, "found")) " " (finding(one, frame.now)) } }
         @for secret in &detail.missing_secrets { p { (badge(Tone::Bad, "missing secret")) " " (secret) } }
         (plots(detail, measured))

@@ -131,10 +131,6 @@ fn layers(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
-)]
 mod tests {
     use super::*;
 

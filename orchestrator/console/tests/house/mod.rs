@@ -191,14 +191,11 @@ impl House {
 
     /// An incident with a proposal that waits, and a request that waits, all saying this.
     pub async fn paper(&self, text: &str) -> Paper {
-        let labelled = format!(
-            "{}",
-            service("cart", "").replace(
-                "namespace: shop }",
-                "namespace: shop, labels: { team: LABEL } }"
-            )
-        )
-        .replace("LABEL", &serde_json::to_string(text).unwrap());
+        let labels = format!(
+            "namespace: shop, labels: {{ team: {} }} }}",
+            serde_json::to_string(text).unwrap()
+        );
+        let labelled = service("cart", "").replace("namespace: shop }", &labels);
         self.call(&admin(), "apply_services", json!({ "yaml": labelled }))
             .await;
         let looked = self
