@@ -32,6 +32,7 @@ use crate::{
     drive,
     execute::Executor,
     fleet::Fleet,
+    news,
     observe::{machine, prometheus, scrape, usage},
     retain,
     serve::{self, http::Http, oidc::Issuer, peers::Peers},
@@ -160,6 +161,7 @@ async fn open_http(
             .oidc
             .clone()
             .map(|oidc| Arc::new(Issuer::new(oidc))),
+        console: ostler_console::router(gate.clone(), stop.child_token()),
         turned_away,
     };
     let stop = stop.clone();
@@ -198,6 +200,7 @@ fn start_loops(
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
+    parts.spawn(news::watch(fleet.clone(), gate.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }
 

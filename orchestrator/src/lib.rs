@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod happening;
 pub mod launch;
 pub mod metrics;
+pub mod news;
 pub mod observe;
 pub mod retain;
 pub mod routes;

@@ -188,6 +188,7 @@ async fn http() -> (Arc<Remembers>, SocketAddr, CancellationToken) {
         problems: Arc::new(Vec::new),
         hosts: Vec::new(),
         issuer: None,
+        console: axum::Router::new(),
         turned_away: Arc::default(),
     };
     let stop = CancellationToken::new();

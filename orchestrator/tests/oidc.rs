@@ -277,6 +277,7 @@ async fn the_door_says_where_tokens_come_from_and_lets_them_in() {
         metrics: Arc::new(String::new),
         problems: Arc::new(Vec::new),
         hosts: Vec::new(),
+        console: axum::Router::new(),
         issuer: Some(Arc::new(provider.configured())),
         turned_away: Arc::default(),
     };

@@ -8,7 +8,7 @@ use cedar_policy::{
 };
 
 use crate::{
-    bundle::{Bundle, BundleError, Parsed},
+    bundle::{Bundle, BundleError, Parsed, Source},
     entities::{Types, context, uid},
     request::{Action, Decision, Reason, Request, Verdict, Who},
     schema::schema_text,
@@ -28,6 +28,7 @@ pub struct Engine {
     types: Types,
     authorizer: Authorizer,
     version: String,
+    files: Vec<Source>,
     scopes: Vec<Scope>,
     speaking: BTreeMap<String, PolicySet>,
 }
@@ -88,9 +89,16 @@ impl Engine {
             types,
             authorizer: Authorizer::new(),
             version,
+            files: bundle.files().to_vec(),
             scopes,
             speaking,
         })
+    }
+
+    /// The files it was loaded from, as they were written.
+    #[must_use]
+    pub fn files(&self) -> &[Source] {
+        &self.files
     }
 
     /// A hash of the schema and the bundle: changes whenever a decision could.

@@ -52,6 +52,7 @@ fn actions() -> Vec<Action> {
         ("correct_incident", "record"),
         ("approve", "approve"),
         ("pause_agent", "admin"),
+        ("create_console_session", "admin"),
         ("promote_agent", "admin"),
         ("demote_agent", "admin"),
     ];

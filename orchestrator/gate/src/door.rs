@@ -33,6 +33,7 @@ use crate::{
     plan::{Call, State, Still},
     ports::{Clock, Store, World},
     recent::Recent,
+    sessions::Sessions,
     strangers::Strangers,
     writer::Queued,
 };
@@ -55,6 +56,8 @@ pub struct Gate {
     pub(crate) strangers: Strangers,
     pub(crate) flood: Flood,
     pub(crate) recent: Recent,
+    /// Who is signed in to the console.
+    pub(crate) sessions: Sessions,
     /// Whose certificates are believed.
     pub(crate) evaluators: Evaluators,
     /// Questions that go through the whole log: one at a time, whoever asks.
@@ -130,6 +133,7 @@ impl Gate {
             retaining: Mutex::new(()),
             flood: Flood::default(),
             recent: Recent::default(),
+            sessions: Sessions::default(),
             evaluators: Evaluators::default(),
             no_id,
         });
@@ -312,6 +316,6 @@ impl Gate {
     }
 }
 
-fn call_id(fresh: u64, now: ostler_core::time::Time) -> Option<CallId> {
+pub(crate) fn call_id(fresh: u64, now: ostler_core::time::Time) -> Option<CallId> {
     CallId::new(format!("call_{:x}-{fresh:016x}", now.0)).ok()
 }

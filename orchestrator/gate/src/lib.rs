@@ -33,6 +33,7 @@ mod redact;
 mod request;
 mod retention;
 mod stamp;
+mod sessions;
 mod strangers;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -48,3 +49,4 @@ pub use facts::actions;
 pub use keys::{KeyError, Keys};
 pub use retention::Retention;
 pub use stamp::Watched;
+pub use sessions::{Reception, Session, SignedIn};

@@ -42,6 +42,18 @@ impl Head {
 }
 
 impl Gate {
+    /// The policies in force.
+    fn policies(&self) -> Result<Value, String> {
+        let file = |source: &ostler_policies::Source| answer::PolicyFile {
+            name: source.name.clone(),
+            text: source.text.clone(),
+        };
+        value(&answer::Policies {
+            version: self.engine.version().to_owned(),
+            files: self.engine.files().iter().map(file).collect(),
+        })
+    }
+
     /// Performs a permitted query.
     pub(crate) async fn query(&self, call: &Call, query: &Query) -> Result<Value, String> {
         match query {
@@ -100,6 +112,8 @@ impl Gate {
                 })
             }
             Query::Capture { incident } => self.export_incident(incident).await,
+            Query::Policies => self.policies(),
+            Query::ConsoleLink { roles } => self.console_link(call, roles),
             Query::Undo { .. } => Err("an undo is a change".to_owned()),
             Query::Logs { .. }
             | Query::Exec { .. }

@@ -22,7 +22,7 @@ pub(crate) fn make(name: &str) -> (Zeroizing<String>, String) {
     (secret, hash)
 }
 
-fn hash(secret: &str) -> String {
+pub(crate) fn hash(secret: &str) -> String {
     hex(&Sha256::digest(secret))
 }
 

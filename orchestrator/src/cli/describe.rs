@@ -13,7 +13,7 @@ use super::{
     out::{Out, paint},
     print::{pairs, section, show},
     proposals, rollout, tune,
-    words::{ago, clock, colour_of, moment, short, span, untrusted, word},
+    words::{ago, clock, colour_of, moment, now, short, span, untrusted, word},
 };
 
 /// Arguments of `describe`.
@@ -176,59 +176,7 @@ fn generation(past: &GenerationInfo, colour: bool) -> String {
 
 /// What the rules found, in words.
 pub fn finding(finding: &Finding) -> String {
-    match finding {
-        Finding::WaitsFor { needs } => {
-            format!(
-                "waits for {}",
-                needs.iter().map(short).collect::<Vec<_>>().join(", ")
-            )
-        }
-        Finding::CrashLoop {
-            instance,
-            failures,
-            retry_at,
-        } => {
-            format!(
-                "{instance} fails again and again ({failures} times); tried again at {}",
-                clock(*retry_at)
-            )
-        }
-        Finding::CannotStart {
-            instance,
-            problem,
-            retry_at,
-        } => {
-            format!(
-                "{instance} cannot start: {}; tried again at {}",
-                word(problem),
-                clock(*retry_at)
-            )
-        }
-        Finding::NotReady { instance, since } => {
-            format!("{instance} runs but is not ready, for {}", ago(*since))
-        }
-        Finding::Rollout {
-            generation,
-            deadline,
-        } => {
-            format!(
-                "generation {generation} is on its way in, until {} at the latest",
-                clock(*deadline)
-            )
-        }
-        Finding::NotResized {
-            instance,
-            why,
-            retry_at,
-        } => {
-            format!(
-                "{instance} keeps its earlier resources: {}; tried again at {}",
-                why.in_words(),
-                clock(*retry_at)
-            )
-        }
-        Finding::NoRoom { missing } => format!("no node has room for {missing} more"),
-    }
+    ostler_tools::words::finding(finding, now())
 }
 
 async fn instance(client: &Client, out: &Out, name: &str) -> Result<String, CliError> {

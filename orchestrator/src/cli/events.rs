@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use clap::Args;
 use ostler_core::{
-    event::{Event, Happening},
+    event::Event,
     id::{InstanceId, ServiceKey},
     time::Span,
 };
-use ostler_tools::answer::Events;
+use ostler_tools::{answer::Events, words::happening};
 use serde_json::{Value, json};
 
 use super::{
     client::Client,
     error::CliError,
     out::Out,
-    words::{moment, short, span, untrusted, word},
+    words::{moment, short},
 };
 
 /// How often new events are asked for.
@@ -97,60 +97,9 @@ pub fn line(event: &Event) -> String {
         (None, Some(service)) => short(service),
         (None, None) => "-".to_owned(),
     };
-    format!("{}  {whom:<24}  {}", moment(event.at), what(&event.what))
-}
-
-fn what(what: &Happening) -> String {
-    match what {
-        Happening::Placed { generation } => format!("placed, generation {generation}"),
-        Happening::Started { attempt, took } => format!("started, attempt {attempt}, in {took}"),
-        Happening::Exited { exit, words } => {
-            let asked = if exit.asked { ", asked for" } else { "" };
-            format!("exited: {words} after {}{asked}", span(exit.ran))
-        }
-        Happening::StartFailed { problem } => {
-            format!(
-                "start failed: {}: {}",
-                word(&problem.kind),
-                untrusted(&problem.detail)
-            )
-        }
-        Happening::Restarting { attempt, reason } => {
-            format!("restarting, attempt {attempt}: {}", word(reason))
-        }
-        Happening::Resized { generation, words } => {
-            format!("resized in place to generation {generation}: {words}")
-        }
-        Happening::NotResized { why, detail, .. } => {
-            format!("not resized, {}: {}", why.in_words(), untrusted(detail))
-        }
-        Happening::Stopping { reason } => format!("stopping: {}", word(reason)),
-        Happening::Removed => "removed".to_owned(),
-        Happening::NotAdopted { problem } => format!("not adopted: {}", untrusted(&problem.detail)),
-        Happening::Probed {
-            probe,
-            passes: true,
-            ..
-        } => format!("{probe} probe passes"),
-        Happening::Probed { probe, detail, .. } => {
-            format!("{probe} probe fails: {}", untrusted(detail))
-        }
-        Happening::StateChanged { from, to } => {
-            let from = from.map_or_else(|| "new".to_owned(), |from| word(&from));
-            format!("{from} → {}", word(to))
-        }
-        Happening::Changed {
-            tool,
-            principal,
-            summary,
-            revision,
-        } => {
-            format!("changed by {principal} ({tool}, revision {revision}): {summary}")
-        }
-        Happening::PlanRefused { violations } => {
-            format!("a plan was not executed: {}", violations.join("; "))
-        }
-        Happening::Configured { what } => what.clone(),
-        Happening::Agent { agent, what } => format!("agent {agent}: {what}"),
-    }
+    format!(
+        "{}  {whom:<24}  {}",
+        moment(event.at),
+        happening(&event.what)
+    )
 }

@@ -8,6 +8,7 @@ mod apply;
 mod approvals;
 mod audit;
 mod client;
+mod console;
 mod delete;
 mod describe;
 mod diagnose;
@@ -210,6 +211,8 @@ pub enum Command {
     /// Secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Sign in to the console: a link that is good once, for five minutes
+    Console(console::ConsoleArgs),
     /// Tokens of the HTTP door
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -282,7 +285,10 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         other => other,
     };
     let client = Client::connect(&global).await?;
-    let done = with_daemon(command, &client, out).await;
+    let done = match command {
+        Command::Console(args) => console::run(args, global.server.as_deref(), &client, out).await,
+        command => with_daemon(command, &client, out).await,
+    };
     client.close().await;
     done
 }
@@ -329,6 +335,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         | Command::Demo(_)
         | Command::Eval { .. }
         | Command::Mcp(_)
+        | Command::Console(_)
         | Command::Completions { .. } => Err(CliError::Usage(
             "this command does not talk to a daemon".to_owned(),
         )),

@@ -42,7 +42,8 @@ pub enum RoleArg {
 }
 
 impl RoleArg {
-    const fn as_str(self) -> &'static str {
+    /// Its name in arguments.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Operator => "operator",

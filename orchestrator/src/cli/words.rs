@@ -1,13 +1,11 @@
-//! Small things in words: ages, amounts, states.
+//! Small things in words: ages by this machine's clock, colours. What the console says too is in
+//! `ostler_tools::words`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use comfy_table::Color;
-use ostler_core::{
-    plan::ServiceState,
-    time::{Span, Time},
-};
-use serde::Serialize;
+use ostler_core::{plan::ServiceState, time::Time};
+pub use ostler_tools::words::{bytes, clock, moment, short, size, span, untrusted, word};
 
 /// Now, by this machine's clock.
 pub fn now() -> Time {
@@ -19,79 +17,7 @@ pub fn now() -> Time {
 
 /// How long ago, in one or two units: `42s`, `3m`, `5h12m`, `9d`.
 pub fn ago(at: Time) -> String {
-    let seconds = now().since(at).0 / 1_000;
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m{}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h{}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
-/// The time of day in UTC, `14:03:22`.
-pub fn clock(at: Time) -> String {
-    let seconds = at.0 / 1_000 % 86_400;
-    format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3_600,
-        seconds % 3_600 / 60,
-        seconds % 60
-    )
-}
-
-/// Date and time of day in UTC, `2026-11-22 14:03:22`. The date by Howard Hinnant's `civil_from_days`.
-pub fn moment(at: Time) -> String {
-    let days = i64::try_from(at.0 / 86_400_000).unwrap_or(0) + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {}", clock(at))
-}
-
-/// Bytes with a binary unit: `12.3 MiB`.
-pub fn bytes(count: f64) -> String {
-    let mut value = count;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1_024.0 {
-            return if unit == "B" {
-                format!("{value:.0} B")
-            } else {
-                format!("{value:.1} {unit}")
-            };
-        }
-        value /= 1_024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
-/// Bytes as a whole number with a binary unit.
-#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-pub fn size(count: u64) -> String {
-    bytes(count as f64)
-}
-
-/// A span without its small parts.
-pub fn span(span: Span) -> String {
-    if span.0 >= 10_000 {
-        Span(span.0 / 1_000 * 1_000).to_string()
-    } else {
-        span.to_string()
-    }
-}
-
-/// The word of a plain enum as it is written in JSON: `needs_person` → `needs person`.
-pub fn word(value: &impl Serialize) -> String {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    value.as_str().unwrap_or("?").replace('_', " ")
+    ostler_tools::words::ago(at, now())
 }
 
 /// The colour of a state.
@@ -102,55 +28,5 @@ pub const fn colour_of(state: Option<ServiceState>) -> Color {
         Some(ServiceState::Degraded) => Color::Yellow,
         Some(ServiceState::Down) => Color::Red,
         Some(ServiceState::Idle) | None => Color::Reset,
-    }
-}
-
-/// `default/web` as `web`: the namespace is shown where it is not the usual one.
-pub fn short(service: &ostler_core::id::ServiceKey) -> String {
-    if service.namespace.as_str() == "default" {
-        service.name.to_string()
-    } else {
-        service.to_string()
-    }
-}
-
-/// Whether a character would move the cursor, or turn the direction in which text is read.
-fn is_unsafe(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || (c.is_control() && c != '\t')
-}
-
-/// Text of a workload or a caller for a terminal: control characters, escapes and marks that turn
-/// the direction of reading are shown as `�`.
-pub fn untrusted(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_dates_people_know() {
-        assert_eq!(moment(Time(0)), "1970-01-01 00:00:00");
-        assert_eq!(moment(Time(951_782_400_000)), "2000-02-29 00:00:00");
-        assert_eq!(moment(Time(1_795_356_202_999)), "2026-11-22 14:03:22");
-    }
-
-    #[test]
-    fn amounts_are_short() {
-        assert_eq!(bytes(512.0), "512 B");
-        assert_eq!(size(64 << 20), "64.0 MiB");
-        assert_eq!(span(Span(83_217)), "1m23s");
-        assert_eq!(span(Span(1_250)), "1s250ms");
-    }
-
-    #[test]
-    fn escapes_of_workloads_do_not_reach_the_terminal() {
-        assert_eq!(untrusted("a\u{1b}[2Jb\tc"), "a\u{fffd}[2Jb\tc");
-        assert_eq!(untrusted("yes\u{202e}on"), "yes\u{fffd}on");
     }
 }

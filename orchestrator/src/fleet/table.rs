@@ -69,6 +69,12 @@ impl Table {
         self.events.push_back(event);
     }
 
+    /// The number of the last event.
+    #[must_use]
+    pub const fn last_event(&self) -> u64 {
+        self.next_event
+    }
+
     /// Remembers what an agent wrote.
     pub fn heard_from(&mut self, agent: &AgentName, new: Vec<AgentLine>) {
         let lines = Arc::make_mut(self.agent_lines.entry(agent.clone()).or_default());

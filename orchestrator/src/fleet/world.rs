@@ -93,6 +93,8 @@ impl World for Fleet {
             | Query::ExplainPolicy { .. }
             | Query::Changes { .. }
             | Query::Capture { .. }
+            | Query::ConsoleLink { .. }
+            | Query::Policies
             | Query::Undo { .. } => {
                 Err("the gate answers this itself; please report this".to_owned())
             }

@@ -16,3 +16,4 @@ pub mod reference;
 mod schema;
 pub mod twin;
 pub mod view;
+pub mod words;

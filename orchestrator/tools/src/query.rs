@@ -86,6 +86,14 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
+    /// The policies in force; answered as `ostler_tools::answer::Policies`. The gate answers it itself.
+    Policies,
+    /// A link by which the caller signs in to the console; answered as
+    /// `ostler_tools::answer::ConsoleLink`. The gate answers it itself.
+    ConsoleLink {
+        /// What the session may be; no more than the caller is.
+        roles: Vec<crate::principal::Role>,
+    },
     /// Takes back a past change by its recorded inverse. The gate turns it into a change and judges that.
     Undo {
         /// The revision that the change made.

@@ -4,6 +4,7 @@ mod approvals;
 mod autonomy;
 mod binding;
 mod capture;
+mod console;
 mod correction;
 mod faces;
 mod flows;

@@ -89,7 +89,7 @@ async fn who_may_not_call_a_tool_learns_nothing_from_it() {
     assert!(house.last().await.arguments["bytes"].as_u64().unwrap() > 1 << 20);
 }
 
-fn assistant(roles: &[Role]) -> Principal {
+pub(super) fn assistant(roles: &[Role]) -> Principal {
     Principal::Assistant {
         of: "ann".to_owned(),
         roles: roles.to_vec(),

@@ -141,7 +141,7 @@ fn case(tool: &str) -> Case {
                 "from": { "stage": "canary", "step": 0 }, "to": { "stage": "rolling" } }),
             "what got traffic has had it",
         ),
-        "create_token" | "revoke_token" => NoChange,
+        "create_token" | "revoke_token" | "create_console_session" => NoChange,
         other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
     }
 }

@@ -89,7 +89,9 @@ async fn the_healer_alone_does_nothing() {
 async fn a_viewer_does_nothing() {
     let house = house().await;
     let viewer = user("vic", Role::Viewer);
-    for tool in ALL.iter().filter(acts) {
+    // Signing in to look moves nothing that is kept.
+    let moves = |tool: &&Tool| acts(tool) && tool.name != "create_console_session";
+    for tool in ALL.iter().filter(moves) {
         stands(&house, &viewer, tool.name, json!({})).await;
         let outcome = stands(&house, &viewer, tool.name, plausible(tool.name)).await;
         assert!(

@@ -1,4 +1,4 @@
-//! MCP over streamable HTTP, with bearer tokens; beside it `/healthz` and `/metrics`.
+//! MCP over streamable HTTP, with bearer tokens; beside it `/healthz`, `/metrics` and the console.
 //!
 //! Loopback by default: Host and Origin are checked, so that a web page cannot reach it through a browser.
 
@@ -47,6 +47,8 @@ pub struct Http {
     pub problems: Problems,
     /// Names by which clients may call this server, beside loopback ones.
     pub hosts: Vec<String>,
+    /// The console's pages.
+    pub console: Router,
     /// Whose tokens are believed beside the daemon's own.
     pub issuer: Option<Arc<Issuer>>,
     /// Requests to `/mcp` that were turned away for want of a good token.
@@ -72,7 +74,7 @@ pub async fn serve(listener: TcpListener, http: Http, stop: CancellationToken) -
 fn router(http: Http, stop: CancellationToken) -> Router {
     let server = McpServer::new(Arc::clone(&http.door), Who::Request(identify::caller_of));
     let (mcp, sessions) = endpoint(server, &http.hosts, stop);
-    let hosts = http.hosts.clone();
+    let (hosts, console) = (http.hosts.clone(), http.console.clone());
     let inner = Arc::new(Inner {
         http,
         quiet: Quiet::default(),
@@ -89,7 +91,8 @@ fn router(http: Http, stop: CancellationToken) -> Router {
         .route(resource::PATH, get(resource::metadata))
         .route(resource::OF_MCP, get(resource::metadata))
         .with_state(inner)
-        .merge(mcp);
+        .merge(mcp)
+        .merge(console);
     guarded(app, hosts)
 }
 

@@ -151,6 +151,24 @@ pub struct PolicyWord {
     pub words: String,
 }
 
+/// The policies in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Policies {
+    /// Their version: a digest that changes whenever a decision could.
+    pub version: String,
+    /// File by file, in order of name.
+    pub files: Vec<PolicyFile>,
+}
+
+/// One file of policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyFile {
+    /// Its name.
+    pub name: String,
+    /// As it was written.
+    pub text: String,
+}
+
 /// Tokens of the HTTP door; never their secrets, never hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
@@ -181,5 +199,21 @@ pub struct TokenMade {
     /// The bearer token. Shown this once, kept nowhere; absent when a token was ended.
     pub token: Option<String>,
     /// When it ends.
+    pub expires_at: Time,
+}
+
+/// A link that signs a person in to the console, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsoleLink {
+    /// The whole link. The secret stands behind `#`: browsers keep that to themselves. Absent where
+    /// the HTTP door is closed.
+    pub url: Option<String>,
+    /// The secret alone, to be pasted where a link cannot be followed. Shown this once.
+    pub code: String,
+    /// Whom it signs in.
+    pub user: String,
+    /// As what.
+    pub roles: Vec<Role>,
+    /// Until when it can be used.
     pub expires_at: Time,
 }

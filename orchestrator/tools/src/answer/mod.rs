@@ -16,8 +16,8 @@ mod service;
 mod signal;
 
 pub use audit::{
-    AuditEntries, AuditEntry, AuditExport, AuditVerification, Explanation, ExportCut, PolicyWord,
-    TokenInfo, TokenMade, Tokens, Verdict,
+    AuditEntries, AuditEntry, AuditExport, AuditVerification, ConsoleLink, Explanation, ExportCut,
+    Policies, PolicyFile, PolicyWord, TokenInfo, TokenMade, Tokens, Verdict,
 };
 pub use capture::{
     Capture, CapturedGeneration, CapturedInstance, CapturedNode, CapturedPast, CapturedSeries,

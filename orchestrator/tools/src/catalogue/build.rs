@@ -1,5 +1,7 @@
 //! Makes the answers about services and instances out of a view.
 
+use std::collections::BTreeMap;
+
 use ostler_core::{
     change::Change,
     event::{Event, Happening},
@@ -16,6 +18,30 @@ use crate::{
 
 /// A service at a glance.
 pub fn summary(view: &View<'_>, key: &ServiceKey, service: &Service) -> ServiceSummary {
+    let restarts = view.instances_of(key).map(|(_, seen)| again(seen)).sum();
+    summary_of(view, (key, service), restarts)
+}
+
+/// Starts after the first.
+const fn again(seen: &InstanceSeen) -> u32 {
+    seen.attempt.saturating_sub(1)
+}
+
+/// Starts after the first of every service's instances, in one pass over them all.
+pub fn restarts<'v>(view: &'v View<'_>) -> BTreeMap<&'v ServiceKey, u32> {
+    let mut found = BTreeMap::new();
+    for seen in view.world.observed.instances.values() {
+        *found.entry(&seen.service).or_default() += again(seen);
+    }
+    found
+}
+
+/// The same, of a service whose instances' restarts are counted already.
+pub fn summary_of(
+    view: &View<'_>,
+    (key, service): (&ServiceKey, &Service),
+    restarts: u32,
+) -> ServiceSummary {
     let status = view.world.report.get(key);
     ServiceSummary {
         service: key.clone(),
@@ -28,10 +54,7 @@ pub fn summary(view: &View<'_>, key: &ServiceKey, service: &Service) -> ServiceS
         settled: service.settled,
         changed_at: service.changed_at,
         image: service.spec.image.clone(),
-        restarts: view
-            .instances_of(key)
-            .map(|(_, seen)| seen.attempt.saturating_sub(1))
-            .sum(),
+        restarts,
         findings: status
             .map(|status| status.findings.clone())
             .unwrap_or_default(),

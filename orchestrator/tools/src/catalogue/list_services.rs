@@ -1,11 +1,14 @@
 //! `list_services`: services at a glance.
 
-use ostler_core::{id::Namespace, plan::ServiceState};
+use ostler_core::{
+    id::{Namespace, ServiceKey},
+    plan::ServiceState,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    answer::{ServiceSummary, Services},
+    answer::Services,
     contract::{About, Class, Decided, Describe, Refusal},
     view::View,
 };
@@ -37,18 +40,21 @@ impl Describe for ListServices {
     const CLASS: Class = Class::Read;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
-        let wanted = |summary: &ServiceSummary| {
+        let state = |key: &ServiceKey| view.world.report.get(key).map(|status| status.state);
+        let wanted = |key: &ServiceKey| {
             args.namespace
                 .as_ref()
-                .is_none_or(|namespace| &summary.service.namespace == namespace)
-                && args.state.is_none_or(|state| summary.state == Some(state))
+                .is_none_or(|namespace| &key.namespace == namespace)
+                && args.state.is_none_or(|wanted| state(key) == Some(wanted))
         };
+        let restarts = build::restarts(view);
         let services = view
             .intent
             .services
             .iter()
-            .map(|(key, service)| build::summary(view, key, service));
-        let services = services.filter(wanted).collect();
+            .filter(|(key, _)| wanted(key))
+            .map(|one| build::summary_of(view, one, restarts.get(one.0).copied().unwrap_or(0)))
+            .collect();
         let found = Services {
             revision: view.intent.revision,
             services,

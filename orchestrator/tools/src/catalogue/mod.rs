@@ -16,6 +16,7 @@ pub mod approve;
 pub mod collect_images;
 pub mod cordon_node;
 pub mod correct_incident;
+pub mod create_console_session;
 pub mod create_token;
 pub mod delete_secret;
 pub mod delete_service;
@@ -29,6 +30,7 @@ pub mod export_incident;
 pub mod get_graph;
 pub mod get_incident;
 pub mod get_instance;
+pub mod get_policies;
 pub mod get_proposal;
 pub mod get_rollout;
 pub mod get_service;
@@ -104,6 +106,7 @@ pub const ALL: &[Tool] = &[
     tool::<verify_audit::VerifyAudit>(),
     tool::<export_audit::ExportAudit>(),
     tool::<explain_policy::ExplainPolicy>(),
+    tool::<get_policies::GetPolicies>(),
     tool::<list_tokens::ListTokens>(),
     tool::<preview_change::PreviewChange>(),
     tool::<read_logs::ReadLogs>(),
@@ -145,6 +148,7 @@ pub const ALL: &[Tool] = &[
     tool::<demote_agent::DemoteAgent>(),
     tool::<create_token::CreateToken>(),
     tool::<revoke_token::RevokeToken>(),
+    tool::<create_console_session::CreateConsoleSession>(),
 ];
 
 /// A tool by its name.

@@ -1,0 +1,116 @@
+//! One instance and what it wrote.
+
+use axum::{
+    extract::{Path, Query},
+    response::Html,
+};
+use maud::{Markup, html};
+use ostler_core::observed::Answer;
+use ostler_tools::{
+    answer::{InstanceInfo, LogAnswer, LogStream},
+    words::{span, untrusted},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{instances::phase, measured};
+use crate::{
+    problem::Problem,
+    ui::{
+        bits::{self, fact, foreign, nothing, part, stamp, time},
+        frame::Frame,
+    },
+    visit::Visit,
+};
+
+/// Lines that are read.
+const TAIL: u32 = 500;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    find: String,
+}
+
+pub(crate) async fn show(
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    visit: Visit,
+) -> Result<Html<String>, Problem> {
+    let info: InstanceInfo = visit.ask("get_instance", json!({ "instance": id })).await?;
+    let logs = visit
+        .ask_if_may::<LogAnswer>("read_logs", json!({ "instance": id, "tail": TAIL }))
+        .await?;
+    let measured = measured::of_instance(&visit, &info.instance).await?;
+    let frame = visit.frame(&id, &format!("/instances/{}", part(info.instance.as_str())));
+    let may = visit.may().tool("read_logs");
+    let body = html! {
+        p.crumbs { (bits::service(&info.seen.service)) }
+        h1 { (info.instance) }
+        p { (phase(&info)) " since " (time(info.seen.since, frame.now)) }
+        section { h2 { "State" } (facts(&frame, &info)) }
+        @if measured::any(&measured) { section { h2 { "Signals of the last hour" } (measured::plots(&measured, &[])) } }
+        section #logs {
+            h2 { "Log" }
+            @match (&logs, may) {
+                (Some(logs), _) => (log(&frame, logs, asked.find.trim())),
+                (None, false) => p.quiet { "Your role does not see what workloads write." },
+                (None, true) => (nothing("The log cannot be read.")),
+            }
+        }
+    };
+    Ok(Html(frame.page(&body).into_string()))
+}
+
+fn facts(frame: &Frame, info: &InstanceInfo) -> Markup {
+    let seen = &info.seen;
+    html! {
+        dl.facts {
+            (fact("Generation", &html! { (seen.generation) ", attempt " (seen.attempt) }))
+            (fact("Traffic", &html! { @if info.in_rotation { "on" } @else { "off" } }))
+            (fact("Node", &html! { (seen.node) @if let Some(address) = seen.address { " · " (address) } }))
+            (fact("Reserved", &html! { (seen.cpu) " CPU, " (seen.memory) " memory" }))
+            @for (name, answer) in [("Startup probe", &seen.health.startup), ("Readiness probe", &seen.health.readiness), ("Liveness probe", &seen.health.liveness)] {
+                (fact(name, &probe(frame, answer)))
+            }
+            @for exit in seen.exits.iter().rev().take(5) {
+                (fact("Ended", &html! { (time(exit.at, frame.now)) ": " (exit.in_words()) " after " (span(exit.ran)) @if exit.asked { ", asked for" } }))
+            }
+        }
+    }
+}
+
+fn probe(frame: &Frame, answer: &Answer) -> Markup {
+    html! {
+        @match answer {
+            Answer::Unknown => span.quiet { "not asked" },
+            Answer::Yes { since } => { "passes, since " (time(*since, frame.now)) },
+            Answer::No { since, reason } => { "fails, since " (time(*since, frame.now)) ": " (foreign(reason)) },
+        }
+    }
+}
+
+fn log(frame: &Frame, logs: &LogAnswer, find: &str) -> Markup {
+    let lines: Vec<_> = logs
+        .untrusted_lines
+        .iter()
+        .filter(|line| line.text.contains(find))
+        .collect();
+    html! {
+        form.filter method="get" role="search" {
+            label { "Find " input type="search" name="find" value=(untrusted(find)) autocomplete="off" data-search; }
+            button type="submit" { "Find" }
+        }
+        @if lines.is_empty() { (nothing("No such line among the last 500.")) }
+        @else {
+            figure.foreign-block.log {
+                figcaption { "Written by the workload: data, not instructions" }
+                ol tabindex="0" {
+                    @for line in lines {
+                        li class=[(line.stream == LogStream::Stderr).then_some("stderr")] { (stamp(line.at, frame.now)) " " bdi { (untrusted(&line.text)) } }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! One file a page: what it asks for, then a pure function from the answers to the page.
+
+pub(crate) mod agent;
+pub(crate) mod agents;
+pub(crate) mod approval;
+pub(crate) mod audit;
+pub(crate) mod graph;
+pub(crate) mod incident;
+pub(crate) mod incidents;
+pub(crate) mod instance;
+pub(crate) mod instances;
+mod measured;
+pub mod night;
+pub(crate) mod policy;
+pub(crate) mod proposal;
+pub(crate) mod proposals;
+mod request;
+pub(crate) mod service;
+pub(crate) mod services;
