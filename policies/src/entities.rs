@@ -44,6 +44,11 @@ impl Types {
         })
     }
 
+    pub(crate) fn named_agents(&self) -> BTreeSet<String> {
+        let agents = self.named.iter().filter(|uid| uid.type_name() == &self.agent);
+        agents.map(|uid| AsRef::<str>::as_ref(uid.id()).to_owned()).collect()
+    }
+
     pub(crate) fn roles(&self, who: &Who) -> Vec<EntityUid> {
         match who {
             Who::User { roles, .. } => roles.iter().map(|role| uid(&self.role, role)).collect(),
@@ -151,6 +156,14 @@ pub(crate) fn context(
     ];
     Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)))
         .map_err(|error| error.to_string())
+}
+
+/// What policies are told where nothing changes, nobody said yes and nothing is known of an agent.
+///
+/// # Errors
+/// Never, unless two facts have one name.
+pub fn plain_context() -> Result<Context, String> {
+    context(&Facts::default(), &BTreeSet::new(), ostler_core::time::Time(0))
 }
 
 /// An agent's standing, certificate and record.

@@ -9,8 +9,11 @@ mod entities;
 mod explain;
 mod request;
 mod schema;
+mod table;
 
 pub use bundle::{Bundle, BundleError, Source};
 pub use engine::Engine;
+pub use entities::plain_context;
 pub use request::{Action, AgentFacts, Decision, Facts, Reason, Request, Verdict, Who};
 pub use schema::{GROUPS, schema_text};
+pub use table::{Case, Miss, TableError, in_words, read_table};
