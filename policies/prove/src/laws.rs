@@ -98,7 +98,7 @@ fn law(policy: &Policy) -> Result<Law, ProveError> {
             Effect::Permit => Kind::Always,
         },
         hard: policy.annotation("hard").is_some(),
-        matches: turned(policy)?,
+        matches: as_permit(policy)?,
     })
 }
 
@@ -132,7 +132,7 @@ fn named_are_no_guests(engine: &Engine) -> Result<Option<Policy>, ProveError> {
 }
 
 /// The same policy as a permit: what it matches.
-fn turned(policy: &Policy) -> Result<Policy, ProveError> {
+pub(crate) fn as_permit(policy: &Policy) -> Result<Policy, ProveError> {
     let mut json = policy.to_json().map_err(|error| ProveError::form(&error))?;
     if let Some(fields) = json.as_object_mut() {
         fields.insert("effect".to_owned(), Value::from("permit"));

@@ -9,6 +9,7 @@
 mod alike;
 mod example;
 mod laws;
+mod lint;
 mod plain;
 
 mod prove;
@@ -19,6 +20,7 @@ mod subject;
 pub use example::Example;
 pub use laws::{Kind, Law, Laws};
 
+pub use lint::{Silent, silent};
 pub use prove::{Broken, Report, Unsettled, first_break, prove};
 pub use solver::{ProveError, Solver};
 pub use subject::Subject;

@@ -2,7 +2,7 @@
 
 use cedar_policy::{PolicySet, RequestEnv, Schema};
 use cedar_policy_symcc::{
-    CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env, err::Error as Symbolic,
+    CedarSymCompiler, CompiledPolicySet, Env, err::Error as Symbolic,
     solver::LocalSolver,
 };
 use tokio::process::Command;
@@ -99,13 +99,6 @@ impl Solver {
     ) -> Result<Said, ProveError> {
         self.asked += 1;
         let found = self.compiler.check_implies_with_counterexample_opt(one, other).await;
-        self.said(found)
-    }
-
-    /// Looks for a request that a policy matches.
-    pub(crate) async fn matched(&mut self, policy: &CompiledPolicy) -> Result<Said, ProveError> {
-        self.asked += 1;
-        let found = self.compiler.check_never_matches_with_counterexample_opt(policy).await;
         self.said(found)
     }
 

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use cedar_policy::Effect;
-use ostler_policies::{Action, Bundle, Engine};
-use ostler_prove::{Laws, ProveError, Solver, Subject, first_break, prove};
+use ostler_policies::{Action, Bundle, Engine, Source};
+use ostler_prove::{Laws, ProveError, Solver, Subject, first_break, prove, silent};
 
 fn actions() -> Vec<Action> {
     let all = ostler_tools::catalogue::ALL.iter();
@@ -79,4 +79,31 @@ async fn without_a_forbid_an_invariant_prints_an_example() {
     }
     assert_eq!(unguarded, UNGUARDED, "forbids that no invariant guards");
     insta::assert_snapshot!(said);
+}
+
+#[tokio::test]
+async fn what_says_nothing_is_found() {
+    let Some(mut solver) = solver() else { return };
+    let shipped = engine();
+    let laws = laws(&shipped);
+    let subject = Subject::of(&shipped).unwrap();
+    assert_eq!(silent(&subject, &laws, &mut solver).await.unwrap(), []);
+
+    let text = r#"
+        @id("nobody") @words("nobody") permit (principal is Agent, action == Action::"approve", resource);
+        @id("never") @words("never") forbid (principal, action, resource)
+        when { context.replicas_to > 5 && context.replicas_to < 5 };
+        @id("looks") @words("looks") permit (principal, action in Action::"read tools", resource);"#;
+    let file = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+    let invariants = Bundle::embedded();
+    let invariants = invariants.files().iter().find(|file| file.name == "invariants.cedar");
+    let bundle = Bundle::new(vec![file("x.cedar", text), invariants.unwrap().clone()]);
+    let engine = Engine::load(&bundle, &actions()).unwrap();
+    let subject = Subject::of(&engine).unwrap();
+    let found = silent(&subject, &laws, &mut solver).await.unwrap();
+    let words: Vec<String> = found.iter().map(|one| format!("{} {}", one.name, one.why)).collect();
+    assert!(words.contains(&"policy `nobody` permits only what other policies always forbid".to_owned()), "{words:?}");
+    assert!(words.contains(&"policy `never` matches no request that can be made".to_owned()), "{words:?}");
+    assert!(words.contains(&"action `scale_service` can be allowed to nobody".to_owned()), "{words:?}");
+    assert!(!words.iter().any(|words| words.contains("looks")), "{words:?}");
 }
