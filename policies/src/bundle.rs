@@ -99,6 +99,7 @@ impl Bundle {
             "admin.cedar",
             "assistant.cedar",
             "autonomy.cedar",
+            "calendar.cedar",
             "guest.cedar",
             "healer.cedar",
             "scaler.cedar",

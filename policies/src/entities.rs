@@ -45,8 +45,13 @@ impl Types {
     }
 
     pub(crate) fn named_agents(&self) -> BTreeSet<String> {
-        let agents = self.named.iter().filter(|uid| uid.type_name() == &self.agent);
-        agents.map(|uid| AsRef::<str>::as_ref(uid.id()).to_owned()).collect()
+        let agents = self
+            .named
+            .iter()
+            .filter(|uid| uid.type_name() == &self.agent);
+        agents
+            .map(|uid| AsRef::<str>::as_ref(uid.id()).to_owned())
+            .collect()
     }
 
     pub(crate) fn roles(&self, who: &Who) -> Vec<EntityUid> {
@@ -148,6 +153,9 @@ pub(crate) fn context(
         ("replaces_instances", truth(facts.replaces_instances)),
         ("memory_percent", long(facts.memory_percent)),
         ("undoes_own", truth(facts.undoes_own)),
+        ("frozen", truth(facts.frozen)),
+        ("changes_last_hour", long(facts.changes_last_hour)),
+        ("second_admin", truth(facts.second_admin)),
         ("agent", agent),
         ("approvals", words(approvals)),
         ("hour_utc", long(hours % 24)),
@@ -163,7 +171,11 @@ pub(crate) fn context(
 /// # Errors
 /// Never, unless two facts have one name.
 pub fn plain_context() -> Result<Context, String> {
-    context(&Facts::default(), &BTreeSet::new(), ostler_core::time::Time(0))
+    context(
+        &Facts::default(),
+        &BTreeSet::new(),
+        ostler_core::time::Time(0),
+    )
 }
 
 /// An agent's standing, certificate and record.

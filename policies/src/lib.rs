@@ -3,7 +3,9 @@
 //! Fails closed: no policy, a broken bundle or an error while deciding means *deny*. Knows nothing of
 //! tools or records: actions and facts are handed in, a decision with its reasons comes out.
 
+mod again;
 mod bundle;
+mod differ;
 mod engine;
 mod entities;
 mod explain;
@@ -11,6 +13,7 @@ mod request;
 mod schema;
 mod table;
 
+pub use again::{Asked, Otherwise};
 pub use bundle::{Bundle, BundleError, Source};
 pub use engine::Engine;
 pub use entities::plain_context;

@@ -89,7 +89,11 @@ impl Case {
             return Err(self.wrong(&self.action, "tool"));
         }
         let decision = engine.decide(&self.request()?);
-        let by = decision.policies.iter().map(|reason| reason.id.clone()).collect();
+        let by = decision
+            .policies
+            .iter()
+            .map(|reason| reason.id.clone())
+            .collect();
         let decided = in_words(&decision.verdict);
         let expected_by = self.by.clone().filter(|expected| *expected != by);
         let miss = Miss {
@@ -108,8 +112,10 @@ impl Case {
     /// # Errors
     /// When it names a caller or service that cannot be.
     pub fn request(&self) -> Result<Request, TableError> {
-        let service: ServiceKey =
-            self.service.parse().map_err(|_| self.wrong(&self.service, "service"))?;
+        let service: ServiceKey = self
+            .service
+            .parse()
+            .map_err(|_| self.wrong(&self.service, "service"))?;
         Ok(Request {
             who: self.who()?,
             action: self.action.clone(),
@@ -126,7 +132,9 @@ impl Case {
         let roles = rest.split_whitespace().map(ToOwned::to_owned).collect();
         match kind {
             "agent" => {
-                let name = rest.parse().map_err(|_| self.wrong(rest, "name of an agent"))?;
+                let name = rest
+                    .parse()
+                    .map_err(|_| self.wrong(rest, "name of an agent"))?;
                 Ok(Who::Agent(name))
             }
             "system" => Ok(Who::System),
@@ -138,7 +146,10 @@ impl Case {
                 name: "ann".to_owned(),
                 roles,
             }),
-            other => Err(self.wrong(other, "kind of caller (`user`, `assistant`, `agent`, `system`)")),
+            other => Err(self.wrong(
+                other,
+                "kind of caller (`user`, `assistant`, `agent`, `system`)",
+            )),
         }
     }
 

@@ -213,3 +213,19 @@ fn a_denial_says_what_would_be_allowed() {
     let request = request(&case);
     insta::assert_snapshot!(engine.explain(&request, &engine.decide(&request)));
 }
+
+#[test]
+fn what_would_have_to_differ_is_said() {
+    let engine = Engine::load(&Bundle::embedded(), &actions()).unwrap();
+    let case: Case = serde_saphyr::from_str(
+        "{ name: n, who: user operator, action: delete_service, expect: admin,\
+         facts: {kinds: [scale_service], services: 1, frozen: true, changes_last_hour: 3} }",
+    )
+    .unwrap();
+    let request = request(&case);
+    let decision = engine.decide(&request);
+    assert_eq!(
+        engine.would_differ(&request, &decision),
+        ["with `frozen` false instead of true: allowed"]
+    );
+}

@@ -307,6 +307,7 @@ impl Gate {
             services: Vec::new(),
             revision: None,
             approval: None,
+            judged: None,
         };
         self.recorded(entry, Outcome::Refused { words }).await
     }

@@ -83,7 +83,10 @@ impl Example {
         Ok(Self {
             caller: principal.type_name().to_string(),
             name: name(principal),
-            roles: above(&found.entities, principal).into_iter().map(|(_, role)| role).collect(),
+            roles: above(&found.entities, principal)
+                .into_iter()
+                .map(|(_, role)| role)
+                .collect(),
             action: name(request.action().ok_or_else(missing)?),
             about: resource.type_name().to_string(),
             of: name(resource),
@@ -142,7 +145,9 @@ fn name(uid: &EntityUid) -> String {
 
 fn above(entities: &Entities, uid: &EntityUid) -> BTreeSet<(String, String)> {
     let above = entities.ancestors(uid).into_iter().flatten();
-    above.map(|one| (one.type_name().to_string(), name(one))).collect()
+    above
+        .map(|one| (one.type_name().to_string(), name(one)))
+        .collect()
 }
 
 /// What differs from a plain context, as `name = value`.
@@ -152,7 +157,11 @@ fn differences(path: &str, plain: &Value, context: &Value) -> Vec<String> {
         Value::Object(fields) => {
             let plain = plain.as_object().unwrap_or(&nothing);
             let of_one = |(key, value): (&String, &Value)| {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 differences(&path, plain.get(key).unwrap_or(&Value::Null), value)
             };
             fields.iter().flat_map(of_one).collect()
@@ -160,7 +169,10 @@ fn differences(path: &str, plain: &Value, context: &Value) -> Vec<String> {
         same if same == plain => Vec::new(),
         Value::Array(words) if path == "approvals" => {
             let roles: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-            vec![format!("somebody as {} said yes", roles.join(" and somebody as "))]
+            vec![format!(
+                "somebody as {} said yes",
+                roles.join(" and somebody as ")
+            )]
         }
         other => vec![format!("{path} = {other}")],
     }

@@ -121,7 +121,10 @@ fn named_are_no_guests(engine: &Engine) -> Result<Option<Policy>, ProveError> {
     if named.is_empty() {
         return Ok(None);
     }
-    let names: Vec<String> = named.iter().map(|name| format!("Agent::{name:?}")).collect();
+    let names: Vec<String> = named
+        .iter()
+        .map(|name| format!("Agent::{name:?}"))
+        .collect();
     let text = format!(
         "forbid (principal is Agent, action, resource) when {{ [{}].contains(principal) && principal in Role::\"guest\" }};",
         names.join(", ")

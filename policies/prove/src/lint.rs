@@ -88,10 +88,16 @@ impl Look<'_> {
             if !admits(permit, env, &self.subject.actions) {
                 continue;
             }
-            let others = self.subject.admitted(self.laws.given.iter().chain(forbids), env);
+            let others = self
+                .subject
+                .admitted(self.laws.given.iter().chain(forbids), env);
             let asked = set([permit].into_iter().chain(others))?;
             let asked = compiled(&asked, env, &self.subject.schema)?;
-            match self.solver.both(&asked, &everything(self.subject, env)?).await? {
+            match self
+                .solver
+                .both(&asked, &everything(self.subject, env)?)
+                .await?
+            {
                 Said::Found(_) => return Ok(Found::Yes),
                 Said::Unknown(why) => unknown = Some(why),
                 Said::None => {}
@@ -109,7 +115,10 @@ impl Look<'_> {
             let given = self.subject.admitted(self.laws.given.iter(), env);
             let asked = set(speaking.policies().chain(given))?;
             let asked = compiled(&asked, env, &self.subject.schema)?;
-            let said = self.solver.both(&asked, &everything(self.subject, env)?).await?;
+            let said = self
+                .solver
+                .both(&asked, &everything(self.subject, env)?)
+                .await?;
             let some = !matches!(said, Said::None);
             let names: BTreeSet<String> = alike.iter().map(action).collect();
             for name in names {

@@ -10,7 +10,16 @@ use crate::{
 /// Numbers that read better than what a solver likes.
 const NUMBERS: [i64; 9] = [0, 1, 2, 3, 5, 11, 21, 100, 201];
 /// Instances before and after: nothing, one more, one less, all gone, half gone, a jump.
-const REPLICAS: [(i64, i64); 8] = [(0, 0), (2, 2), (2, 3), (3, 2), (1, 0), (3, 1), (2, 7), (5, 26)];
+const REPLICAS: [(i64, i64); 8] = [
+    (0, 0),
+    (2, 2),
+    (2, 3),
+    (3, 2),
+    (1, 0),
+    (3, 1),
+    (2, 7),
+    (5, 26),
+];
 /// Rounds; each makes something plainer, or it was the last.
 const ROUNDS: usize = 8;
 
@@ -75,7 +84,11 @@ fn replicas(example: &mut Example, breaks: &Breaks<'_>) -> Result<(), ProveError
 
 fn facts(example: &mut Example, breaks: &Breaks<'_>, pointer: &str) -> Result<(), ProveError> {
     let plain = breaks.subject.plain.pointer(pointer).cloned();
-    let now = example.context.pointer(pointer).cloned().unwrap_or_default();
+    let now = example
+        .context
+        .pointer(pointer)
+        .cloned()
+        .unwrap_or_default();
     if pointer.starts_with("/replicas_") || plain.as_ref() == Some(&now) {
         return Ok(());
     }
@@ -110,7 +123,8 @@ fn set(context: &mut Value, pointer: &str, value: Value) {
 fn pointers(path: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) => {
-            let of_one = |(key, value): (&String, &Value)| pointers(&format!("{path}/{key}"), value);
+            let of_one =
+                |(key, value): (&String, &Value)| pointers(&format!("{path}/{key}"), value);
             fields.iter().flat_map(of_one).collect()
         }
         _ => vec![path.to_owned()],

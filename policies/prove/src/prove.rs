@@ -149,7 +149,11 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         for hard in [false, true] {
-            let laws: Vec<&Law> = speak.iter().filter(|law| law.hard == hard).copied().collect();
+            let laws: Vec<&Law> = speak
+                .iter()
+                .filter(|law| law.hard == hard)
+                .copied()
+                .collect();
             self.laws_of(&laws, hard, env).await?;
         }
         for law in speak {
@@ -209,11 +213,18 @@ impl<'a> Work<'a> {
         };
         let found = match said {
             Said::None => return Ok(()),
-            Said::Unknown(why) => return Ok(self.unsettled(law, why)),
+            Said::Unknown(why) => {
+                self.unsettled(law, why);
+                return Ok(());
+            }
             Said::Found(found) => found,
         };
         let breaks = Breaks {
-            subject: if law.hard { &self.permitted } else { self.subject },
+            subject: if law.hard {
+                &self.permitted
+            } else {
+                self.subject
+            },
             law: &matches,
             kind: law.kind,
         };

@@ -2,8 +2,7 @@
 
 use cedar_policy::{PolicySet, RequestEnv, Schema};
 use cedar_policy_symcc::{
-    CedarSymCompiler, CompiledPolicySet, Env, err::Error as Symbolic,
-    solver::LocalSolver,
+    CedarSymCompiler, CompiledPolicySet, Env, err::Error as Symbolic, solver::LocalSolver,
 };
 use tokio::process::Command;
 
@@ -87,7 +86,10 @@ impl Solver {
         other: &CompiledPolicySet,
     ) -> Result<Said, ProveError> {
         self.asked += 1;
-        let found = self.compiler.check_disjoint_with_counterexample_opt(one, other).await;
+        let found = self
+            .compiler
+            .check_disjoint_with_counterexample_opt(one, other)
+            .await;
         self.said(found)
     }
 
@@ -98,22 +100,26 @@ impl Solver {
         other: &CompiledPolicySet,
     ) -> Result<Said, ProveError> {
         self.asked += 1;
-        let found = self.compiler.check_implies_with_counterexample_opt(one, other).await;
+        let found = self
+            .compiler
+            .check_implies_with_counterexample_opt(one, other)
+            .await;
         self.said(found)
     }
 
     /// A solver that failed is started anew; a question that it could not answer stays unanswered.
-    fn said(
-        &mut self,
-        found: Result<Option<Env>, Symbolic>,
-    ) -> Result<Said, ProveError> {
+    fn said(&mut self, found: Result<Option<Env>, Symbolic>) -> Result<Said, ProveError> {
         match found {
             Ok(None) => Ok(Said::None),
             Ok(Some(env)) => Ok(Said::Found(Box::new(env))),
             Err(Symbolic::SolverUnknown) => Ok(Said::Unknown(format!(
                 "the solver did not find out within {LIMIT_MS} ms"
             ))),
-            Err(error @ (Symbolic::SolverError(_) | Symbolic::DecodeModel(_) | Symbolic::ModelInvalid { .. })) => {
+            Err(
+                error @ (Symbolic::SolverError(_)
+                | Symbolic::DecodeModel(_)
+                | Symbolic::ModelInvalid { .. }),
+            ) => {
                 self.compiler = compiler(&self.program)?;
                 Ok(Said::Unknown(error.to_string()))
             }

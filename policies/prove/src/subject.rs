@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Effect, Entities, Policy, PolicyId, PolicySet, Request, RequestEnv,
-    Schema,
+    Authorizer, Context, Decision, Effect, Entities, Policy, PolicyId, PolicySet, Request,
+    RequestEnv, Schema,
 };
 use ostler_policies::Engine;
 use serde_json::Value;
@@ -69,7 +69,10 @@ impl Subject {
             "permit (principal, action, resource);",
         );
         let all = all.map_err(|error| ProveError::form(&error))?;
-        let forbids = self.policies.policies().filter(|policy| policy.effect() == Effect::Forbid);
+        let forbids = self
+            .policies
+            .policies()
+            .filter(|policy| policy.effect() == Effect::Forbid);
         Ok(Self {
             policies: set(forbids.chain([&all]))?,
             ..self.clone()

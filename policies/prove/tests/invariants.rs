@@ -1,5 +1,5 @@
 //! Every invariant of the shipped bundle is proved; without a forbid that it rests on, it is not.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
 use cedar_policy::Effect;
 use ostler_policies::{Action, Bundle, Engine, Source};
@@ -7,7 +7,8 @@ use ostler_prove::{Laws, ProveError, Solver, Subject, first_break, prove, silent
 
 fn actions() -> Vec<Action> {
     let all = ostler_tools::catalogue::ALL.iter();
-    all.map(|tool| Action::new(tool.name, tool.class.group())).collect()
+    all.map(|tool| Action::new(tool.name, tool.class.group()))
+        .collect()
 }
 
 fn engine() -> Engine {
@@ -44,11 +45,17 @@ async fn every_invariant_is_proved() {
     let subject = Subject::of(&engine).unwrap();
     let report = prove(&subject, &laws, &mut solver).await.unwrap();
     let broken = report.broken.iter();
-    let broken: Vec<String> = broken.map(|one| format!("{}: {}", one.law, one.example.words())).collect();
+    let broken: Vec<String> = broken
+        .map(|one| format!("{}: {}", one.law, one.example.words()))
+        .collect();
     assert_eq!(broken, Vec::<String>::new());
     assert!(report.holds(), "{:?}", report.unsettled);
     assert_eq!(report.proved.len(), laws.laws.len());
-    let idle: Vec<_> = report.proved.iter().filter(|(_, spoke)| **spoke == 0).collect();
+    let idle: Vec<_> = report
+        .proved
+        .iter()
+        .filter(|(_, spoke)| **spoke == 0)
+        .collect();
     assert_eq!(idle, Vec::new(), "invariants that speak of nothing");
     assert_eq!(report.environments, actions().len() * 4 * 3);
 }
@@ -71,7 +78,9 @@ async fn without_a_forbid_an_invariant_prints_an_example() {
                 let by = broken.example.spoke.join(", ");
                 said.push_str(&format!(
                     "without {id}: {}\n  {}: {}\n",
-                    broken.words, by, broken.example.words()
+                    broken.words,
+                    by,
+                    broken.example.words()
                 ));
             }
             None => unguarded.push(id),
@@ -94,16 +103,38 @@ async fn what_says_nothing_is_found() {
         @id("never") @words("never") forbid (principal, action, resource)
         when { context.replicas_to > 5 && context.replicas_to < 5 };
         @id("looks") @words("looks") permit (principal, action in Action::"read tools", resource);"#;
-    let file = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+    let file = |name: &str, text: &str| Source {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
     let invariants = Bundle::embedded();
-    let invariants = invariants.files().iter().find(|file| file.name == "invariants.cedar");
+    let invariants = invariants
+        .files()
+        .iter()
+        .find(|file| file.name == "invariants.cedar");
     let bundle = Bundle::new(vec![file("x.cedar", text), invariants.unwrap().clone()]);
     let engine = Engine::load(&bundle, &actions()).unwrap();
     let subject = Subject::of(&engine).unwrap();
     let found = silent(&subject, &laws, &mut solver).await.unwrap();
-    let words: Vec<String> = found.iter().map(|one| format!("{} {}", one.name, one.why)).collect();
-    assert!(words.contains(&"policy `nobody` permits only what other policies always forbid".to_owned()), "{words:?}");
-    assert!(words.contains(&"policy `never` matches no request that can be made".to_owned()), "{words:?}");
-    assert!(words.contains(&"action `scale_service` can be allowed to nobody".to_owned()), "{words:?}");
-    assert!(!words.iter().any(|words| words.contains("looks")), "{words:?}");
+    let words: Vec<String> = found
+        .iter()
+        .map(|one| format!("{} {}", one.name, one.why))
+        .collect();
+    assert!(
+        words
+            .contains(&"policy `nobody` permits only what other policies always forbid".to_owned()),
+        "{words:?}"
+    );
+    assert!(
+        words.contains(&"policy `never` matches no request that can be made".to_owned()),
+        "{words:?}"
+    );
+    assert!(
+        words.contains(&"action `scale_service` can be allowed to nobody".to_owned()),
+        "{words:?}"
+    );
+    assert!(
+        !words.iter().any(|words| words.contains("looks")),
+        "{words:?}"
+    );
 }
