@@ -12,11 +12,14 @@ use ostler_broker::config::{
     AgentConfig, BudgetConfig, Config as Models, EndpointConfig, Recording, TurnConfig,
 };
 use ostler_core::id::AgentName;
-use ostler_gate::note::Verifier;
+use ostler_gate::{Calendar, note::Verifier};
 use ostler_signals::prometheus::Prometheus;
 use serde::Deserialize;
 
-use crate::supervise::guest::Guest;
+use crate::{
+    calendar::{FreezeEntry, WindowEntry, calendar},
+    supervise::guest::Guest,
+};
 
 /// Most agents of the operator's own.
 const GUESTS_LIMIT: usize = 20;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub prometheus: Option<Prometheus>,
     /// Whose certificates of evals are believed.
     pub evaluators: Vec<Verifier>,
+    /// When changes may be made.
+    pub calendar: Calendar,
 }
 
 /// The file as it is written.
@@ -54,6 +59,10 @@ struct File {
     /// Public keys as `ostler eval key` prints them.
     #[serde(default)]
     evaluators: Vec<String>,
+    #[serde(default)]
+    freezes: Vec<FreezeEntry>,
+    #[serde(default)]
+    change_windows: Vec<WindowEntry>,
 }
 
 /// What is said of one agent.
@@ -99,6 +108,8 @@ impl Settings {
             recording,
             prometheus,
             evaluators,
+            freezes,
+            change_windows,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -111,6 +122,7 @@ impl Settings {
                 .iter()
                 .map(|key| evaluator(key))
                 .collect::<Result<_, _>>()?,
+            calendar: calendar(freezes, change_windows)?,
             ..Self::default()
         };
         for (name, mut entry) in agents {

@@ -9,6 +9,7 @@ mod answers;
 mod approval;
 pub mod audit;
 mod base;
+mod calendar;
 mod capture;
 pub mod certificate;
 mod config;
@@ -40,6 +41,7 @@ mod tests;
 mod token;
 mod writer;
 
+pub use calendar::{Calendar, Freeze, Window};
 pub use config::{GateConfig, GateError, Limits};
 pub use door::Gate;
 pub use facts::actions;

@@ -130,6 +130,7 @@ impl Gate {
         let intent = Arc::clone(&next.intent);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = next;
         if let Some(past) = past {
+            self.lately.made(&past);
             self.world.intent_moved(intent, &past);
         }
         if of_incident {

@@ -71,6 +71,13 @@ fn text(explained: &Explanation) -> String {
         text.push('\n');
         text.push_str(&section("Policies that speak", &spoke.join("\n")));
     }
+    if !explained.would_differ.is_empty() {
+        text.push('\n');
+        text.push_str(&section(
+            "What would have to differ",
+            &explained.would_differ.join("\n"),
+        ));
+    }
     text.push('\n');
     text.push_str(&section(
         "Facts",

@@ -123,6 +123,9 @@ pub struct Explanation {
     pub decision: Verdict,
     /// In words.
     pub words: String,
+    /// What would have to differ for a better answer: one fact a line, with what would be decided then.
+    #[serde(default)]
+    pub would_differ: Vec<String>,
     /// The policies that speak.
     pub policies: Vec<PolicyWord>,
     /// The roles of which somebody would have to say yes.
