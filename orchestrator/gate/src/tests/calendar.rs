@@ -11,7 +11,7 @@ use ostler_tools::{
 use serde_json::json;
 
 use super::{House, admin, denied, done, held, house, operator, scale};
-use crate::{Calendar, Freeze, actions};
+use crate::{Calendar, Freeze, Keys, actions};
 
 fn balancer() -> Principal {
     Principal::Agent {
@@ -71,9 +71,7 @@ async fn an_agent_has_a_budget_of_changes_that_outlives_the_gate() {
     let (_, words) = held(house.call(&balancer(), "scale_service", scale(4)).await);
     assert!(words.contains("budget-agents"), "{words}");
     done(house.call(&operator(), "scale_service", scale(4)).await);
-    let again = super::open(&store, &clock, super::log::keys())
-        .await
-        .unwrap();
+    let again = super::open(&store, &clock, keys()).await.unwrap();
     held(again.call(&balancer(), "scale_service", scale(5)).await);
     again.clock.advance(Span::minutes(61));
     done(again.call(&balancer(), "scale_service", scale(5)).await);
