@@ -55,10 +55,10 @@ async fn a_freeze_asks_an_admin_and_ends() {
 
 #[tokio::test]
 async fn an_agent_has_a_budget_of_changes_that_outlives_the_gate() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = || Keys::open_or_create(dir.path()).unwrap();
     let (store, clock) = (Arc::default(), Arc::default());
-    let house = super::open(&store, &clock, super::log::keys())
-        .await
-        .unwrap();
+    let house = super::open(&store, &clock, keys()).await.unwrap();
     let yaml = json!({ "yaml": super::SHOP });
     done(house.call(&operator(), "apply_services", yaml).await);
     for round in 0..20 {
