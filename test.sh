@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
-packages=(build-essential nftables iproute2 busybox-static docker-registry skopeo sqlite3 python3-venv prometheus chromium chromium-driver)
+packages=(build-essential nftables iproute2 busybox-static docker-registry skopeo sqlite3 python3-venv prometheus chromium chromium-driver cvc5)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -35,6 +35,7 @@ impl Configured {
     pub async fn take_over(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let models = self.desk.serve(&settings.models, &settings.prompts).await?;
         self.gate.trust(settings.evaluators.clone());
+        self.gate.follow(settings.calendar.clone());
         self.fleet.ask_of(settings.prometheus.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod broker;
+mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod configured;

@@ -12,11 +12,12 @@ use ostler_broker::config::{
     AgentConfig, BudgetConfig, Config as Models, EndpointConfig, Recording, TurnConfig,
 };
 use ostler_core::id::AgentName;
-use ostler_gate::note::Verifier;
+use ostler_gate::{Calendar, note::Verifier};
 use ostler_signals::prometheus::Prometheus;
 use serde::Deserialize;
 
 use crate::{
+    calendar::{FreezeEntry, WindowEntry, calendar},
     serve::oidc::{Oidc, OidcConfig},
     supervise::guest::Guest,
 };
@@ -43,6 +44,8 @@ pub struct Settings {
     pub oidc: Option<Oidc>,
     /// Where the audit log's heads are kept as well, best on another disk.
     pub witness: Option<PathBuf>,
+    /// When changes may be made.
+    pub calendar: Calendar,
 }
 
 /// The file as it is written.
@@ -65,6 +68,10 @@ struct File {
     audit: Audit,
     #[serde(default)]
     identity: Identity,
+    #[serde(default)]
+    freezes: Vec<FreezeEntry>,
+    #[serde(default)]
+    change_windows: Vec<WindowEntry>,
 }
 
 /// Who else says who somebody is.
@@ -129,6 +136,8 @@ impl Settings {
             evaluators,
             audit,
             identity,
+            freezes,
+            change_windows,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -143,6 +152,7 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             oidc: identity.oidc.map(OidcConfig::check).transpose()?,
             witness: audit.witness.map(|file| folder.join(file)),
+            calendar: calendar(freezes, change_windows)?,
             ..Self::default()
         };
         for (name, mut entry) in agents {

@@ -6,7 +6,7 @@ use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use crate::request::Reason;
+use crate::request::{Action, Reason};
 
 /// One policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,7 @@ impl Bundle {
             "admin.cedar",
             "assistant.cedar",
             "autonomy.cedar",
+            "calendar.cedar",
             "guest.cedar",
             "healer.cedar",
             "scaler.cedar",
@@ -191,6 +192,17 @@ impl Bundle {
             .take(8)
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+
+    /// The policies, each under its `@id`, checked strictly against the schema of these actions.
+    ///
+    /// # Errors
+    /// Any mistake in any file.
+    pub fn policies(&self, actions: &[Action]) -> Result<PolicySet, BundleError> {
+        let text = crate::schema::schema_text(actions)?;
+        let (schema, _) = Schema::from_cedarschema_str(&text)
+            .map_err(|error| BundleError::Schema(error.to_string()))?;
+        Ok(self.parse(&schema)?.set)
     }
 
     /// Parses every file and checks it strictly against the schema.

@@ -113,6 +113,18 @@ impl Engine {
         &self.schema
     }
 
+    /// The policies, each under its `@id`.
+    #[must_use]
+    pub fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// The agents that some policy names: these are no guests.
+    #[must_use]
+    pub fn named_agents(&self) -> BTreeSet<String> {
+        self.types.named_agents()
+    }
+
     /// Whether an action is known.
     #[must_use]
     pub fn knows(&self, action: &str) -> bool {

@@ -44,6 +44,16 @@ impl Types {
         })
     }
 
+    pub(crate) fn named_agents(&self) -> BTreeSet<String> {
+        let agents = self
+            .named
+            .iter()
+            .filter(|uid| uid.type_name() == &self.agent);
+        agents
+            .map(|uid| AsRef::<str>::as_ref(uid.id()).to_owned())
+            .collect()
+    }
+
     pub(crate) fn roles(&self, who: &Who) -> Vec<EntityUid> {
         match who {
             Who::User { roles, .. } => roles.iter().map(|role| uid(&self.role, role)).collect(),
@@ -143,6 +153,9 @@ pub(crate) fn context(
         ("replaces_instances", truth(facts.replaces_instances)),
         ("memory_percent", long(facts.memory_percent)),
         ("undoes_own", truth(facts.undoes_own)),
+        ("frozen", truth(facts.frozen)),
+        ("changes_last_hour", long(facts.changes_last_hour)),
+        ("second_admin", truth(facts.second_admin)),
         ("agent", agent),
         ("approvals", words(approvals)),
         ("hour_utc", long(hours % 24)),
@@ -151,6 +164,18 @@ pub(crate) fn context(
     ];
     Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)))
         .map_err(|error| error.to_string())
+}
+
+/// What policies are told where nothing changes, nobody said yes and nothing is known of an agent.
+///
+/// # Errors
+/// Never, unless two facts have one name.
+pub fn plain_context() -> Result<Context, String> {
+    context(
+        &Facts::default(),
+        &BTreeSet::new(),
+        ostler_core::time::Time(0),
+    )
 }
 
 /// An agent's standing, certificate and record.

@@ -25,7 +25,8 @@ impl Action {
 }
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Who {
     /// A person, with the names of their roles.
     User {
@@ -77,6 +78,12 @@ pub struct Facts {
     pub memory_percent: i64,
     /// Whether it takes back a change that the caller made within the last hour.
     pub undoes_own: bool,
+    /// Whether changes to what it touches are frozen now, or out of their window.
+    pub frozen: bool,
+    /// Changes that the caller made within the last hour.
+    pub changes_last_hour: i64,
+    /// Whether somebody other than the caller holds a token as an admin, and so could say yes.
+    pub second_admin: bool,
     /// The agent that calls; of anybody else nothing is said.
     pub agent: AgentFacts,
 }
@@ -154,6 +161,9 @@ impl Default for Facts {
             replaces_instances: false,
             memory_percent: 100,
             undoes_own: false,
+            frozen: false,
+            changes_last_hour: 0,
+            second_admin: false,
             agent: AgentFacts::default(),
         }
     }

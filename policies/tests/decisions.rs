@@ -1,27 +1,9 @@
 //! Runs every decision table of `tests/decisions/*.yaml` against the bundle that ships.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::collections::BTreeSet;
-
-use ostler_core::time::Time;
-use ostler_policies::{Action, Bundle, BundleError, Engine, Facts, Request, Source, Verdict, Who};
-use serde::Deserialize;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    who: String,
-    action: String,
-    #[serde(default)]
-    facts: Facts,
-    #[serde(default)]
-    approvals: BTreeSet<String>,
-    /// `allow`, `deny`, `operator or admin`, `admin`, `operator and admin`.
-    expect: String,
-    /// Policies that must have spoken; nothing else may have.
-    by: BTreeSet<String>,
-}
+use ostler_policies::{
+    Action, Bundle, BundleError, Case, Engine, Request, Source, Verdict, in_words, read_table,
+};
 
 fn actions() -> Vec<Action> {
     let named = [
@@ -33,6 +15,7 @@ fn actions() -> Vec<Action> {
         ("tune_scaling", "change"),
         ("delete_service", "change"),
         ("put_secret", "change"),
+        ("delete_secret", "change"),
         ("set_limits", "change"),
         ("restart_service", "change"),
         ("restart_instances", "change"),
@@ -59,39 +42,8 @@ fn actions() -> Vec<Action> {
     named.map(|(name, group)| Action::new(name, group)).into()
 }
 
-fn who(text: &str) -> Who {
-    match text.split_once(' ').unwrap_or((text, "")) {
-        ("agent", name) => Who::Agent(name.parse().unwrap()),
-        ("system", _) => Who::System,
-        ("assistant", roles) => Who::Assistant {
-            of: "ann".into(),
-            roles: roles.split_whitespace().map(ToOwned::to_owned).collect(),
-        },
-        (_, roles) => Who::User {
-            name: "ann".into(),
-            roles: roles.split_whitespace().map(ToOwned::to_owned).collect(),
-        },
-    }
-}
-
 fn request(case: &Case) -> Request {
-    Request {
-        who: who(&case.who),
-        action: case.action.clone(),
-        services: vec!["shop/cart".parse().unwrap()],
-        namespace: None,
-        facts: case.facts.clone(),
-        approvals: case.approvals.clone(),
-        now: Time(1_795_000_000_000),
-    }
-}
-
-fn in_words(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Allow => "allow".into(),
-        Verdict::Deny => "deny".into(),
-        Verdict::NeedsApproval { roles, any } => roles.join(if *any { " or " } else { " and " }),
-    }
+    case.request().unwrap()
 }
 
 #[test]
@@ -102,22 +54,10 @@ fn every_table_holds() {
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/decisions")).unwrap()
     {
         let path = entry.unwrap().path();
-        let table: Vec<Case> =
-            serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        for case in table {
-            let decision = engine.decide(&request(&case));
-            let by: BTreeSet<String> = decision
-                .policies
-                .iter()
-                .map(|reason| reason.id.clone())
-                .collect();
-            let at = format!("{}: {}", path.display(), case.name);
-            assert_eq!(
-                in_words(&decision.verdict),
-                case.expect,
-                "{at}: {decision:?}"
-            );
-            assert_eq!(by, case.by, "{at}");
+        for case in read_table(&std::fs::read_to_string(&path).unwrap()).unwrap() {
+            let miss = case.miss(&engine).unwrap();
+            assert_eq!(miss, None, "{}", path.display());
+            assert!(case.by.is_some(), "{}: {}", path.display(), case.name);
             cases += 1;
         }
     }
@@ -279,4 +219,20 @@ fn a_denial_says_what_would_be_allowed() {
     .unwrap();
     let request = request(&case);
     insta::assert_snapshot!(engine.explain(&request, &engine.decide(&request)));
+}
+
+#[test]
+fn what_would_have_to_differ_is_said() {
+    let engine = Engine::load(&Bundle::embedded(), &actions()).unwrap();
+    let case: Case = serde_saphyr::from_str(
+        "{ name: n, who: user operator, action: delete_service, expect: admin,\
+         facts: {kinds: [scale_service], services: 1, frozen: true, changes_last_hour: 3} }",
+    )
+    .unwrap();
+    let request = request(&case);
+    let decision = engine.decide(&request);
+    assert_eq!(
+        engine.would_differ(&request, &decision),
+        ["with `frozen` false instead of true: allowed"]
+    );
 }

@@ -1,6 +1,8 @@
 //! A call that was understood: planned, judged, and done or not.
 
-use ostler_policies::{Decision, Facts, Verdict};
+use std::collections::BTreeSet;
+
+use ostler_policies::{Asked, Decision, Facts, Request, Verdict};
 use ostler_tools::contract::{About, Class};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     approval::Held,
     door::Gate,
     ledger::{Ledger, Writing, past_change, revision_of},
-    permit::{Permit, Unpermitted, authorise},
+    permit::{Permit, Unpermitted, Use, authorise},
     plan::{Call, Deed, Planned, State},
     ports::StoreError,
     redact::without_secrets,
@@ -30,7 +32,8 @@ impl Gate {
 
     async fn answer_read(&self, call: &Call, permit: Permit) -> Outcome {
         let (planned, decision, _) = permit.spend();
-        let record = Record::of(&planned, Some("allow"), &decision, call.tool.title);
+        let judged = self.judged(&planned.request, None);
+        let record = Record::of(&planned, ("allow", judged), &decision, call.tool.title);
         let result = match planned.deed {
             Deed::Answer(value) => Ok(value),
             Deed::Query(query) => self.query(call, &query).await,
@@ -117,7 +120,9 @@ impl Gate {
         permit: Permit,
     ) -> Result<Next, StoreError> {
         let (planned, decision, used) = permit.spend();
-        let mut record = Record::of(&planned, Some("allow"), &decision, &planned.summary(call));
+        let judged = self.judged(&planned.request, used.as_ref());
+        let summary = planned.summary(call);
+        let mut record = Record::of(&planned, ("allow", judged), &decision, &summary);
         let mut writing = Writing::default();
         if let Some(used) = used {
             record.approval = Some(used.approval.clone());
@@ -178,7 +183,8 @@ impl Gate {
         let Unpermitted { planned, decision } = unpermitted;
         let words = self.engine.explain(&planned.request, &decision);
         let Verdict::NeedsApproval { roles, any } = &decision.verdict else {
-            let record = Record::of(&planned, Some("deny"), &decision, &words);
+            let judged = self.judged(&planned.request, None);
+            let record = Record::of(&planned, ("deny", judged), &decision, &words);
             let policies = record.policies.clone();
             let entry = self.entry(call, "denied", record, None);
             self.write(ledger, state, vec![entry], Writing::default())
@@ -194,7 +200,8 @@ impl Gate {
             "{note}{words}. Ask for a yes to {}, then make the same call again",
             approval.id
         );
-        let mut record = Record::of(&planned, Some("needs_approval"), &decision, &words);
+        let judged = self.judged(&planned.request, None);
+        let mut record = Record::of(&planned, ("needs_approval", judged), &decision, &words);
         record.approval = Some(approval.id.clone());
         let id = approval.id.clone();
         let mut writing = Writing::default();
@@ -260,6 +267,7 @@ impl Gate {
         let record = Record {
             decision: Some("deny"),
             policies: ids(&decision),
+            judged: Some(self.judged(&request, None)),
             ..Record::plain(words.clone())
         };
         let policies = record.policies.clone();
@@ -271,11 +279,21 @@ impl Gate {
     async fn deny(&self, call: &Call, unpermitted: Unpermitted) -> Outcome {
         let Unpermitted { planned, decision } = unpermitted;
         let words = self.engine.explain(&planned.request, &decision);
-        let record = Record::of(&planned, Some("deny"), &decision, &words);
+        let judged = self.judged(&planned.request, None);
+        let record = Record::of(&planned, ("deny", judged), &decision, &words);
         let policies = record.policies.clone();
         let entry = self.entry(call, "denied", record, None);
         self.recorded(entry, Outcome::Denied { words, policies })
             .await
+    }
+}
+
+impl Gate {
+    /// What the log keeps of a question, so that it can be asked again of other policies.
+    fn judged(&self, request: &Request, used: Option<&Use>) -> Asked {
+        let none = BTreeSet::new();
+        let yes = used.map_or(&none, |used| &used.yes);
+        Asked::of(request, yes, self.engine.version())
     }
 }
 
@@ -294,12 +312,13 @@ enum Next {
 impl Record {
     fn of(
         planned: &Planned,
-        decided: Option<&'static str>,
+        (decided, judged): (&'static str, Asked),
         decision: &Decision,
         words: &str,
     ) -> Self {
         Self {
-            decision: decided,
+            decision: Some(decided),
+            judged: Some(judged),
             policies: ids(decision),
             about: planned.about.clone(),
             words: words.to_owned(),
@@ -314,6 +333,7 @@ impl Record {
             about: Default::default(),
             words,
             approval: None,
+            judged: None,
         }
     }
 }

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use crate::{
     answer::{Answer, Outcome},
     audit::Signer,
+    calendar::{Calendar, InForce, Lately},
     certificate::Evaluators,
     config::{GateConfig, GateError, Limits},
     flood::Flood,
@@ -64,6 +65,10 @@ pub struct Gate {
     pub(crate) heavy: Mutex<()>,
     /// One round of retention at a time.
     pub(crate) retaining: Mutex<()>,
+    /// When changes are frozen.
+    pub(crate) calendar: InForce,
+    /// Who changed something within the last hour.
+    pub(crate) lately: Lately,
     /// Stands in where an id cannot be made; never seen.
     no_id: CallId,
 }
@@ -113,6 +118,7 @@ impl Gate {
             intent: Arc::new(kept.intent),
             records: Arc::new(kept.records),
         };
+        let lately = Lately::of(store.changes(None, crate::calendar::REMEMBERED).await?);
         let (queue, waiting) = mpsc::channel(crate::writer::QUEUE);
         let (noted, written) = crate::capture::hints();
         let gate = Arc::new(Self {
@@ -135,6 +141,8 @@ impl Gate {
             recent: Recent::default(),
             sessions: Sessions::default(),
             evaluators: Evaluators::default(),
+            calendar: InForce::default(),
+            lately,
             no_id,
         });
         tokio::spawn(crate::writer::write_queued(Arc::downgrade(&gate), waiting));
@@ -169,6 +177,11 @@ impl Gate {
     /// Believes certificates of these evaluators from now on, and of nobody else.
     pub fn trust(&self, evaluators: Vec<Verifier>) {
         self.evaluators.trust(evaluators);
+    }
+
+    /// Freezes changes by this calendar from now on, and by no other.
+    pub fn follow(&self, calendar: Calendar) {
+        self.calendar.set(calendar);
     }
 
     /// Opens a sealed secret, for the executor that delivers it.
@@ -311,6 +324,7 @@ impl Gate {
             services: Vec::new(),
             revision: None,
             approval: None,
+            judged: None,
         };
         self.recorded(entry, Outcome::Refused { words }).await
     }

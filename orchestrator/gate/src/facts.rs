@@ -71,7 +71,7 @@ pub(crate) fn for_policy(change: &Change, facts: &ChangeFacts, undoes_own: bool)
         replaces_instances: facts.replaces_instances,
         memory_percent: facts.memory_limit_percent.map_or(100, i64::from),
         undoes_own,
-        agent: AgentFacts::default(),
+        ..Facts::default()
     }
 }
 

@@ -175,5 +175,6 @@ pub(crate) fn leaf(
         services: Vec::new(),
         revision: None,
         approval: None,
+        judged: None,
     }
 }

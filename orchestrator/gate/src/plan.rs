@@ -254,6 +254,12 @@ impl Gate {
         mut facts: Facts,
     ) -> Request {
         facts.agent = self.of_agent(call, state, about);
+        if !matches!(call.tool.class, Class::Read | Class::ReadData) {
+            facts.frozen = self.calendar.frozen(about, call.now);
+            facts.changes_last_hour = self.lately.by(&call.caller, call.now);
+            facts.second_admin =
+                crate::calendar::second_admin(&call.caller, &state.records, call.now);
+        }
         Request {
             who: who(&call.caller),
             action: call.tool.name.to_owned(),

@@ -282,6 +282,7 @@ impl Gate {
             tool: tool.name.to_owned(),
             decision: verdict,
             words: self.engine.explain(&planned.request, &decision),
+            would_differ: self.engine.would_differ(&planned.request, &decision),
             policies: decision
                 .policies
                 .into_iter()

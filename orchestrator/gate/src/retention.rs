@@ -231,6 +231,7 @@ impl Gate {
             services: Vec::new(),
             revision: None,
             approval: None,
+            judged: None,
         };
         let writing = Writing {
             taken: Some(step.taken),

@@ -36,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) about: ostler_tools::contract::About,
     pub(crate) words: String,
     pub(crate) approval: Option<ostler_core::id::ApprovalId>,
+    /// What policy was asked.
+    pub(crate) judged: Option<ostler_policies::Asked>,
 }
 
 impl Gate {
@@ -99,6 +101,9 @@ impl Gate {
             services: record.about.services,
             revision,
             approval: record.approval,
+            judged: record
+                .judged
+                .and_then(|asked| serde_json::to_value(asked).ok()),
         }
     }
 
@@ -125,6 +130,7 @@ impl Gate {
         let intent = Arc::clone(&next.intent);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = next;
         if let Some(past) = past {
+            self.lately.made(&past);
             self.world.intent_moved(intent, &past);
         }
         if of_incident {

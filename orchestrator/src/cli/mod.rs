@@ -205,7 +205,7 @@ pub enum Command {
     /// The agents
     #[command(subcommand)]
     Agents(agents::AgentsCommand),
-    /// What policy would decide
+    /// What policy would decide; prove, test, lint and compare policies
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Secrets
@@ -278,6 +278,9 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         Command::Completions { shell } => return completions(shell, out),
         Command::Audit(audit::AuditCommand::Verify(args)) if args.is_offline() => {
             return audit::verify_offline(&args, out);
+        }
+        Command::Policy(command) if command.is_offline() => {
+            return policy::offline(command, out).await;
         }
         Command::Mcp(_) | Command::Down(_) if global.server.is_some() => return Err(local_only()),
         Command::Mcp(args) => return client::bridge(&args, &global).await,

@@ -3,6 +3,7 @@
 mod approvals;
 mod autonomy;
 mod binding;
+mod calendar;
 mod capture;
 mod console;
 mod correction;

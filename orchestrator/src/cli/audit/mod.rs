@@ -286,7 +286,7 @@ async fn export(args: ExportArgs, client: &Client, out: &mut Out) -> Result<(), 
 }
 
 /// Every page of the log as it was when the first one was asked for.
-async fn pages(client: &Client) -> Result<Vec<AuditExport>, CliError> {
+pub(super) async fn pages(client: &Client) -> Result<Vec<AuditExport>, CliError> {
     let mut pages: Vec<AuditExport> = Vec::new();
     let mut from = 0_u64;
     loop {

@@ -49,6 +49,11 @@ pub struct AuditEntry {
     pub revision: Option<Revision>,
     /// The approval that was asked for or used.
     pub approval: Option<ApprovalId>,
+    /// What policy was asked, so that it can be asked again: who with which roles, the facts that
+    /// differ from nothing being changed, the yeses, the policies' version. Absent where policy was
+    /// not asked, and in logs of versions that kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Value>,
 }
 
 /// What checking the audit log found.
@@ -119,6 +124,9 @@ pub struct Explanation {
     pub decision: Verdict,
     /// In words.
     pub words: String,
+    /// What would have to differ for a better answer: one fact a line, with what would be decided then.
+    #[serde(default)]
+    pub would_differ: Vec<String>,
     /// The policies that speak.
     pub policies: Vec<PolicyWord>,
     /// The roles of which somebody would have to say yes.

@@ -1,23 +1,16 @@
-//! `ostler policy explain`
+//! `ostler policy explain`: how a call would be decided, and why.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use ostler_tools::answer::Explanation;
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::cli::{
     client::Client,
     error::CliError,
     out::Out,
     print::{pairs, section},
     words::word,
 };
-
-/// What to ask of the policy.
-#[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
-    /// How a call would be decided, and why
-    Explain(ExplainArgs),
-}
 
 /// Arguments of `policy explain`.
 #[derive(Debug, Args)]
@@ -35,8 +28,7 @@ pub struct ExplainArgs {
 }
 
 /// Runs it.
-pub async fn run(command: PolicyCommand, client: &Client, out: &mut Out) -> Result<(), CliError> {
-    let PolicyCommand::Explain(args) = command;
+pub async fn run(args: ExplainArgs, client: &Client, out: &mut Out) -> Result<(), CliError> {
     let arguments: Result<Map<String, Value>, CliError> =
         args.arguments.iter().map(|text| argument(text)).collect();
     let call = json!({
@@ -78,6 +70,13 @@ fn text(explained: &Explanation) -> String {
     if !spoke.is_empty() {
         text.push('\n');
         text.push_str(&section("Policies that speak", &spoke.join("\n")));
+    }
+    if !explained.would_differ.is_empty() {
+        text.push('\n');
+        text.push_str(&section(
+            "What would have to differ",
+            &explained.would_differ.join("\n"),
+        ));
     }
     text.push('\n');
     text.push_str(&section(
