@@ -13,7 +13,7 @@ use super::{
     out::{Out, paint},
     print::{pairs, section, show},
     proposals, rollout, tune,
-    words::{ago, clock, colour_of, moment, now, short, span, untrusted, word},
+    words::{ago, colour_of, moment, now, short, span, untrusted, word},
 };
 
 /// Arguments of `describe`.
