@@ -55,21 +55,10 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         } => {
             format!("record that generation {generation} of {service} has rolled out")
         }
-        Change::AdvanceRollout { service, to, .. } => {
-            format!("let the rollout of {service} go on: {}", to.in_words())
-        }
-        Change::PromoteRollout { service, .. } => {
-            let stands = after
-                .services
-                .get(service)
-                .map(|after| after.mark().in_words());
-            format!(
-                "promote the rollout of {service}: {}",
-                stands.unwrap_or_default()
-            )
-        }
-        Change::PauseRollout { service, .. } => format!("hold the rollout of {service}"),
-        Change::ResumeRollout { service, .. } => format!("let the rollout of {service} go on"),
+        Change::AdvanceRollout { .. }
+        | Change::PromoteRollout { .. }
+        | Change::PauseRollout { .. }
+        | Change::ResumeRollout { .. } => rollout(after, change),
         Change::PutSecret { secret, .. } => format!("store secret {secret}"),
         Change::DeleteSecret { secret } => format!("delete secret {secret}"),
         Change::CordonNode { node } => format!("place nothing new on node {node}"),
@@ -79,20 +68,39 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         Change::ResumeAgent { agent } => format!("let agent {agent} act again"),
         Change::SetAutonomy { agent, autonomy } => autonomy_of(agent, autonomy.as_deref()),
         Change::RestoreServices { .. } => format!("put back {}", names(facts.services.iter())),
-        Change::All { changes } => {
-            let parts: Vec<String> = changes
-                .iter()
-                .take(5)
-                .map(|part| of(before, after, part, facts))
-                .collect();
-            let rest = changes.len().saturating_sub(5);
-            let more = if rest > 0 {
-                format!("; and {rest} more")
-            } else {
-                String::new()
-            };
-            format!("{}{more}", parts.join("; "))
+        Change::All { changes } => all(before, after, changes, facts),
+    }
+}
+
+fn all(before: &Intent, after: &Intent, changes: &[Change], facts: &ChangeFacts) -> String {
+    let parts: Vec<String> = changes
+        .iter()
+        .take(5)
+        .map(|part| of(before, after, part, facts))
+        .collect();
+    let rest = changes.len().saturating_sub(5);
+    let more = if rest > 0 {
+        format!("; and {rest} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", parts.join("; "))
+}
+
+/// What a change does to a rollout.
+fn rollout(after: &Intent, change: &Change) -> String {
+    match change {
+        Change::AdvanceRollout { service, to, .. } => {
+            format!("let the rollout of {service} go on: {}", to.in_words())
         }
+        Change::PromoteRollout { service, .. } => {
+            let now = after.services.get(service);
+            let stands = now.map(|now| now.mark().in_words()).unwrap_or_default();
+            format!("promote the rollout of {service}: {stands}")
+        }
+        Change::PauseRollout { service, .. } => format!("hold the rollout of {service}"),
+        Change::ResumeRollout { service, .. } => format!("let the rollout of {service} go on"),
+        _ => String::new(),
     }
 }
 

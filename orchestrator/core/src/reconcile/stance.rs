@@ -80,9 +80,10 @@ fn of(group: &Group) -> Stance {
     if stage == Stage::Recreate {
         parts = recreate(group, parts, there, waits || paused);
     }
+    let held = paused && matches!(stage, Stage::Rolling | Stage::Recreate);
     Stance {
         parts,
-        replaces: !waits && !(paused && matches!(stage, Stage::Rolling | Stage::Recreate)),
+        replaces: !waits && !held,
     }
 }
 

@@ -39,6 +39,7 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a seed is told on demand")]
 fn tell(moment: &Moment) {
     if std::env::var_os("ROLLOUT_SEED").is_none() {
         return;
