@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use ostler_core::{
     id::{InstanceId, ServiceKey},
     signal::SignalKind,
+    time::{Span, Time},
 };
 use ostler_tools::answer::{InstanceInfo, Instances, SignalSeries, Signals};
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ use crate::{
     visit::Visit,
 };
 
+/// The shortest time that is drawn.
+const SHORTEST: Span = Span::minutes(2);
 /// Most instances whose signals are drawn.
 const DRAWN: usize = 6;
 
@@ -61,6 +64,18 @@ pub(super) async fn of_instance(visit: &Visit, id: &InstanceId) -> Result<Vec<Si
     Ok(found.into_iter().collect())
 }
 
+/// The time that is drawn: what was asked for, without the part of which nothing is known.
+fn window(measured: &[Signals]) -> Option<(Time, Time)> {
+    let first = measured.first()?;
+    let points = measured
+        .iter()
+        .flat_map(|signals| &signals.series)
+        .filter_map(|series| series.points.first());
+    let known = points.map(|point| point.at).min()?;
+    let from = known.min(first.to - SHORTEST).max(first.from);
+    Some((from, first.to))
+}
+
 /// Whether anything was measured.
 pub(super) fn any(measured: &[Signals]) -> bool {
     let mut all = measured.iter().flat_map(|signals| &signals.series);
@@ -74,12 +89,12 @@ pub(super) fn plots(measured: &[Signals], marks: &[Mark]) -> Markup {
     for series in all.filter(|series| series.shape.is_some()) {
         kinds.entry(series.kind).or_default().push(series);
     }
-    let Some(first) = measured.first() else {
+    let Some(window) = window(measured) else {
         return html! {};
     };
     html! {
         @if !kinds.is_empty() {
-            div.plots { @for series in kinds.values() { (plot(series, (first.from, first.to), marks)) } }
+            div.plots { @for series in kinds.values() { (plot(series, window, marks)) } }
         }
     }
 }

@@ -305,10 +305,13 @@ fn progress(frame: &Frame, case: &Case) -> Markup {
         @if let Some(outcome) = &proposal.outcome { p.outcome { (foreign(outcome)) } }
         @if proposal.done > 0 {
             @let marks: Vec<Mark> = case.made.iter().map(|past| Mark { at: past.at, what: past.summary.clone() }).collect();
-            (measured::plots(&case.signals, &marks))
-            details open[proposal.state != Verified] {
-                summary { "What happened" }
-                (super::incident::timeline(frame, &case.incident))
+            section {
+                h2 { "Since it was carried out" }
+                (measured::plots(&case.signals, &marks))
+                details open[proposal.state != Verified] {
+                    summary { "What happened" }
+                    (super::incident::timeline(frame, &case.incident))
+                }
             }
         }
     }

@@ -116,7 +116,7 @@ fn needs(detail: &ServiceDetail) -> Markup {
         @if detail.needs.is_empty() { p.quiet { "It needs no other service." } }
         ul.plain-list { @for need in &detail.needs { li { (bits::service(&need.service)) " " (bits::state(need.state)) } } }
         @if !detail.needed_by.is_empty() { p { "Needed by " @for by in &detail.needed_by { (bits::service(by)) " " } } }
-        @if !detail.blast_radius.is_empty() { p.quiet { (detail.blast_radius.len()) " services would feel its loss." } }
+        @if !detail.blast_radius.is_empty() { p.quiet { (bits::many(detail.blast_radius.len(), "service")) " would feel its loss." } }
     }
 }
 
