@@ -10,6 +10,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -42,7 +43,9 @@ pub struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.driver.kill();
+        // The whole group: a driver that is killed leaves its browser behind.
+        let group = nix::unistd::Pid::from_raw(self.driver.id().cast_signed());
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
         let _ = self.driver.wait();
     }
 }
@@ -78,6 +81,7 @@ impl Browser {
     pub async fn start() -> Self {
         let mut driver = Command::new("chromedriver")
             .args(["--port=0"])
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
