@@ -147,9 +147,16 @@ mod tests {
         };
         let asked = Asked::of(&request, &BTreeSet::from(["admin".to_owned()]), "v");
         let text = serde_json::to_string(&asked).unwrap();
+        let kept: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
-            text,
-            r#"{"who":{"agent":"healer"},"facts":{"agent":{"paused":true},"kinds":["scale_service"],"replicas_delta":3,"replicas_from":2,"replicas_to":5},"approvals":["admin"],"version":"v"}"#
+            kept,
+            serde_json::json!({
+                "who": { "agent": "healer" },
+                "facts": { "agent": { "paused": true }, "kinds": ["scale_service"],
+                    "replicas_delta": 3, "replicas_from": 2, "replicas_to": 5 },
+                "approvals": ["admin"],
+                "version": "v",
+            })
         );
         let read: Asked = serde_json::from_str(&text).unwrap();
         let again = read
