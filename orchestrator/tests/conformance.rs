@@ -144,6 +144,10 @@ async fn a_server_without_what_the_suite_wants_does_not_pass() {
         return;
     };
     let wrong = wrong(&scenarios);
-    assert!(wrong.iter().any(|line| line.starts_with("prompts-list: ")));
+    assert!(
+        wrong
+            .iter()
+            .any(|line| line.starts_with("prompts-get-simple: "))
+    );
     assert!(!wrong.iter().any(|line| line.starts_with("tools-list: ")));
 }

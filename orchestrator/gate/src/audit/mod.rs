@@ -2,6 +2,7 @@
 //! C2SP signed note. Pure: bytes in, verdict out; anybody can check it offline.
 
 mod note;
+mod parts;
 mod proof;
 mod seen;
 #[cfg(test)]

@@ -8,9 +8,10 @@ use sha2::Sha256;
 
 use super::{
     note::Checkpoint,
+    parts::Parts,
     seen::SignedHead,
     tree::{Hash, node_hash},
-    verify::{Parts, Tampered, unhex},
+    verify::{Tampered, unhex},
 };
 use crate::digest::hex;
 

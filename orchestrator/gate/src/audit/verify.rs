@@ -54,7 +54,7 @@ impl Tampered {
 /// One line of an exported log.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Line {
+pub(super) enum Line {
     Leaf { hash: String, leaf: String },
     Dropped { hash: String, dropped: bool },
     Cut { cut: u64, peaks: Vec<String> },
@@ -142,7 +142,7 @@ pub fn verify_since(
 }
 
 /// The signed head that an export ends with, if it does.
-fn last_head(export: &str) -> Option<SignedHead> {
+pub(super) fn last_head(export: &str) -> Option<SignedHead> {
     match serde_json::from_str(export.lines().next_back()?) {
         Ok(Line::Head(head)) => Some(head),
         _ => None,
@@ -317,71 +317,7 @@ impl Check {
     }
 }
 
-/// An export that was checked, taken apart.
-pub(super) struct Parts {
-    pub(super) cut: u64,
-    peaks: Vec<Hash>,
-    /// Text from the cut on; empty where retention dropped it.
-    pub(super) leaves: Vec<String>,
-    hashes: Vec<Hash>,
-    pub(super) head: SignedHead,
-}
-
-impl Parts {
-    pub(super) fn of(export: &str) -> Result<Self, Tampered> {
-        let damaged = || Tampered::log(BAD_EDGE);
-        let mut parts = Self {
-            cut: 0,
-            peaks: Vec::new(),
-            leaves: Vec::new(),
-            hashes: Vec::new(),
-            head: last_head(export).ok_or_else(damaged)?,
-        };
-        for line in export.lines() {
-            match serde_json::from_str(line) {
-                Ok(Line::Leaf { leaf, hash }) => parts.push(leaf, &hash),
-                Ok(Line::Dropped { hash, dropped: _ }) => parts.push(String::new(), &hash),
-                Ok(Line::Cut { cut, peaks }) => {
-                    parts.cut = cut;
-                    parts.peaks = peaks.iter().filter_map(|peak| unhex(peak)).collect();
-                }
-                Ok(Line::Head(_)) => {}
-                Err(error) => return Err(Tampered::log(error.to_string())),
-            }
-        }
-        Ok(parts)
-    }
-
-    fn push(&mut self, leaf: String, hash: &str) {
-        self.leaves.push(leaf);
-        self.hashes.extend(unhex(hash));
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.cut + self.hashes.len() as u64
-    }
-
-    pub(super) fn hash(&self, index: u64) -> Option<Hash> {
-        let at = usize::try_from(index.checked_sub(self.cut)?).ok()?;
-        self.hashes.get(at).copied()
-    }
-
-    /// The root of a full subtree before the cut.
-    pub(super) fn peak(&self, from: u64, to: u64) -> Option<Hash> {
-        let mut start = 0;
-        let bits = (0..u64::BITS).rev().map(|bit| 1_u64 << bit);
-        let sizes = bits.filter(|size| self.cut & size != 0);
-        for (size, peak) in sizes.zip(&self.peaks) {
-            if (from, to) == (start, start + size) {
-                return Some(*peak);
-            }
-            start += size;
-        }
-        None
-    }
-}
-
-const BAD_EDGE: &str = "the place where the kept log begins is damaged";
+pub(super) const BAD_EDGE: &str = "the place where the kept log begins is damaged";
 
 pub(super) fn unhex(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
