@@ -77,6 +77,28 @@ pub(crate) async fn restart(
     change(posted, "restart_service", json!({ "service": service })).await
 }
 
+/// Holds a rollout, lets it go on, or ends it one way or the other: this one, not one that came since.
+pub(crate) async fn rollout(
+    Path((namespace, name)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, Problem> {
+    let tool = match posted.needed("do")? {
+        "pause" => "pause_rollout",
+        "resume" => "resume_rollout",
+        "promote" => "promote_rollout",
+        "abort" => "abort_rollout",
+        _ => {
+            return Err(Problem::bad(
+                "`do` must be `pause`, `resume`, `promote` or `abort`",
+            ));
+        }
+    };
+    let generation: u64 = number(posted.needed("generation")?)?;
+    let service = format!("{namespace}/{name}");
+    let args = json!({ "service": service, "generation": generation });
+    change(posted, tool, args).await
+}
+
 fn number(text: &str) -> Result<u64, Problem> {
     text.parse()
         .map_err(|_| Problem::bad("the number in the form is not one"))

@@ -42,6 +42,7 @@ pub fn router(gate: Arc<dyn Reception>, stop: CancellationToken) -> Router {
             post(act::roll_back),
         )
         .route("/services/{namespace}/{name}/restart", post(act::restart))
+        .route("/services/{namespace}/{name}/rollout", post(act::rollout))
         .route("/audit/verify", post(pages::audit::verify))
         .route("/policy", post(pages::policy::explain));
     let doors = Router::new()

@@ -48,6 +48,62 @@ async fn every_page_renders_for_every_role() {
 }
 
 #[tokio::test]
+async fn a_rollout_that_waits_is_seen_and_promoted_by_who_may() {
+    let house = House::open().await;
+    house.canary().await;
+    let viewer = house.sign_in(&user("vic", Role::Viewer)).await;
+    let seen = viewer.get("/services/shop/cart").await.body;
+    assert!(seen.contains("Rollout of generation 2"), "{seen}");
+    assert!(!seen.contains(">Promote<") && !seen.contains(">Go back<"));
+    let guest = house.sign_in(&user("ann", Role::Operator)).await;
+    let page = guest.get("/services/shop/cart").await.body;
+    for words in ["Promote", "Hold", "Go back"] {
+        assert!(page.contains(&format!(">{words}<")), "{words}: {page}");
+    }
+    assert!(!page.contains(">Go on<"), "it is not held");
+    let token = guest.form_token().await;
+    let act = |act: &'static str, generation: &'static str| {
+        let fields = [
+            ("form_token", token.as_str()),
+            ("do", act),
+            ("generation", generation),
+        ]
+        .map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let guest = &guest;
+        async move {
+            let fields: Vec<(&str, &str)> = fields
+                .iter()
+                .map(|(a, b)| (a.as_str(), b.as_str()))
+                .collect();
+            guest
+                .post("/services/shop/cart/rollout", &fields)
+                .await
+                .status
+        }
+    };
+    assert_eq!(act("pause", "2").await, StatusCode::SEE_OTHER);
+    assert!(
+        guest
+            .get("/services/shop/cart")
+            .await
+            .body
+            .contains(">Go on<")
+    );
+    assert_ne!(
+        act("promote", "1").await,
+        StatusCode::SEE_OTHER,
+        "another one"
+    );
+    assert_ne!(
+        act("delete", "2").await,
+        StatusCode::SEE_OTHER,
+        "no such act"
+    );
+    assert_eq!(act("abort", "2").await, StatusCode::SEE_OTHER);
+    assert_eq!(house.last_of("abort_rollout").await.principal, "user:ann");
+}
+
+#[tokio::test]
 async fn nobody_sees_a_page_without_a_session() {
     let house = House::open().await;
     let stranger = house.stranger();

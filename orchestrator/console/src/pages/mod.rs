@@ -15,5 +15,6 @@ pub(crate) mod policy;
 pub(crate) mod proposal;
 pub(crate) mod proposals;
 mod request;
+mod rollout;
 pub(crate) mod service;
 pub(crate) mod services;

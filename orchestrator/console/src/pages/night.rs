@@ -40,6 +40,8 @@ pub struct Desk {
     pub incidents: Vec<IncidentSummary>,
     /// Services that are down, then degraded.
     pub unwell: Vec<ServiceSummary>,
+    /// Services whose rollout waits for somebody.
+    pub held: Vec<ServiceSummary>,
     /// Agents that cannot do their work.
     pub agents: Vec<AgentInfo>,
     /// The last check of the audit log.
@@ -47,7 +49,7 @@ pub struct Desk {
 }
 
 pub(crate) async fn show(visit: Visit) -> Result<Html<String>, Problem> {
-    let (status, waiting, proposals, incidents, agents, down, degraded) = tokio::try_join!(
+    let (status, waiting, proposals, incidents, agents, down, degraded, progressing) = tokio::try_join!(
         visit.ask::<Status>("get_status", json!({})),
         visit.ask::<Approvals>("list_approvals", json!({ "state": "waiting" })),
         visit.ask::<Proposals>("list_proposals", json!({ "limit": 50 })),
@@ -55,17 +57,22 @@ pub(crate) async fn show(visit: Visit) -> Result<Html<String>, Problem> {
         visit.ask::<Agents>("list_agents", json!({})),
         visit.ask::<Services>("list_services", json!({ "state": "down" })),
         visit.ask::<Services>("list_services", json!({ "state": "degraded" })),
+        visit.ask::<Services>("list_services", json!({ "state": "progressing" })),
     )?;
     let mut waiting = waiting.approvals;
     waiting.sort_by_key(|approval| approval.requested_at);
     let mut unwell = down.services;
     unwell.extend(degraded.services);
+    let all = unwell.iter().chain(&progressing.services);
+    let held = all.filter(|one| one.rollout_waits.is_some());
+    let held = held.cloned().collect();
     let desk = Desk {
         status,
         waiting,
         proposals: proposals.proposals,
         incidents: open(incidents.incidents),
         unwell,
+        held,
         agents: agents
             .agents
             .into_iter()
@@ -119,6 +126,7 @@ pub fn needs_you(desk: &Desk) -> usize {
         .as_ref()
         .is_some_and(|checked| checked.problem.is_some());
     desk.waiting.len()
+        + desk.held.len()
         + people.count()
         + desk.agents.len()
         + desk.status.problems.len()
@@ -145,6 +153,7 @@ pub fn page(frame: &Frame, desk: &Desk) -> Markup {
         }
         @if quiet { p.lead { "No request waits, no incident is open, every service is as wanted." } }
         (waiting(frame, desk))
+        (held(frame, desk))
         (incidents(frame, desk))
         (unwell(frame, desk))
         (agents(desk))
@@ -234,6 +243,28 @@ fn incidents(frame: &Frame, desk: &Desk) -> Markup {
                     }
                 }
                 (more(desk.incidents.len(), "/incidents"))
+            }
+        }
+    }
+}
+
+fn held(frame: &Frame, desk: &Desk) -> Markup {
+    html! {
+        @if !desk.held.is_empty() {
+            section {
+                h2 { "Rollouts that wait" (bits::count(desk.held.len())) }
+                ul.rows {
+                    @for one in desk.held.iter().take(SHOWN) {
+                        li.row data-row {
+                            div.what {
+                                a href={ (bits::service_path(&one.service)) "#rollout" } { (short(&one.service)) }
+                                @if let Some(waits) = &one.rollout_waits { p.quiet { (waits) } }
+                            }
+                            div.when { (badge(Tone::Warn, "waiting")) p.quiet { "since " (time(one.changed_at, frame.now)) } }
+                        }
+                    }
+                }
+                (more(desk.held.len(), "/services"))
             }
         }
     }

@@ -9,7 +9,7 @@ use ostler_tools::{
 };
 use serde_json::json;
 
-use super::{instances, measured};
+use super::{instances, measured, rollout};
 use crate::{
     problem::Problem,
     ui::{
@@ -52,6 +52,7 @@ fn page(frame: &Frame, detail: &ServiceDetail, measured: &[Signals]) -> Markup {
         }
         @for one in &summary.findings { p { (badge(Tone::Warn, "found")) " " (finding(one, frame.now)) } }
         @for secret in &detail.missing_secrets { p { (badge(Tone::Bad, "missing secret")) " " (secret) } }
+        @if let Some(info) = &detail.rollout { (rollout::section(frame, info)) }
         (plots(detail, measured))
         section { h2 { "Instances" (bits::count(detail.instances.len())) } (instances::table(frame, &detail.instances, false)) }
         div.columns {

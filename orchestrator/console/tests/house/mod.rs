@@ -189,6 +189,17 @@ impl House {
         }];
     }
 
+    /// A new version of the cart comes in as a canary that somebody must promote.
+    pub async fn canary(&self) {
+        let first = json!({ "service": "shop/cart", "generation": 1 });
+        self.call(&Principal::System, "settle_service", first).await;
+        let strategy =
+            "update: { strategy: { canary: { steps: [ { share: 50%, pause: true } ] } } }, ";
+        let next = service("cart", strategy).replace("cart:1", "cart:2");
+        self.call(&admin(), "apply_services", json!({ "yaml": next }))
+            .await;
+    }
+
     /// An incident with a proposal that waits, and a request that waits, all saying this.
     pub async fn paper(&self, text: &str) -> Paper {
         let labels = format!(

@@ -128,21 +128,31 @@ fn case(tool: &str) -> Case {
             json!({ "service": "shop/cart", "generation": 1 }),
             "something that happened",
         ),
+        rollout if rollout.ends_with("_rollout") => rollout_case(rollout),
+        "create_token" | "revoke_token" | "create_console_session" => NoChange,
+        other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
+    }
+}
+
+/// The same, of those who have a say in a rollout.
+fn rollout_case(tool: &str) -> Case {
+    use Case::{Exact, NoWayBack};
+    let cart = json!({ "service": "shop/cart" });
+    let whole = "what got traffic has had it";
+    match tool {
         "pause_rollout" | "abort_rollout" => Exact(rolling_cart(), cart),
         "resume_rollout" => {
             let mut before = rolling_cart();
             before.push(("pause_rollout", cart.clone()));
             Exact(before, cart)
         }
-        "promote_rollout" => NoWayBack(rolling_cart(), cart, "what got traffic has had it"),
-        "advance_rollout" => NoWayBack(
-            rolling_cart(),
-            json!({ "service": "shop/cart", "generation": 2,
-                "from": { "stage": "canary", "step": 0 }, "to": { "stage": "rolling" } }),
-            "what got traffic has had it",
-        ),
-        "create_token" | "revoke_token" | "create_console_session" => NoChange,
-        other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
+        "promote_rollout" => NoWayBack(rolling_cart(), cart, whole),
+        "advance_rollout" => {
+            let steps = json!({ "service": "shop/cart", "generation": 2,
+                "from": { "stage": "canary", "step": 0 }, "to": { "stage": "rolling" } });
+            NoWayBack(rolling_cart(), steps, whole)
+        }
+        other => panic!("`{other}` moves rollouts and has no case here: is it undone exactly?"),
     }
 }
 

@@ -47,6 +47,9 @@ pub struct ServiceSummary {
     pub generation: Generation,
     /// Whether the current generation's rollout finished.
     pub settled: bool,
+    /// What its rollout waits for of somebody, in words; absent where it goes on by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_waits: Option<String>,
     /// When the current generation was asked for.
     pub changed_at: Time,
     /// Its image.

@@ -52,6 +52,7 @@ pub fn summary_of(
         updated: status.map_or(0, |status| status.updated),
         generation: service.generation,
         settled: service.settled,
+        rollout_waits: super::rollout::waits(service),
         changed_at: service.changed_at,
         image: service.spec.image.clone(),
         restarts,

@@ -56,6 +56,18 @@ pub fn info(view: &View<'_>, key: &ServiceKey, service: &Service) -> RolloutInfo
     }
 }
 
+/// What it waits for of somebody, in words.
+pub fn waits(service: &Service) -> Option<String> {
+    if !service.rolls_out() {
+        return None;
+    }
+    if service.paused().is_some() {
+        return Some(stands(service));
+    }
+    let waits = service.awaits_promotion();
+    waits.then(|| format!("{}, waits to be promoted", stands(service)))
+}
+
 fn deadline(view: &View<'_>, key: &ServiceKey) -> Option<Time> {
     let findings = &view.world.report.get(key)?.findings;
     findings.iter().find_map(|finding| match finding {
