@@ -99,14 +99,15 @@ impl Ledger {
         store: &dyn Store,
         fresh: &Self,
     ) -> Result<(), OpenError> {
-        fresh.continues(store, self.tree.clone()).await
+        fresh.continues(store, self.tree.clone(), check).await
     }
 
-    /// Checks that this log begins with a tree that was seen earlier.
+    /// Checks that this log begins with a tree that was seen earlier, and each leaf since in its own way.
     pub(crate) async fn continues(
         &self,
         store: &dyn Store,
         mut tree: Frontier,
+        each: fn(&StoredLeaf, u64) -> Result<(), Tampered>,
     ) -> Result<(), OpenError> {
         let (seen, held) = (tree.size(), self.size());
         if held < seen {
@@ -120,7 +121,7 @@ impl Ledger {
             }
             for leaf in page {
                 if tree.size() < held {
-                    check(&leaf, tree.size())?;
+                    each(&leaf, tree.size())?;
                     tree.push(leaf.hash);
                 }
             }
@@ -233,13 +234,16 @@ pub(crate) enum OpenError {
     Tampered(#[from] Tampered),
 }
 
-fn check(leaf: &StoredLeaf, index: u64) -> Result<(), Tampered> {
+/// That a leaf is there. Its hash counts towards the root; its text is for whoever verifies the log.
+pub(crate) fn is_there(leaf: &StoredLeaf, index: u64) -> Result<(), Tampered> {
     if leaf.index != index {
-        return Err(Tampered {
-            leaf: Some(index),
-            what: "it is missing".to_owned(),
-        });
+        return Err(Tampered::at(index, "it is missing"));
     }
+    Ok(())
+}
+
+fn check(leaf: &StoredLeaf, index: u64) -> Result<(), Tampered> {
+    is_there(leaf, index)?;
     // Of what retention dropped only the hash is left; the root vouches for it.
     if !leaf.bytes.is_empty() && leaf_hash(&leaf.bytes) != leaf.hash {
         return Err(Tampered {

@@ -5,7 +5,7 @@ use crate::{
     audit::{Checkpoint, SignedHead, Tampered},
     config::GateError,
     door::Gate,
-    ledger::OpenError,
+    ledger::{OpenError, is_there},
 };
 
 impl Gate {
@@ -18,7 +18,8 @@ impl Gate {
         }
     }
 
-    /// Checks that the log continues one that was seen earlier.
+    /// Checks that the log continues one that was seen earlier: a daemon that was put back to an older copy, or to
+    /// another history, must not go on. A leaf whose text alone was changed is found when the log is verified.
     ///
     /// # Errors
     /// When it does not, was signed by another key, or cannot be read; names the first entry that is wrong.
@@ -30,7 +31,10 @@ impl Gate {
         if checkpoint.size < retained {
             return Ok(());
         }
-        match ledger.continues(&*self.store, checkpoint.tree).await {
+        match ledger
+            .continues(&*self.store, checkpoint.tree, is_there)
+            .await
+        {
             Ok(()) => Ok(()),
             Err(OpenError::Store(error)) => Err(error.into()),
             Err(OpenError::Tampered(tampered)) => Err(tampered.into()),

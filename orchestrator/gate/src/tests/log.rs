@@ -239,3 +239,48 @@ async fn what_workloads_wrote_is_on_record_before_it_is_answered() {
     );
     house.store.fail_with(None);
 }
+
+#[tokio::test]
+async fn a_store_that_was_put_back_or_forked_does_not_continue_what_was_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = || Keys::open_or_create(dir.path()).unwrap();
+    let fresh = || async {
+        open(&Arc::default(), &Arc::default(), keys())
+            .await
+            .unwrap()
+    };
+    let house = fresh().await;
+    let apply = |replicas: u32| json!({ "yaml": super::SHOP.replace("min: 0", &format!("min: {replicas}")) });
+    done(house.call(&operator(), "apply_services", apply(1)).await);
+    let early = house.gate.signed_head().await;
+    done(house.call(&operator(), "apply_services", apply(2)).await);
+    let late = house.gate.signed_head().await;
+    assert_eq!((early.size(), late.size()), (Some(1), Some(2)));
+    for seen in [&early, &late] {
+        house.gate.continues(seen).await.unwrap();
+    }
+    let yesterday = fresh().await;
+    let words = yesterday
+        .gate
+        .continues(&late)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        words.contains("leaf 0") && words.contains("held 2 entries"),
+        "{words}"
+    );
+    let other = fresh().await;
+    for replicas in [3, 4, 5] {
+        done(
+            other
+                .call(&operator(), "apply_services", apply(replicas))
+                .await,
+        );
+    }
+    let words = other.gate.continues(&late).await.unwrap_err().to_string();
+    assert!(words.contains("rewritten"), "{words}");
+    // A text that was changed is for `verify` to find: the daemon opens and says so when it is asked.
+    house.store.tamper(1, |leaf| leaf.bytes.push(b' '));
+    house.gate.continues(&early).await.unwrap();
+}
