@@ -7,7 +7,6 @@ use ostler_tools::{
     answer::{InstanceInfo, Instances},
     words::word,
 };
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
@@ -15,15 +14,10 @@ use crate::{
     ui::{
         bits::{self, Tone, badge, foreign, nothing, time},
         frame::Frame,
-        paging::Page,
+        paging::{Asked, Page},
     },
     visit::Visit,
 };
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Asked {
-    page: Option<usize>,
-}
 
 pub(crate) async fn show(
     Query(asked): Query<Asked>,

@@ -3,22 +3,16 @@
 use axum::{extract::Query, response::Html};
 use maud::html;
 use ostler_tools::answer::Proposals;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     problem::Problem,
     ui::{
         bits::{foreign, nothing, standing, time},
-        paging::Page,
+        paging::{Asked, Page},
     },
     visit::Visit,
 };
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Asked {
-    page: Option<usize>,
-}
 
 pub(crate) async fn show(
     Query(asked): Query<Asked>,

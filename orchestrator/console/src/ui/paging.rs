@@ -1,11 +1,19 @@
 //! Long lists in pages, so that ten thousand rows are as quick as fifty.
 
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::bits::part;
 
 /// Rows of a page.
 pub const ROWS: usize = 50;
+
+/// What an address asks of a list that is only read in pages.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    /// Which page.
+    pub page: Option<usize>,
+}
 
 /// Which page of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,8 +32,37 @@ struct Kind {
     description: &'static str,
     /// The tool that reads it.
     tool: &'static str,
-    /// The tool's argument that takes what was given, joined by `/`.
-    argument: Option<&'static str>,
+    /// What it is asked, of what was given, joined by `/`.
+    asks: fn(&str) -> Value,
+    /// What moves when it does.
+    moves: fn(&str) -> Option<Watched>,
+    /// What of the tool's answer it is.
+    shows: fn(Value) -> Value,
+}
+
+fn fleet(_: &str) -> Option<Watched> {
+    Some(Watched::Fleet)
+}
+
+fn papers(_: &str) -> Option<Watched> {
+    Some(Watched::Papers)
+}
+
+fn service(given: &str) -> Option<Watched> {
+    given.parse().ok().map(Watched::Service)
+}
+
+fn changes(_: &str) -> Option<Watched> {
+    Some(Watched::Changes)
+}
+
+const fn whole(answer: Value) -> Value {
+    answer
+}
+
+/// Of a page of the log, its head alone.
+fn head(page: Value) -> Value {
+    json!({ "checkpoint": page.get("checkpoint"), "public_key": page.get("public_key") })
 }
 
 const KINDS: &[Kind] = &[
@@ -43,7 +72,9 @@ const KINDS: &[Kind] = &[
         title: "The daemon and the fleet at a glance",
         description: "Counts of services, instances, incidents and approvals, and what is wrong with the daemon.",
         tool: "get_status",
-        argument: None,
+        asks: |_| json!({}),
+        moves: fleet,
+        shows: whole,
     },
     Kind {
         path: "services",
@@ -51,7 +82,9 @@ const KINDS: &[Kind] = &[
         title: "All services",
         description: "Every service with its state, instances and findings.",
         tool: "list_services",
-        argument: None,
+        asks: |_| json!({}),
+        moves: fleet,
+        shows: whole,
     },
     Kind {
         path: "services/{namespace}/{name}",
@@ -59,7 +92,9 @@ const KINDS: &[Kind] = &[
         title: "One service",
         description: "Its manifest, state, instances, needs and generations.",
         tool: "get_service",
-        argument: Some("service"),
+        asks: |given| json!({ "service": given }),
+        moves: service,
+        shows: whole,
     },
     Kind {
         path: "graph",
@@ -67,7 +102,9 @@ const KINDS: &[Kind] = &[
         title: "Who needs whom",
         description: "The graph of services and their needs, with how each stands.",
         tool: "get_graph",
-        argument: None,
+        asks: |_| json!({}),
+        moves: fleet,
+        shows: whole,
     },
     Kind {
         path: "instances/{instance}",
@@ -75,7 +112,9 @@ const KINDS: &[Kind] = &[
         title: "One instance",
         description: "A running container: its health, exits, address and node.",
         tool: "get_instance",
-        argument: Some("instance"),
+        asks: |given| json!({ "instance": given }),
+        moves: fleet,
+        shows: whole,
     },
     Kind {
         path: "incidents",
@@ -83,7 +122,9 @@ const KINDS: &[Kind] = &[
         title: "Incidents",
         description: "The newest incidents with state and cause.",
         tool: "list_incidents",
-        argument: None,
+        asks: |_| json!({}),
+        moves: papers,
+        shows: whole,
     },
     Kind {
         path: "incidents/{incident}",
@@ -91,7 +132,9 @@ const KINDS: &[Kind] = &[
         title: "One incident",
         description: "Its timeline, evidence, proposals and outcome.",
         tool: "get_incident",
-        argument: Some("incident"),
+        asks: |given| json!({ "incident": given }),
+        moves: papers,
+        shows: whole,
     },
     Kind {
         path: "proposals/{proposal}",
@@ -99,7 +142,9 @@ const KINDS: &[Kind] = &[
         title: "One proposal",
         description: "Its calls, why, evidence, forecast, and who must say yes.",
         tool: "get_proposal",
-        argument: Some("proposal"),
+        asks: |given| json!({ "proposal": given }),
+        moves: papers,
+        shows: whole,
     },
     Kind {
         path: "approvals",
@@ -107,7 +152,9 @@ const KINDS: &[Kind] = &[
         title: "Approvals",
         description: "What waits for a person's yes, and what became of earlier requests.",
         tool: "list_approvals",
-        argument: None,
+        asks: |_| json!({}),
+        moves: papers,
+        shows: whole,
     },
     Kind {
         path: "audit/checkpoint",
@@ -116,9 +163,18 @@ const KINDS: &[Kind] = &[
         description: "A C2SP checkpoint as a signed note with the key that opens it; keep it elsewhere to find a log \
             that was put back or forked.",
         tool: "export_audit",
-        argument: None,
+        asks: |_| json!({ "limit": 1 }),
+        moves: changes,
+        shows: head,
     },
 ];
+
+impl Kind {
+    /// Whether something is to be given for it to be one.
+    fn is_template(&self) -> bool {
+        self.path.contains('{')
+    }
+}
 
 /// An address that is one of a kind.
 struct Found {
@@ -156,12 +212,7 @@ fn is_part(segment: &str) -> bool {
 /// What moves when a resource does; nothing where the address is none of ours.
 pub(super) fn watched(uri: &str) -> Option<Watched> {
     let found = find(uri)?;
-    Some(match found.kind.name {
-        "service" => Watched::Service(found.given.parse().ok()?),
-        "incidents" | "incident" | "proposal" | "approvals" => Watched::Papers,
-        "audit checkpoint" => Watched::Changes,
-        _ => Watched::Fleet,
-    })
+    (found.kind.moves)(&found.given)
 }
 
 /// The tool that reads an address.
@@ -181,10 +232,7 @@ fn may(door: &dyn Door, caller: &Principal) -> impl Fn(&&Kind) -> bool + use<> {
 /// The resources that a caller may read: fixed ones, and each service.
 pub(super) async fn list(door: Arc<dyn Door>, caller: &Principal) -> ListResourcesResult {
     let may = may(&*door, caller);
-    let fixed = KINDS
-        .iter()
-        .filter(|kind| kind.argument.is_none())
-        .filter(&may);
+    let fixed = KINDS.iter().filter(|kind| !kind.is_template()).filter(&may);
     let mut all: Vec<Resource> = fixed.map(resource).collect();
     if KINDS
         .iter()
@@ -226,7 +274,7 @@ fn resource(kind: &Kind) -> Resource {
 pub(super) fn templates(door: &dyn Door, caller: &Principal) -> ListResourceTemplatesResult {
     let kinds = KINDS
         .iter()
-        .filter(|kind| kind.argument.is_some())
+        .filter(|kind| kind.is_template())
         .filter(may(door, caller));
     let templates = kinds.map(|kind| {
         ResourceTemplate::new(format!("{SCHEME}{}", kind.path), kind.name)
@@ -259,13 +307,7 @@ pub(super) async fn read(
             Some(json!({ "uri": uri })),
         ));
     };
-    let mut args = found
-        .kind
-        .argument
-        .map_or_else(|| json!({}), |name| json!({ name: found.given }));
-    if found.kind.tool == "export_audit" {
-        args = json!({ "limit": 1 });
-    }
+    let args = (found.kind.asks)(&found.given);
     let answer = door.call(caller, found.kind.tool, args).await;
     let value = match answer.outcome {
         Outcome::Done { value, .. } => value,
@@ -283,11 +325,7 @@ pub(super) async fn read(
         }
         Outcome::Failed { words } => return Err(ErrorData::internal_error(words, None)),
     };
-    let value = if found.kind.tool == "export_audit" {
-        head(&value)
-    } else {
-        value
-    };
+    let value = (found.kind.shows)(value);
     let recorded = JsonObject::from_iter([(CALL_KEY.to_owned(), answer.call.as_str().into())]);
     let contents = ResourceContents::text(value.to_string(), uri)
         .with_mime_type(JSON)
@@ -295,11 +333,6 @@ pub(super) async fn read(
     Ok(ReadResourceResult::new(vec![contents])
         .with_ttl_ms(0)
         .with_cache_scope(CacheScope::Private))
-}
-
-/// Of a page of the log, its head alone.
-fn head(page: &Value) -> Value {
-    json!({ "checkpoint": page.get("checkpoint"), "public_key": page.get("public_key") })
 }
 
 #[cfg(test)]
@@ -313,12 +346,6 @@ mod tests {
             let tool = catalogue::find(kind.tool).unwrap();
             assert!(
                 matches!(tool.class, Class::Read | Class::ReadData),
-                "{}",
-                kind.path
-            );
-            assert_eq!(
-                kind.argument.is_some(),
-                kind.path.contains('{'),
                 "{}",
                 kind.path
             );
