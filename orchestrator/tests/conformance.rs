@@ -15,51 +15,23 @@ mod suite;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use common::door::Remembers;
 use fixture::Fixture;
 use ostler::serve::http::open_endpoint;
-use ostler_gate::{
-    Watched,
-    answer::{Answer, Outcome},
-    mcp::{Door, McpServer, Who},
-};
-use ostler_tools::{catalogue, contract::Tool, principal::Principal};
+use ostler_gate::mcp::{McpServer, Who};
+use ostler_tools::{catalogue, principal::Principal};
+
 use rmcp::ServerHandler;
 use serde_json::Value;
 use suite::{Scenario, Suite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Shows every tool and does nothing: the suite calls only fixtures.
-struct Shut;
-
-#[async_trait]
-impl Door for Shut {
-    async fn call(self: Arc<Self>, _: &Principal, _: &str, _: Value) -> Answer {
-        Answer {
-            call: "call_1".parse().unwrap(),
-            outcome: Outcome::Denied {
-                words: "nothing is behind this door".to_owned(),
-                policies: Vec::new(),
-            },
-        }
-    }
-
-    fn tools_for(&self, _: &Principal) -> Vec<&'static Tool> {
-        catalogue::ALL.iter().collect()
-    }
-
-    async fn authenticate(&self, _: &str) -> Option<Principal> {
-        None
-    }
-
-    fn stamp(&self, _: &Watched) -> u64 {
-        0
-    }
-}
-
 fn product() -> McpServer {
-    McpServer::new(Arc::new(Shut), Who::Fixed(Principal::Anonymous))
+    McpServer::new(
+        Arc::new(Remembers::default()),
+        Who::Fixed(Principal::Anonymous),
+    )
 }
 
 /// Serves until told to stop; the address.

@@ -1,70 +1,26 @@
 //! The daemon's doors over a gate that only remembers: who comes in as whom, and what is never recorded.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod common;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::Stdio,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
+use common::door::Remembers;
 use ostler::serve::{self, http::Http, peers::Peers};
-use ostler_gate::{
-    Watched,
-    answer::{Answer, Outcome},
-    mcp::Door,
-};
-use ostler_tools::{
-    contract::Tool,
-    principal::{Principal, Role},
-};
+use ostler_tools::principal::{Principal, Role};
 use rmcp::{
     ServiceExt,
     model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
-
-/// Denies everything and remembers who asked for what.
-#[derive(Default)]
-struct Remembers(Mutex<Vec<(Principal, String, Value)>>);
-
-impl Remembers {
-    fn callers(&self) -> Vec<Principal> {
-        let calls = self.0.lock().unwrap();
-        calls.iter().map(|(caller, _, _)| caller.clone()).collect()
-    }
-}
-
-#[async_trait]
-impl Door for Remembers {
-    async fn call(self: Arc<Self>, caller: &Principal, tool: &str, args: Value) -> Answer {
-        let mut calls = self.0.lock().unwrap();
-        calls.push((caller.clone(), tool.to_owned(), args));
-        Answer {
-            call: "call_1".parse().unwrap(),
-            outcome: Outcome::Denied {
-                words: "no".to_owned(),
-                policies: Vec::new(),
-            },
-        }
-    }
-
-    fn tools_for(&self, _: &Principal) -> Vec<&'static Tool> {
-        ostler_tools::catalogue::ALL.iter().collect()
-    }
-
-    async fn authenticate(&self, _: &str) -> Option<Principal> {
-        None
-    }
-
-    fn stamp(&self, _: &Watched) -> u64 {
-        0
-    }
-}
 
 /// The socket's door, and what it needs to stay open.
 struct Socket {

@@ -2,29 +2,23 @@
 //! every way in which a token is not good.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod common;
+
 use std::{
     path::Path,
     sync::{Arc, Mutex},
 };
 
-use async_trait::async_trait;
 use axum::{Json, Router, extract::State, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use common::door::Remembers;
 use ed25519_dalek::SigningKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ostler::{
     serve::{self, http::Http, oidc::Issuer},
     settings::Settings,
 };
-use ostler_gate::{
-    Watched,
-    answer::{Answer, Outcome},
-    mcp::Door,
-};
-use ostler_tools::{
-    contract::Tool,
-    principal::{Principal, Role},
-};
+use ostler_tools::principal::{Principal, Role};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -237,35 +231,6 @@ async fn keys_that_rotate_are_followed_and_clocks_may_be_apart_a_little() {
     }
 }
 
-/// Does nothing, knows no token of its own, and remembers who called.
-#[derive(Default)]
-struct Remembers(Mutex<Vec<Principal>>);
-
-#[async_trait]
-impl Door for Remembers {
-    async fn call(self: Arc<Self>, caller: &Principal, _: &str, _: Value) -> Answer {
-        self.0.lock().unwrap().push(caller.clone());
-        Answer {
-            call: "call_1".parse().unwrap(),
-            outcome: Outcome::Refused {
-                words: "seen".to_owned(),
-            },
-        }
-    }
-
-    fn tools_for(&self, _: &Principal) -> Vec<&'static Tool> {
-        ostler_tools::catalogue::ALL.iter().collect()
-    }
-
-    async fn authenticate(&self, _: &str) -> Option<Principal> {
-        None
-    }
-
-    fn stamp(&self, _: &Watched) -> u64 {
-        0
-    }
-}
-
 #[tokio::test]
 async fn the_door_says_where_tokens_come_from_and_lets_them_in() {
     let provider = Provider::start().await;
@@ -322,7 +287,7 @@ async fn the_door_says_where_tokens_come_from_and_lets_them_in() {
     assert_eq!(metadata["authorization_servers"], json!([provider.address]));
     assert_eq!(metadata["resource"], AUDIENCE);
     post(signed("first", 1, &provider.claims())).await.unwrap();
-    let last = door.0.lock().unwrap().last().cloned();
+    let last = door.callers().pop();
     assert_eq!(last.unwrap().to_string(), "user:ann@127.0.0.1");
     stop.cancel();
 }

@@ -7,6 +7,7 @@
     reason = "a test may stop at the first surprise; each test file uses a part of this"
 )]
 
+pub mod door;
 pub mod npm;
 
 use std::{
