@@ -101,6 +101,10 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         household: Household::open(&fleet, &gate, &state, config.agents).await,
     };
     configured.take_over(&config.settings).await?;
+    if let Some(problem) = gate.policy_problem() {
+        tracing::error!("{problem}");
+        fleet.write(|table| table.daemon.problems.push(problem));
+    }
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
         .await
         .context("cannot open the socket")?;

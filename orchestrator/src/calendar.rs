@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
 use chrono::NaiveDate;
-use ostler_core::{id::Namespace, time::Time};
-use ostler_gate::{Calendar, Freeze, Window};
+use ostler_core::{id::Namespace, law::Freeze, time::Time};
+use ostler_gate::{Calendar, Window};
 use serde::Deserialize;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -20,6 +20,9 @@ pub(crate) struct FreezeEntry {
     from: String,
     /// The last day.
     until: String,
+    /// Why.
+    #[serde(default)]
+    reason: String,
     #[serde(default)]
     namespaces: BTreeSet<Namespace>,
 }
@@ -65,6 +68,7 @@ fn freeze(entry: FreezeEntry) -> anyhow::Result<Freeze> {
         from,
         until: Time(last.0 + 86_400_000),
         namespaces: entry.namespaces,
+        reason: entry.reason,
     })
 }
 
@@ -154,8 +158,8 @@ mod tests {
                 "one day",
             ),
             (
-                "freezes: [{from: 2026-12-23, until: 2027-01-02, reason: x}]",
-                "reason",
+                "freezes: [{from: 2026-12-23, until: 2027-01-02, because: x}]",
+                "because",
             ),
         ] {
             let error = format!("{:#}", read(text).unwrap_err());

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use ostler_core::event::Happening;
+use ostler_gate::ports::Called;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -33,6 +34,13 @@ struct Asked {
     outcome: &'static str,
 }
 
+/// Tools and outcomes: the catalogue's, and what the gate answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    tool: &'static str,
+    outcome: &'static str,
+}
+
 /// Everything the daemon counts about itself.
 pub struct Metrics {
     registry: Registry,
@@ -42,6 +50,8 @@ pub struct Metrics {
     services: Family<Kind, Gauge>,
     reconcile_seconds: Histogram,
     start_seconds: Histogram,
+    calls: Family<Call, Counter>,
+    call_seconds: Family<Kind, Histogram>,
     refused_plans: Counter,
     agent_restarts: Counter,
     signal_series: Gauge,
@@ -61,6 +71,8 @@ impl Default for Metrics {
             services: Family::default(),
             reconcile_seconds: Histogram::new(exponential_buckets(0.000_05, 4.0, 9)),
             start_seconds: Histogram::new(exponential_buckets(0.002, 2.0, 12)),
+            calls: Family::default(),
+            call_seconds: Family::new_with_constructor(call_seconds),
             refused_plans: Counter::default(),
             agent_restarts: Counter::default(),
             signal_series: Gauge::default(),
@@ -74,8 +86,12 @@ impl Default for Metrics {
     }
 }
 
+fn call_seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_05, 1.6, 20))
+}
+
 /// Names and help texts of all metrics, for the reference page.
-pub const REFERENCE: [(&str, &str); 13] = [
+pub const REFERENCE: [(&str, &str); 15] = [
     (
         "ostler_happenings_total",
         "Happenings in the fleet, by kind",
@@ -93,6 +109,14 @@ pub const REFERENCE: [(&str, &str); 13] = [
     (
         "ostler_start_seconds",
         "Time from the order to a running instance",
+    ),
+    (
+        "ostler_calls_total",
+        "Calls of tools by somebody known, by tool and outcome",
+    ),
+    (
+        "ostler_call_seconds",
+        "Time that the gate took for a call, with the wait for the disk, by kind of tool",
     ),
     (
         "ostler_refused_plans_total",
@@ -150,6 +174,12 @@ impl Metrics {
             "start_seconds",
             help("start_seconds"),
             self.start_seconds.clone(),
+        );
+        registry.register("calls", help("calls"), self.calls.clone());
+        registry.register(
+            "call_seconds",
+            help("call_seconds"),
+            self.call_seconds.clone(),
         );
         registry.register(
             "refused_plans",
@@ -227,6 +257,15 @@ impl Metrics {
     /// Records how long a decision took.
     pub fn reconciled(&self, seconds: f64) {
         self.reconcile_seconds.observe(seconds);
+    }
+
+    /// Counts a call at the gate.
+    pub fn called(&self, call: &Called) {
+        let Called { outcome, class, .. } = *call;
+        let tool = call.tool.unwrap_or("(unknown)");
+        self.calls.get_or_create(&Call { tool, outcome }).inc();
+        let seconds = self.call_seconds.get_or_create(&Kind { kind: class });
+        seconds.observe(call.took.as_secs_f64());
     }
 
     /// Counts a plan that was not executed.

@@ -120,6 +120,22 @@ impl Bundle {
         )
     }
 
+    /// What is left where a bundle does not load.
+    #[must_use]
+    pub fn closed() -> Self {
+        let file = |name: &str, text: &str| Source {
+            name: name.to_owned(),
+            text: text.to_owned(),
+        };
+        Self::new(vec![
+            file("closed.cedar", include_str!("../closed/closed.cedar")),
+            file(
+                "invariants.cedar",
+                include_str!("../bundle/invariants.cedar"),
+            ),
+        ])
+    }
+
     /// These texts.
     #[must_use]
     pub fn new(mut files: Vec<Source>) -> Self {

@@ -156,6 +156,7 @@ pub(crate) fn context(
         ("frozen", truth(facts.frozen)),
         ("changes_last_hour", long(facts.changes_last_hour)),
         ("second_admin", truth(facts.second_admin)),
+        ("emergency", truth(facts.emergency)),
         ("agent", agent),
         ("approvals", words(approvals)),
         ("hour_utc", long(hours % 24)),

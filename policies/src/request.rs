@@ -84,6 +84,8 @@ pub struct Facts {
     pub changes_last_hour: i64,
     /// Whether somebody other than the caller holds a token as an admin, and so could say yes.
     pub second_admin: bool,
+    /// Whether the caller is a person who declared an emergency that is not over.
+    pub emergency: bool,
     /// The agent that calls; of anybody else nothing is said.
     pub agent: AgentFacts,
 }
@@ -164,6 +166,7 @@ impl Default for Facts {
             frozen: false,
             changes_last_hour: 0,
             second_admin: false,
+            emergency: false,
             agent: AgentFacts::default(),
         }
     }

@@ -66,6 +66,7 @@ type Facts = {
     frozen: Bool,
     changes_last_hour: Long,
     second_admin: Bool,
+    emergency: Bool,
     agent: AgentFacts,
     approvals: Set<String>,
     hour_utc: Long,

@@ -126,6 +126,9 @@ name!(
     /// An agent's registered name.
     AgentName, "agent name", LABEL, "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", is_label);
 name!(
+    /// What people call a freeze of changes.
+    FreezeName, "freeze name", LABEL, "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", is_label);
+name!(
     /// A machine that runs instances.
     NodeName, "node name", NODE, "^[a-z0-9.-]{1,253}$", is_node);
 name!(

@@ -14,6 +14,7 @@ use crate::{
     id::{
         AgentName, Generation, InstanceId, Namespace, NodeName, Revision, SecretName, ServiceKey,
     },
+    law::Law,
     rollout::Rollout,
     spec::{Protocol, ServiceSpec},
     time::Time,
@@ -37,6 +38,9 @@ pub struct Intent {
     /// Agents that a person promoted: they may act alone where policy says so.
     #[serde(default)]
     pub promoted_agents: BTreeMap<AgentName, Autonomy>,
+    /// What people rule at the moment.
+    #[serde(default)]
+    pub law: Law,
 }
 
 /// A secret's full name, written `namespace/name`.

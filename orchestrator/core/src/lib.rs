@@ -15,6 +15,7 @@ pub mod graph;
 pub mod id;
 pub mod incident;
 pub mod intent;
+pub mod law;
 pub mod observed;
 pub mod plan;
 pub mod proposal;

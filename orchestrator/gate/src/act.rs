@@ -1,15 +1,15 @@
 //! A call that was understood: planned, judged, and done or not.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use ostler_policies::{Asked, Decision, Facts, Request, Verdict};
+use ostler_policies::{Asked, Decision, Facts, Verdict};
 use ostler_tools::contract::{About, Class};
 
 use crate::{
     answer::Outcome,
     approval::Held,
     door::Gate,
-    ledger::{Ledger, Writing, past_change, revision_of},
+    ledger::{Ledger, Staged, Writing, past_change, revision_of},
     permit::{Permit, Unpermitted, Use, authorise},
     plan::{Call, Deed, Planned, State},
     ports::StoreError,
@@ -24,7 +24,7 @@ impl Gate {
             Ok(planned) => planned,
             Err(words) => return self.refuse(call, words).await,
         };
-        match authorise(&self.engine, planned, None) {
+        match authorise(planned, None) {
             Ok(permit) => self.answer_read(call, permit).await,
             Err(unpermitted) => self.deny(call, *unpermitted).await,
         }
@@ -32,7 +32,7 @@ impl Gate {
 
     async fn answer_read(&self, call: &Call, permit: Permit) -> Outcome {
         let (planned, decision, _) = permit.spend();
-        let judged = self.judged(&planned.request, None);
+        let judged = judged(&planned, None);
         let record = Record::of(&planned, ("allow", judged), &decision, call.tool.title);
         let result = match planned.deed {
             Deed::Answer(value) => Ok(value),
@@ -57,22 +57,21 @@ impl Gate {
         }
     }
 
-    /// Everything else: judged and committed under the ledger's lock.
+    /// Everything else: judged and taken in under the ledger's lock, told when it is on disk.
     pub(crate) async fn act(&self, call: &Call) -> Outcome {
-        let mut ledger = self.ledger.lock().await;
-        let mut state = self.state();
         for _ in 0..2 {
-            match self.act_on(call, &mut ledger, &state).await {
-                Err(StoreError::Conflict { .. }) => match self.reload(&mut ledger).await {
-                    Ok(fresh) => state = fresh,
-                    Err(words) => return Outcome::Failed { words },
-                },
+            let mut ledger = self.ledger.lock().await;
+            let decided = self.act_on(call, &mut ledger).await;
+            drop(ledger);
+            let done = match decided {
+                Ok((next, staged)) => self.durable(staged).await.map(|()| next),
+                Err(error) => Err(Arc::new(error)),
+            };
+            match done {
+                Err(error) if matches!(*error, StoreError::Conflict { .. }) => {}
                 Err(error) => return crate::answers::not_stored(&error),
                 Ok(Next::Done(outcome)) => return outcome,
-                Ok(Next::Perform(query)) => {
-                    drop(ledger);
-                    return self.perform(call, &query).await;
-                }
+                Ok(Next::Perform(query)) => return self.perform(call, &query).await,
             }
         }
         Outcome::Failed {
@@ -80,34 +79,21 @@ impl Gate {
         }
     }
 
-    async fn act_on(
-        &self,
-        call: &Call,
-        ledger: &mut Ledger,
-        state: &State,
-    ) -> Result<Next, StoreError> {
+    async fn act_on(&self, call: &Call, ledger: &mut Ledger) -> Result<Decided, StoreError> {
+        let state = &ledger.ahead().clone();
         let planned = match self.plan(call, state).await {
             Ok(planned) => planned,
-            Err(words) => {
-                return self
-                    .refuse_now(call, ledger, state, words)
-                    .await
-                    .map(Next::Done);
-            }
+            Err(words) => return self.refuse_now(call, ledger, words),
         };
         if let Deed::Change(moved) = &planned.deed
             && let Err(words) = self.contend(call, &state.records, &moved.facts.services)
         {
-            let refused = self.refuse_now(call, ledger, state, words).await;
-            return refused.map(Next::Done);
+            return self.refuse_now(call, ledger, words);
         }
         let granted = crate::approval::granted(&state.records, call, &planned);
-        match authorise(&self.engine, planned, granted) {
+        match authorise(planned, granted) {
             Ok(permit) => self.commit(call, ledger, state, permit).await,
-            Err(unpermitted) => self
-                .hold_or_deny(call, ledger, state, *unpermitted)
-                .await
-                .map(Next::Done),
+            Err(unpermitted) => self.hold_or_deny(call, ledger, state, *unpermitted),
         }
     }
 
@@ -118,10 +104,13 @@ impl Gate {
         ledger: &mut Ledger,
         state: &State,
         permit: Permit,
-    ) -> Result<Next, StoreError> {
+    ) -> Result<Decided, StoreError> {
         let (planned, decision, used) = permit.spend();
-        let judged = self.judged(&planned.request, used.as_ref());
-        let summary = planned.summary(call);
+        let judged = judged(&planned, used.as_ref());
+        let mut summary = planned.summary(call);
+        if planned.request.facts.emergency {
+            summary = format!("in an emergency: {summary}");
+        }
         let mut record = Record::of(&planned, ("allow", judged), &decision, &summary);
         let mut writing = Writing::default();
         if let Some(used) = used {
@@ -143,7 +132,7 @@ impl Gate {
                 let about = (&moved.facts.services, past.summary.as_str());
                 let told = self.tell_holders(call, state, &mut writing, about);
                 let outcome = crate::answers::changed(&past, told);
-                writing.moved = Some((moved.applied.intent, past));
+                writing.moved = Some((Arc::new(moved.applied.intent), past));
                 Next::Done(outcome)
             }
             Deed::Record(change) => match self.record(call, state, &mut writing, change).await {
@@ -160,47 +149,43 @@ impl Gate {
                         records: declined.records,
                         ..Writing::default()
                     };
-                    return self
-                        .refuse_with(call, ledger, state, declined.words, ended)
-                        .await
-                        .map(Next::Done);
+                    return self.refuse_with(call, ledger, declined.words, ended);
                 }
             },
         };
         let revision = revision_of(&writing);
         let entry = self.entry(call, name, record, revision);
-        self.write(ledger, state, vec![entry], writing).await?;
-        Ok(next)
+        let staged = self.write(ledger, vec![entry], writing)?;
+        Ok((next, staged))
     }
 
-    async fn hold_or_deny(
+    fn hold_or_deny(
         &self,
         call: &Call,
         ledger: &mut Ledger,
         state: &State,
         unpermitted: Unpermitted,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Decided, StoreError> {
         let Unpermitted { planned, decision } = unpermitted;
-        let words = self.engine.explain(&planned.request, &decision);
+        let words = planned.engine.explain(&planned.request, &decision);
         let Verdict::NeedsApproval { roles, any } = &decision.verdict else {
-            let judged = self.judged(&planned.request, None);
+            let judged = judged(&planned, None);
             let record = Record::of(&planned, ("deny", judged), &decision, &words);
             let policies = record.policies.clone();
             let entry = self.entry(call, "denied", record, None);
-            self.write(ledger, state, vec![entry], Writing::default())
-                .await?;
-            return Ok(Outcome::Denied { words, policies });
+            let staged = self.write(ledger, vec![entry], Writing::default())?;
+            return Ok((Next::Done(Outcome::Denied { words, policies }), staged));
         };
         let held = Held::new(&self.keys, call, &planned, roles, *any, &decision);
         let (approval, note) = match self.hold(state, held) {
             Ok(held) => held,
-            Err(words) => return self.refuse_now(call, ledger, state, words).await,
+            Err(words) => return self.refuse_now(call, ledger, words),
         };
         let words = format!(
             "{note}{words}. Ask for a yes to {}, then make the same call again",
             approval.id
         );
-        let judged = self.judged(&planned.request, None);
+        let judged = judged(&planned, None);
         let mut record = Record::of(&planned, ("needs_approval", judged), &decision, &words);
         record.approval = Some(approval.id.clone());
         let id = approval.id.clone();
@@ -209,11 +194,12 @@ impl Gate {
             writing.records.approvals.insert(id.clone(), approval);
         }
         let entry = self.entry(call, "held", record, None);
-        self.write(ledger, state, vec![entry], writing).await?;
-        Ok(Outcome::Held {
+        let staged = self.write(ledger, vec![entry], writing)?;
+        let held = Outcome::Held {
             approval: id,
             words,
-        })
+        };
+        Ok((Next::Done(held), staged))
     }
 
     /// An act in the world, recorded as started; how it ended is recorded too.
@@ -224,30 +210,27 @@ impl Gate {
         self.recorded(entry, outcome).await
     }
 
-    async fn refuse_now(
+    fn refuse_now(
         &self,
         call: &Call,
         ledger: &mut Ledger,
-        state: &State,
         words: String,
-    ) -> Result<Outcome, StoreError> {
-        self.refuse_with(call, ledger, state, words, Writing::default())
-            .await
+    ) -> Result<Decided, StoreError> {
+        self.refuse_with(call, ledger, words, Writing::default())
     }
 
     /// Refuses; what ends by that is written in the same transaction.
-    async fn refuse_with(
+    fn refuse_with(
         &self,
         call: &Call,
         ledger: &mut Ledger,
-        state: &State,
         words: String,
         ended: Writing,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Decided, StoreError> {
         let words = without_secrets(call.tool, &call.args, &words).into_owned();
         let entry = self.entry(call, "refused", Record::plain(words.clone()), None);
-        self.write(ledger, state, vec![entry], ended).await?;
-        Ok(Outcome::Refused { words })
+        let staged = self.write(ledger, vec![entry], ended)?;
+        Ok((Next::Done(Outcome::Refused { words }), staged))
     }
 
     pub(crate) async fn refuse(&self, call: &Call, words: String) -> Outcome {
@@ -258,16 +241,18 @@ impl Gate {
 
     /// Denies a call of somebody to whom policy permits this tool on no argument and with nobody's yes.
     pub(crate) async fn turn_away(&self, call: &Call) -> Outcome {
-        let request = self.question(call, &self.state(), &About::fleet(), Facts::default());
+        let state = self.state();
+        let engine = self.engine_of(&state);
+        let request = self.question(call, &state, &About::fleet(), Facts::default());
         let decision = Decision {
             verdict: Verdict::Deny,
-            ..self.engine.decide(&request)
+            ..engine.decide(&request)
         };
-        let words = self.engine.explain(&request, &decision);
+        let words = engine.explain(&request, &decision);
         let record = Record {
             decision: Some("deny"),
             policies: ids(&decision),
-            judged: Some(self.judged(&request, None)),
+            judged: Some(Asked::of(&request, &BTreeSet::new(), engine.version())),
             ..Record::plain(words.clone())
         };
         let policies = record.policies.clone();
@@ -278,8 +263,8 @@ impl Gate {
 
     async fn deny(&self, call: &Call, unpermitted: Unpermitted) -> Outcome {
         let Unpermitted { planned, decision } = unpermitted;
-        let words = self.engine.explain(&planned.request, &decision);
-        let judged = self.judged(&planned.request, None);
+        let words = planned.engine.explain(&planned.request, &decision);
+        let judged = judged(&planned, None);
         let record = Record::of(&planned, ("deny", judged), &decision, &words);
         let policies = record.policies.clone();
         let entry = self.entry(call, "denied", record, None);
@@ -288,13 +273,11 @@ impl Gate {
     }
 }
 
-impl Gate {
-    /// What the log keeps of a question, so that it can be asked again of other policies.
-    fn judged(&self, request: &Request, used: Option<&Use>) -> Asked {
-        let none = BTreeSet::new();
-        let yes = used.map_or(&none, |used| &used.yes);
-        Asked::of(request, yes, self.engine.version())
-    }
+/// What the log keeps of a question, so that it can be asked again of other policies.
+fn judged(planned: &Planned, used: Option<&Use>) -> Asked {
+    let none = BTreeSet::new();
+    let yes = used.map_or(&none, |used| &used.yes);
+    Asked::of(&planned.request, yes, planned.engine.version())
 }
 
 /// The policies that spoke.
@@ -302,6 +285,9 @@ fn ids(decision: &Decision) -> Vec<String> {
     let spoke = decision.policies.iter();
     spoke.map(|reason| reason.id.clone()).collect()
 }
+
+/// How a call goes on once what was decided is on disk.
+type Decided = (Next, Staged);
 
 /// How a call goes on after its commit.
 enum Next {

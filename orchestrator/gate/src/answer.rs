@@ -51,3 +51,17 @@ pub enum Outcome {
         words: String,
     },
 }
+
+impl Outcome {
+    /// As metrics and tests name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Held { .. } => "held",
+            Self::Denied { .. } => "denied",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}

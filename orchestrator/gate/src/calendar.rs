@@ -7,6 +7,7 @@ use std::{
 
 use ostler_core::{
     id::Namespace,
+    law::{Freeze, Law},
     time::{Span, Time},
 };
 use ostler_tools::{
@@ -21,17 +22,6 @@ use crate::ports::PastChange;
 const BACK: Span = Span::minutes(60);
 /// How many changes are remembered at most; beyond, the oldest are forgotten.
 pub(crate) const REMEMBERED: u32 = 2_048;
-
-/// A time in which changes are frozen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Freeze {
-    /// From this moment.
-    pub from: Time,
-    /// Until just before this one.
-    pub until: Time,
-    /// Of these namespaces only; of everything when empty.
-    pub namespaces: BTreeSet<Namespace>,
-}
 
 /// Hours of a week in which changes may be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,27 +46,30 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// Whether changes to what is touched are frozen, or out of every window that speaks of it.
+    /// Whether changes to what is touched are frozen, by this calendar or by a freeze that people called, or out
+    /// of every window that speaks of it.
     #[must_use]
-    pub fn frozen(&self, about: &About, now: Time) -> bool {
+    pub fn frozen(&self, about: &About, law: &Law, now: Time) -> bool {
         let touched: BTreeSet<&Namespace> = (about.services.iter().map(|key| &key.namespace))
             .chain(&about.namespace)
             .collect();
-        let speaks = |of: &BTreeSet<Namespace>| {
-            of.is_empty() || of.iter().any(|namespace| touched.contains(namespace))
-        };
-        let frozen = (self.freezes.iter())
-            .any(|freeze| speaks(&freeze.namespaces) && freeze.from <= now && now < freeze.until);
+        let mut freezes = self.freezes.iter().chain(law.freezes.values());
         let mut windows = self
             .windows
             .iter()
-            .filter(|window| speaks(&window.namespaces))
+            .filter(|window| window.speaks_of(&touched))
             .peekable();
-        frozen || (windows.peek().is_some() && !windows.any(|window| window.open(now)))
+        freezes.any(|freeze| freeze.holds(&touched, now))
+            || (windows.peek().is_some() && !windows.any(|window| window.open(now)))
     }
 }
 
 impl Window {
+    fn speaks_of(&self, touched: &BTreeSet<&Namespace>) -> bool {
+        let of = &self.namespaces;
+        of.is_empty() || of.iter().any(|namespace| touched.contains(namespace))
+    }
+
     fn open(&self, now: Time) -> bool {
         let hours = now.0 / 3_600_000;
         // 1970-01-01 was a Thursday; Monday is 1.
@@ -95,9 +88,9 @@ impl InForce {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = calendar;
     }
 
-    pub(crate) fn frozen(&self, about: &About, now: Time) -> bool {
+    pub(crate) fn frozen(&self, about: &About, law: &Law, now: Time) -> bool {
         let calendar = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        calendar.frozen(about, now)
+        calendar.frozen(about, law, now)
     }
 }
 
@@ -173,6 +166,7 @@ mod tests {
             from: Time(10),
             until: Time(20),
             namespaces: BTreeSet::from(["shop".parse().unwrap()]),
+            reason: String::new(),
         };
         let mut calendar = Calendar {
             freezes: vec![freeze],
@@ -186,14 +180,14 @@ mod tests {
             ("other/cart", 15, false),
         ] {
             assert_eq!(
-                calendar.frozen(&about(service), Time(now)),
+                calendar.frozen(&about(service), &Law::default(), Time(now)),
                 frozen,
                 "{service} {now}"
             );
         }
-        assert!(!calendar.frozen(&About::fleet(), Time(15)));
+        assert!(!calendar.frozen(&About::fleet(), &Law::default(), Time(15)));
         calendar.freezes[0].namespaces.clear();
-        assert!(calendar.frozen(&About::fleet(), Time(15)));
+        assert!(calendar.frozen(&About::fleet(), &Law::default(), Time(15)));
     }
 
     #[test]
@@ -219,7 +213,7 @@ mod tests {
             (60, true),
         ] {
             assert_eq!(
-                calendar.frozen(&about("shop/cart"), Time(hours * HOUR)),
+                calendar.frozen(&about("shop/cart"), &Law::default(), Time(hours * HOUR)),
                 frozen,
                 "{hours}"
             );

@@ -75,7 +75,11 @@ impl Gate {
         state: &State,
         approval: &Approval,
     ) -> Result<(), Declined> {
-        let now = crate::base::again(&approval.base, self.engine.version(), &state.intent);
+        let now = crate::base::again(
+            &approval.base,
+            self.engine_of(state).version(),
+            &state.intent,
+        );
         let moved = approval.base.differences(&now);
         if moved.is_empty() {
             return Ok(());

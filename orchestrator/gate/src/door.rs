@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
+    time::Instant,
 };
 
 use ostler_core::{
@@ -27,12 +28,13 @@ use crate::{
     calendar::{Calendar, InForce, Lately},
     certificate::Evaluators,
     config::{GateConfig, GateError, Limits},
+    engines::{Engines, UNLOADED},
     flood::Flood,
     keys::Keys,
     ledger::Ledger,
     note::Verifier,
     plan::{Call, State, Still},
-    ports::{Clock, Store, World},
+    ports::{Called, Clock, Store, World},
     recent::Recent,
     sessions::Sessions,
     strangers::Strangers,
@@ -44,12 +46,14 @@ pub struct Gate {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engines: Engines,
     pub(crate) keys: Keys,
     pub(crate) catalogue: &'static [Tool],
     pub(crate) priorities: BTreeMap<String, u32>,
     pub(crate) limits: Limits,
     pub(crate) ledger: Mutex<Ledger>,
+    /// One batch is written at a time.
+    pub(crate) writing: Mutex<()>,
     pub(crate) state: RwLock<State>,
     pub(crate) queue: mpsc::Sender<Queued>,
     /// Says that something was written of an incident.
@@ -107,17 +111,8 @@ impl Gate {
             CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
         let kept = store.load().await?;
         let signer = Signer::new(keys.signing.clone());
-        let ledger = Ledger::open(
-            signer,
-            kept.checkpoint.as_deref(),
-            kept.leaves,
-            kept.retained,
-            limits,
-        )?;
-        let state = State {
-            intent: Arc::new(kept.intent),
-            records: Arc::new(kept.records),
-        };
+        let ledger = Ledger::open(signer, kept, limits)?;
+        let state = ledger.state();
         let lately = Lately::of(store.changes(None, crate::calendar::REMEMBERED).await?);
         let (queue, waiting) = mpsc::channel(crate::writer::QUEUE);
         let (noted, written) = crate::capture::hints();
@@ -125,12 +120,13 @@ impl Gate {
             store,
             world,
             clock,
-            engine,
+            engines: Engines::new(engine, crate::actions(catalogue)),
             keys,
             catalogue,
             priorities,
             limits,
             ledger: Mutex::new(ledger),
+            writing: Mutex::new(()),
             state: RwLock::new(state),
             queue,
             noted,
@@ -171,12 +167,28 @@ impl Gate {
 
     /// Whether policy could permit a caller a tool at all.
     fn could(&self, caller: &Principal, tool: &Tool) -> bool {
-        *caller != Principal::Anonymous && self.engine.could(&crate::facts::who(caller), tool.name)
+        *caller != Principal::Anonymous
+            && (self.engine_of(&self.state())).could(&crate::facts::who(caller), tool.name)
     }
 
     /// Believes certificates of these evaluators from now on, and of nobody else.
     pub fn trust(&self, evaluators: Vec<Verifier>) {
         self.evaluators.trust(evaluators);
+    }
+
+    /// The policies of a state.
+    pub(crate) fn engine_of(&self, state: &State) -> Arc<Engine> {
+        self.engines.of(&state.intent.law)
+    }
+
+    /// What is wrong with the policies in force, in words; everything but looking is denied then.
+    #[must_use]
+    pub fn policy_problem(&self) -> Option<String> {
+        let problem = self.engines.loads(&self.state().intent.law).err()?;
+        Some(format!(
+            "{UNLOADED}, so everything but looking is denied: {problem}. An \
+             admin puts others in force with `ostler policy apply`"
+        ))
     }
 
     /// Freezes changes by this calendar from now on, and by no other.
@@ -232,6 +244,7 @@ impl Gate {
             return Answer { call: id, outcome };
         }
         self.recent.made(&id);
+        let began = Instant::now();
         let (gate, caller, name, call) = (
             Arc::clone(self),
             caller.clone(),
@@ -248,7 +261,18 @@ impl Gate {
                 words: "the call broke off inside the daemon; its log says more".to_owned(),
             }
         });
+        self.count(tool, &outcome, began);
         Answer { call: id, outcome }
+    }
+
+    fn count(&self, tool: &str, outcome: &Outcome, began: Instant) {
+        let known = self.catalogue.iter().find(|known| known.name == tool);
+        self.world.called(&Called {
+            tool: known.map(|known| known.name),
+            class: known.map_or("none", |known| known.class.group()),
+            outcome: outcome.as_str(),
+            took: began.elapsed(),
+        });
     }
 
     async fn handle(

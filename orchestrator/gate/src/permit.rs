@@ -1,6 +1,6 @@
 //! Permission as a value: a permit owns what was permitted, and is the only way into the ledger.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ostler_core::id::ApprovalId;
 use ostler_policies::{Decision, Verdict};
@@ -32,10 +32,10 @@ pub(crate) struct Unpermitted {
 
 /// Decides a planned call, with the yes it was given if any.
 pub(crate) fn authorise(
-    engine: &ostler_policies::Engine,
     planned: Planned,
     granted: Option<Use>,
 ) -> Result<Permit, Box<Unpermitted>> {
+    let engine = Arc::clone(&planned.engine);
     let decision = engine.decide(&planned.request);
     if decision.verdict == Verdict::Allow {
         return Ok(Permit {

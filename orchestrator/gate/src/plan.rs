@@ -9,7 +9,7 @@ use ostler_core::{
     intent::Intent,
     time::{Span, Time},
 };
-use ostler_policies::{AgentFacts, Facts, Request};
+use ostler_policies::{AgentFacts, Engine, Facts, Request};
 use ostler_tools::{
     base::Base,
     contract::{About, Class, Decided, Tool},
@@ -84,6 +84,8 @@ impl Still {
 /// A call that could be done, not yet judged.
 #[derive(Debug)]
 pub(crate) struct Planned {
+    /// The policies of the state that it was planned on.
+    pub(crate) engine: Arc<Engine>,
     pub(crate) deed: Deed,
     pub(crate) about: About,
     pub(crate) request: Request,
@@ -187,12 +189,14 @@ impl Gate {
 
     fn planned(&self, call: &Call, state: &State, deed: Deed, about: About) -> Planned {
         let request = self.question(call, state, &about, Facts::default());
+        let engine = self.engine_of(state);
         let (mut digest, mut rests) = (String::new(), Base::default());
         if !matches!(call.tool.class, Class::Read | Class::ReadData) {
-            rests = base::of_services(self.engine.version(), &state.intent, &about.services);
+            rests = base::of_services(engine.version(), &state.intent, &about.services);
             digest = call_digest(&self.keys, call.tool, &call.args, None, &rests);
         }
         Planned {
+            engine,
             deed,
             about,
             request,
@@ -210,13 +214,10 @@ impl Gate {
     ) -> Result<Planned, String> {
         let applied = change::apply(&state.intent, &change, call.now)
             .map_err(|refused| refused.to_string())?;
+        self.engines.loads(&applied.intent.law)?;
         let facts = facts(&state.intent, &change).map_err(|refused| refused.to_string())?;
-        let base = base::of_change(
-            self.engine.version(),
-            &state.intent,
-            &applied.intent,
-            &facts,
-        );
+        let engine = self.engine_of(state);
+        let base = base::of_change(engine.version(), &state.intent, &applied.intent, &facts);
         let digest = call_digest(&self.keys, call.tool, &call.args, Some(&change), &base);
         let namespace = (facts.namespaces.len() == 1)
             .then(|| facts.namespaces.first().cloned())
@@ -233,6 +234,7 @@ impl Gate {
         );
         let undoes = undo.map(|(revision, _)| revision);
         Ok(Planned {
+            engine,
             deed: Deed::Change(Box::new(Move {
                 change,
                 applied,
@@ -255,7 +257,12 @@ impl Gate {
     ) -> Request {
         facts.agent = self.of_agent(call, state, about);
         if !matches!(call.tool.class, Class::Read | Class::ReadData) {
-            facts.frozen = self.calendar.frozen(about, call.now);
+            let law = &state.intent.law;
+            facts.frozen = self.calendar.frozen(about, law, call.now);
+            facts.emergency = match &call.caller {
+                Principal::User { name, .. } => law.emergency_of(name, call.now).is_some(),
+                _ => false,
+            };
             facts.changes_last_hour = self.lately.by(&call.caller, call.now);
             facts.second_admin =
                 crate::calendar::second_admin(&call.caller, &state.records, call.now);
@@ -377,6 +384,9 @@ fn same_target(one: &Change, other: &Change) -> bool {
         Change::PauseAgent { agent }
         | Change::ResumeAgent { agent }
         | Change::SetAutonomy { agent, .. } => Some(format!("agent {agent}")),
+        Change::SetFreeze { name, .. } => Some(format!("freeze {name}")),
+        Change::SetGlass { person, .. } => Some(format!("emergency of {person}")),
+        Change::SetPolicies { .. } => Some("policies".to_owned()),
         _ => None,
     };
     match (target(one), target(other)) {

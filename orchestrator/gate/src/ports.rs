@@ -111,7 +111,7 @@ pub struct Taken {
 pub struct Commit {
     /// The intent's revision before.
     pub base: Revision,
-    /// The intent after and the change that led there, where it moved.
+    /// The intent after and the changes that led there, where it moved.
     pub moved: Option<Moved>,
     /// The intent before, so that only differences are written.
     pub before: Arc<Intent>,
@@ -141,10 +141,10 @@ pub struct NewLeaf {
 /// A move of the intent.
 #[derive(Debug, Clone)]
 pub struct Moved {
-    /// Afterwards.
+    /// After all of it.
     pub intent: Arc<Intent>,
-    /// What was done, for the history.
-    pub past: PastChange,
+    /// What was done, in order, for the history; never nothing.
+    pub past: Vec<PastChange>,
 }
 
 /// Kinds of records.
@@ -246,6 +246,21 @@ pub trait World: Send + Sync {
     async fn query(&self, query: &Query) -> Result<Value, String>;
     /// Called after a commit that moved the intent; must return at once.
     fn intent_moved(&self, intent: Arc<Intent>, past: &PastChange);
+    /// Called after every call of somebody known; must return at once.
+    fn called(&self, _call: &Called) {}
+}
+
+/// A call that was answered, for whoever counts. All of it is from closed sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Called {
+    /// The tool; none where there is no such tool.
+    pub tool: Option<&'static str>,
+    /// What kind of tool it is: `read`, `change` and so on.
+    pub class: &'static str,
+    /// `done`, `held`, `denied`, `refused` or `failed`.
+    pub outcome: &'static str,
+    /// From the door to the answer, with the wait for the disk.
+    pub took: std::time::Duration,
 }
 
 /// Where the gate's time and randomness come from.

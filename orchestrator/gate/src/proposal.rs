@@ -215,10 +215,12 @@ impl Gate {
                 still: None,
             };
             let planned = self.plan(&part, &fork).await.map_err(at)?;
-            let decision = self.engine.decide(&planned.request);
+            let decision = planned.engine.decide(&planned.request);
             match &decision.verdict {
                 Verdict::Allow => {}
-                Verdict::Deny => return Err(at(self.engine.explain(&planned.request, &decision))),
+                Verdict::Deny => {
+                    return Err(at(planned.engine.explain(&planned.request, &decision)));
+                }
                 Verdict::NeedsApproval { roles, any } => {
                     asked.add(
                         roles,

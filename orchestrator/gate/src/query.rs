@@ -48,9 +48,10 @@ impl Gate {
             name: source.name.clone(),
             text: source.text.clone(),
         };
+        let engine = self.engine_of(&self.state());
         value(&answer::Policies {
-            version: self.engine.version().to_owned(),
-            files: self.engine.files().iter().map(file).collect(),
+            version: engine.version().to_owned(),
+            files: engine.files().iter().map(file).collect(),
         })
     }
 
@@ -268,7 +269,7 @@ impl Gate {
             .map_err(|error| format!("`arguments` is not JSON: {error}"))?;
         let call = Call { tool, args, ..call };
         let planned = self.plan(&call, &self.state()).await?;
-        let decision = self.engine.decide(&planned.request);
+        let decision = planned.engine.decide(&planned.request);
         let (verdict, needs) = match &decision.verdict {
             Verdict::Allow => (answer::Verdict::Allow, Vec::new()),
             Verdict::NeedsApproval { roles, .. } => (
@@ -281,8 +282,8 @@ impl Gate {
             principal: call.caller.to_string(),
             tool: tool.name.to_owned(),
             decision: verdict,
-            words: self.engine.explain(&planned.request, &decision),
-            would_differ: self.engine.would_differ(&planned.request, &decision),
+            words: planned.engine.explain(&planned.request, &decision),
+            would_differ: planned.engine.would_differ(&planned.request, &decision),
             policies: decision
                 .policies
                 .into_iter()
@@ -293,7 +294,7 @@ impl Gate {
                 .collect(),
             needs,
             facts: value(&planned.request.facts)?,
-            policy_version: self.engine.version().to_owned(),
+            policy_version: planned.engine.version().to_owned(),
         })
     }
 }

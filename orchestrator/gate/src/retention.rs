@@ -237,10 +237,10 @@ impl Gate {
             taken: Some(step.taken),
             ..Writing::default()
         };
-        let state = self.state();
-        self.write(&mut ledger, &state, vec![entry], writing)
-            .await
-            .map_err(in_words)?;
+        let staged = self.write(&mut ledger, vec![entry], writing);
+        drop(ledger);
+        let written = self.durable(staged.map_err(in_words)?).await;
+        written.map_err(|error| error.to_string())?;
         Ok(gone)
     }
 }

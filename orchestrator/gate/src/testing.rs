@@ -26,6 +26,8 @@ use crate::ports::{
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     held: Mutex<Held>,
+    open: tokio::sync::RwLock<()>,
+    commits: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,10 +49,26 @@ impl MemoryStore {
         locked(&self.held).fail = error;
     }
 
+    /// Keeps every commit waiting until the guard is dropped.
+    pub async fn hold(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.open.write().await
+    }
+
+    /// How many commits were asked for.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
     /// Says behind everybody's back that the log begins elsewhere.
     pub fn forge(&self, change: impl FnOnce(&mut Retained, &mut Vec<StoredLeaf>)) {
         let held = &mut *locked(&self.held);
         change(&mut held.kept.retained, &mut held.leaves);
+    }
+
+    /// Changes what is wanted behind everybody's back.
+    pub fn with_intent(&self, change: impl FnOnce(&mut Intent)) {
+        change(&mut locked(&self.held).kept.intent);
     }
 
     /// Changes a stored leaf behind everybody's back.
@@ -78,6 +96,8 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let _open = self.open.read().await;
         let mut held = locked(&self.held);
         if let Some(fail) = held.fail {
             return Err(fail());
@@ -90,7 +110,7 @@ impl Store for MemoryStore {
         }
         if let Some(moved) = &commit.moved {
             held.kept.intent = (*moved.intent).clone();
-            held.changes.push(moved.past.clone());
+            held.changes.extend(moved.past.clone());
         }
         let records = &mut held.kept.records;
         records.incidents.extend(commit.records.incidents.clone());

@@ -3,13 +3,13 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use ostler_tools::answer::AuditEntry;
-use tokio::sync::{MutexGuard, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     answer::Outcome,
     audit::Signer,
     door::Gate,
-    ledger::{Ledger, Writing},
+    ledger::{Batch, Ledger, Settled, Staged, Writing},
     plan::{Call, State},
     ports::StoreError,
     redact::{redacted, without_secrets},
@@ -107,37 +107,61 @@ impl Gate {
         }
     }
 
-    /// Commits, publishes, tells the world.
-    pub(crate) async fn write(
+    /// Takes a decision into the ledger; [`Gate::durable`] waits until it is on disk.
+    pub(crate) fn write(
         &self,
         ledger: &mut Ledger,
-        state: &State,
         entries: Vec<AuditEntry>,
         mut writing: Writing,
-    ) -> Result<(), StoreError> {
-        crate::approval::expire(&state.records, &mut writing.records, self.clock.now());
-        let of_incident = !writing.records.incidents.is_empty();
-        let (next, past) = ledger
-            .commit(&*self.store, state, entries, writing)
-            .await
-            .map_err(|error| match error {
-                crate::ledger::CommitError::Store(error) => error,
-                crate::ledger::CommitError::Leaf(detail) => StoreError::Corrupt {
-                    what: "audit leaf",
-                    detail,
-                },
-            })?;
-        let intent = Arc::clone(&next.intent);
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = next;
-        if let Some(past) = past {
-            self.lately.made(&past);
-            self.world.intent_moved(intent, &past);
+    ) -> Result<Staged, StoreError> {
+        let records = &ledger.ahead().records;
+        crate::approval::expire(records, &mut writing.records, self.clock.now());
+        let past = writing.moved.as_ref().map(|(_, past)| past.clone());
+        let staged = ledger.stage(entries, writing)?;
+        // Counted before it is on disk: the next decision may come sooner.
+        past.iter().for_each(|past| self.lately.made(past));
+        Ok(staged)
+    }
+
+    /// Waits until a decision is on disk and the state. Whoever comes first writes for all who wait.
+    pub(crate) async fn durable(&self, mut staged: Staged) -> Result<(), Arc<StoreError>> {
+        let _alone = self.writing.lock().await;
+        if let Some(written) = staged.written() {
+            return written;
         }
-        if of_incident {
+        let batch = self.ledger.lock().await.take();
+        if let Some(batch) = batch {
+            let written = self.store.commit(&batch.commit).await;
+            let mut ledger = self.ledger.lock().await;
+            match written {
+                Ok(()) => self.publish(ledger.settled(batch)),
+                Err(error) => self.undecide(&mut ledger, batch, error).await,
+            }
+        }
+        staged.written().unwrap_or(Ok(()))
+    }
+
+    /// Shows what is on disk, then tells the world and those who wait.
+    fn publish(&self, settled: Settled) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = settled.state.clone();
+        for (intent, past) in &settled.moves {
+            self.world.intent_moved(Arc::clone(intent), past);
+        }
+        if settled.of_incident {
             // A hint that is under way already is as good as another.
             let _full = self.noted.try_send(());
         }
-        Ok(())
+        settled.tell();
+    }
+
+    /// A batch was not written: what was decided never was. After a conflict, what the store holds is the truth.
+    async fn undecide(&self, ledger: &mut Ledger, batch: Batch, error: StoreError) {
+        let error = Arc::new(error);
+        let conflict = matches!(*error, StoreError::Conflict { .. });
+        ledger.failed(batch, &error);
+        if conflict && let Err(words) = self.reload(ledger).await {
+            tracing::error!(words, "somebody else wrote to the store");
+        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -147,44 +171,31 @@ impl Gate {
             .clone()
     }
 
-    /// After a conflict: what the store holds is the truth.
-    pub(crate) async fn reload(
-        &self,
-        ledger: &mut MutexGuard<'_, Ledger>,
-    ) -> Result<State, String> {
+    /// Begins anew from what the store holds, if that continues what was known.
+    async fn reload(&self, ledger: &mut Ledger) -> Result<(), String> {
         let fail =
             |error: &dyn std::fmt::Display| format!("the state could not be read again: {error}");
         let kept = self.store.load().await.map_err(|error| fail(&error))?;
         let signer = Signer::new(self.keys.signing.clone());
-        let note = kept.checkpoint.as_deref();
-        let opened = Ledger::open(signer, note, kept.leaves, kept.retained, self.limits);
+        let opened = Ledger::open(signer, kept, self.limits);
         let opened = opened.map_err(|error| fail(&error))?;
         let continued = ledger.continued_by(&*self.store, &opened).await;
         continued.map_err(|error| fail(&error))?;
-        **ledger = opened;
-        let state = State {
-            intent: Arc::new(kept.intent),
-            records: Arc::new(kept.records),
-        };
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
-        Ok(state)
+        *ledger = opened;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = ledger.state();
+        Ok(())
     }
 
     /// Writes a batch of queued leaves; on failure they are given back.
-    async fn write_batch(&self, batch: &mut Vec<Queued>) -> Result<(), StoreError> {
-        let mut ledger = self.ledger.lock().await;
+    async fn write_batch(&self, batch: &mut Vec<Queued>) -> Result<(), Arc<StoreError>> {
         let entries: Vec<_> = batch
             .iter()
             .filter_map(|queued| queued.entry.clone())
             .collect();
         if !entries.is_empty() {
-            let mut result = self
-                .write_leaves(&mut ledger, self.state(), entries.clone())
-                .await;
-            if matches!(result, Err(StoreError::Conflict { .. }))
-                && let Ok(state) = self.reload(&mut ledger).await
-            {
-                result = self.write_leaves(&mut ledger, state, entries).await;
+            let mut result = self.write_leaves(entries.clone()).await;
+            if matches!(&result, Err(error) if matches!(**error, StoreError::Conflict { .. })) {
+                result = self.write_leaves(entries).await;
             }
             result?;
         }
@@ -194,14 +205,11 @@ impl Gate {
         Ok(())
     }
 
-    async fn write_leaves(
-        &self,
-        ledger: &mut Ledger,
-        state: State,
-        entries: Vec<AuditEntry>,
-    ) -> Result<(), StoreError> {
-        self.write(ledger, &state, entries, Writing::default())
-            .await
+    async fn write_leaves(&self, entries: Vec<AuditEntry>) -> Result<(), Arc<StoreError>> {
+        let mut ledger = self.ledger.lock().await;
+        let staged = self.write(&mut ledger, entries, Writing::default());
+        drop(ledger);
+        self.durable(staged?).await
     }
 
     /// Waits until every leaf that was queued before is on disk.

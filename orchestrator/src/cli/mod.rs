@@ -12,11 +12,13 @@ mod console;
 mod delete;
 mod describe;
 mod diagnose;
+mod emergency;
 mod down;
 mod error;
 mod events;
 mod exec;
 mod files;
+mod freeze;
 mod forecast;
 mod get;
 mod graph;
@@ -205,9 +207,14 @@ pub enum Command {
     /// The agents
     #[command(subcommand)]
     Agents(agents::AgentsCommand),
-    /// What policy would decide; prove, test, lint and compare policies
+    /// What policy would decide, and which is in force; prove, test, lint and compare policies
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Let nobody change anything for a while
+    #[command(subcommand)]
+    Freeze(freeze::FreezeCommand),
+    /// Declare an emergency: for a while, you alone may do what waits for an admin's yes
+    BreakGlass(emergency::BreakGlassArgs),
     /// Secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -328,6 +335,8 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Audit(command) => audit::run(command, client, out).await,
         Command::Agents(command) => agents::run(command, client, out).await,
         Command::Policy(command) => policy::run(command, client, out).await,
+        Command::Freeze(command) => freeze::run(command, client, out).await,
+        Command::BreakGlass(args) => emergency::run(args, client, out).await,
         Command::Secret(command) => secret::run(command, client, out).await,
         Command::Token(command) => token::run(command, client, out).await,
         Command::Image(command) => image::run(command, client, out).await,

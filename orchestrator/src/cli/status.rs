@@ -9,7 +9,7 @@ use super::{
     error::CliError,
     out::{Out, paint},
     print::{pairs, show},
-    words::ago,
+    words::{ago, moment, untrusted},
 };
 
 /// Shows the whole at a glance.
@@ -55,6 +55,24 @@ fn table(out: &Out, status: &Status) -> String {
         ("Approvals", format!("{} waiting", status.approvals_waiting)),
         ("You", status.you.clone()),
     ];
+    for emergency in &status.emergencies {
+        let words = format!(
+            "{} until {} UTC: {}",
+            emergency.person,
+            moment(emergency.until),
+            untrusted(&emergency.reason)
+        );
+        lines.push(("EMERGENCY", paint(&words, Color::Red, out.colour)));
+    }
+    for shown in &status.freezes {
+        let words = format!(
+            "{} until {} UTC: {}",
+            shown.name,
+            moment(shown.freeze.until),
+            untrusted(&shown.freeze.reason)
+        );
+        lines.push(("Freeze", words));
+    }
     if !status.problems.is_empty() {
         lines.push((
             "Problems",

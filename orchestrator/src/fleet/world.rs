@@ -6,8 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ostler_core::{event::Happening, id::InstanceId, intent::Intent, signal::SignalReader};
-use ostler_gate::ports::{PastChange, World};
+use ostler_core::{
+    change::Change, event::Happening, id::InstanceId, intent::Intent, signal::SignalReader,
+};
+use ostler_gate::{
+    UNLOADED,
+    ports::{Called, PastChange, World},
+};
 use ostler_runtime::backend::{
     BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogLine, LogPage, LogQuery,
     Stream,
@@ -101,6 +106,10 @@ impl World for Fleet {
         }
     }
 
+    fn called(&self, call: &Called) {
+        self.metrics.called(call);
+    }
+
     fn intent_moved(&self, intent: Arc<Intent>, past: &PastChange) {
         let happening = Happening::Changed {
             tool: past.tool.clone(),
@@ -116,11 +125,30 @@ impl World for Fleet {
         for service in services {
             self.tell(service, None, happening.clone());
         }
+        self.hear_of_law(past);
         self.publish(intent);
     }
 }
 
 impl Fleet {
+    /// What nobody should miss, and what is mended by it.
+    fn hear_of_law(&self, past: &PastChange) {
+        match &past.change {
+            Change::SetGlass { glass: Some(_), .. } => {
+                tracing::warn!(by = past.principal, "{}", past.summary);
+            }
+            // What was put in force loads, or it would not be.
+            Change::SetPolicies { .. } => {
+                tracing::warn!(by = past.principal, "{}", past.summary);
+                self.write(|table| {
+                    let problems = &mut table.daemon.problems;
+                    problems.retain(|problem| !problem.starts_with(UNLOADED));
+                });
+            }
+            _ => {}
+        }
+    }
+
     async fn exec(
         &self,
         instance: &InstanceId,

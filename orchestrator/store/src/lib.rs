@@ -2,6 +2,7 @@
 //! commit on disk before it is acknowledged. Only the gate writes; it decides nothing here.
 
 mod error;
+mod law;
 mod migrations;
 mod read;
 mod write;

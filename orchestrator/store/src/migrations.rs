@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Number, name and text of each step, as in `migrations/sqlite`.
-const STEPS: [(i64, &str, &str); 4] = [
+const STEPS: [(i64, &str, &str); 5] = [
     (
         1,
         "initial",
@@ -26,6 +26,11 @@ const STEPS: [(i64, &str, &str); 4] = [
         4,
         "promoted agents",
         include_str!("../../../migrations/sqlite/0004_promoted_agents.sql"),
+    ),
+    (
+        5,
+        "law",
+        include_str!("../../../migrations/sqlite/0005_law.sql"),
     ),
 ];
 

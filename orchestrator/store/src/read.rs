@@ -85,6 +85,7 @@ async fn intent(
         let promoted = &mut intent.promoted_agents;
         promoted.insert(name("agent", agent)?, json("autonomy", &body)?);
     }
+    intent.law = crate::law::read(connection).await?;
     Ok(intent)
 }
 
@@ -217,7 +218,7 @@ pub(crate) async fn capture(
         .map_err(|error| failed("read a capture of", error))
 }
 
-async fn pairs(
+pub(crate) async fn pairs(
     connection: &mut SqliteConnection,
     query: &'static str,
 ) -> Result<Vec<(String, String)>, StoreError> {
@@ -227,13 +228,13 @@ async fn pairs(
         .map_err(|error| failed("read", error))
 }
 
-fn name<T: TryFrom<String>>(what: &'static str, text: String) -> Result<T, StoreError>
+pub(crate) fn name<T: TryFrom<String>>(what: &'static str, text: String) -> Result<T, StoreError>
 where
     T::Error: std::fmt::Display,
 {
     T::try_from(text).map_err(|error| corrupt(what, &error))
 }
 
-fn json<T: DeserializeOwned>(what: &'static str, body: &str) -> Result<T, StoreError> {
+pub(crate) fn json<T: DeserializeOwned>(what: &'static str, body: &str) -> Result<T, StoreError> {
     serde_json::from_str(body).map_err(|error| corrupt(what, &error))
 }

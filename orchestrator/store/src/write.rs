@@ -6,7 +6,7 @@ use ostler_core::{
     id::{IncidentId, NodeName},
     intent::Intent,
 };
-use ostler_gate::ports::{Commit, Moved, RecordKind, StoreError, Taken};
+use ostler_gate::ports::{Commit, PastChange, RecordKind, StoreError, Taken};
 use serde::Serialize;
 use sqlx::{
     Connection as _, Sqlite, SqliteConnection, SqlitePool, query::Query, sqlite::SqliteArguments,
@@ -65,7 +65,9 @@ async fn write(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
     }
     if let Some(moved) = &commit.moved {
         write_intent(connection, &commit.before, &moved.intent).await?;
-        write_past(connection, moved).await?;
+        for past in &moved.past {
+            write_past(connection, past).await?;
+        }
         set_head(connection, "revision", moved.intent.revision.0).await?;
     }
     write_records(connection, commit).await?;
@@ -79,7 +81,7 @@ async fn write(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
         .map_err(|error| failed("write to", error))
 }
 
-async fn run(
+pub(crate) async fn run(
     connection: &mut SqliteConnection,
     query: Query<'_, Sqlite, SqliteArguments>,
 ) -> Result<(), StoreError> {
@@ -104,12 +106,12 @@ async fn set_head(
     .await
 }
 
-fn json<T: Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
+pub(crate) fn json<T: Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| corrupt(what, &error))
 }
 
 /// What is new or differs, and what is gone.
-fn differences<'m, K: Ord, V: PartialEq>(
+pub(crate) fn differences<'m, K: Ord, V: PartialEq>(
     before: &'m BTreeMap<K, V>,
     after: &'m BTreeMap<K, V>,
 ) -> (Vec<(&'m K, &'m V)>, Vec<&'m K>) {
@@ -184,7 +186,7 @@ async fn write_intent(
         let query = sqlx::query("DELETE FROM promoted_agents WHERE agent = ?");
         run(connection, query.bind(agent.to_string())).await?;
     }
-    Ok(())
+    crate::law::write(connection, &before.law, &after.law).await
 }
 
 async fn write_nodes(
@@ -227,8 +229,10 @@ async fn write_nodes(
     Ok(())
 }
 
-async fn write_past(connection: &mut SqliteConnection, moved: &Moved) -> Result<(), StoreError> {
-    let past = &moved.past;
+async fn write_past(
+    connection: &mut SqliteConnection,
+    past: &PastChange,
+) -> Result<(), StoreError> {
     let revision = number(past.revision.0)?;
     let query = sqlx::query("INSERT INTO changes (revision, at, leaf, body) VALUES (?, ?, ?, ?)")
         .bind(revision)

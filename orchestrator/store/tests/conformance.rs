@@ -17,6 +17,7 @@ use ostler_core::{
     id::{AgentName, Revision, ServiceKey},
     incident::{Incident, IncidentState},
     intent::{Intent, Sealed, SecretKey},
+    law::{Freeze, Glass},
     time::Time,
 };
 use ostler_gate::{
@@ -59,7 +60,7 @@ fn moving(kept: &Kept, change: Change, services: Vec<ServiceKey>) -> Commit {
         before: Arc::new(kept.intent.clone()),
         moved: Some(Moved {
             intent: Arc::new(applied.intent),
-            past,
+            past: vec![past],
         }),
         records: Records::default(),
         removed: Vec::new(),
@@ -189,6 +190,7 @@ async fn keeps_the_intent(store: &dyn Store) {
         Vec::new(),
     )
     .await;
+    keeps_the_law(store).await;
     step(store, Change::PauseAgent { agent: agent(1) }, Vec::new()).await;
     step(store, Change::PauseAgent { agent: agent(2) }, Vec::new()).await;
     step(store, Change::ResumeAgent { agent: agent(1) }, Vec::new()).await;
@@ -233,6 +235,46 @@ async fn keeps_records(store: &dyn Store) {
     assert_eq!(kept.records.tokens.keys().collect::<Vec<_>>(), ["ann"]);
     let ports_records = kept.records.clone();
     assert!(ports_records.incidents.is_empty());
+}
+
+async fn keeps_the_law(store: &dyn Store) {
+    let freeze = |freeze: Option<u64>| Change::SetFreeze {
+        name: "easter".parse().unwrap(),
+        freeze: freeze.map(|until| {
+            Box::new(Freeze {
+                from: Time(1),
+                until: Time(until),
+                namespaces: ["shop".parse().unwrap()].into(),
+                reason: "eggs".into(),
+            })
+        }),
+    };
+    let glass = |glass: Option<Glass>| Change::SetGlass {
+        person: "ann".into(),
+        glass,
+    };
+    let fire = Glass {
+        until: Time(9),
+        reason: "fire".into(),
+    };
+    let policies = |files: &[(&str, &str)]| Change::SetPolicies {
+        policies: (!files.is_empty()).then(|| {
+            let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+            Arc::new(files.iter().map(own).collect())
+        }),
+    };
+    for change in [
+        freeze(Some(5)),
+        freeze(Some(6)),
+        glass(Some(fire)),
+        policies(&[("a.cedar", "a"), ("b.cedar", "b")]),
+        policies(&[("b.cedar", "c")]),
+        freeze(None),
+        glass(None),
+        policies(&[]),
+    ] {
+        step(store, change, Vec::new()).await;
+    }
 }
 
 async fn refuses_conflicts(store: &dyn Store) {

@@ -1,7 +1,7 @@
 //! From an intent and a change to the next intent and the change that takes it back. Pure; all or
 //! none: a refusal leaves the given intent as it was.
 
-use super::{Applied, Change, Refused, nodes, services, validate};
+use super::{Applied, Change, Refused, law, nodes, services, validate};
 use crate::{id::Revision, intent::Intent, time::Time};
 
 /// Deepest nesting of [`Change::All`].
@@ -99,6 +99,15 @@ impl Draft<'_> {
                 agent,
                 autonomy.as_deref(),
             )),
+            Change::SetFreeze { name, freeze } => {
+                law::set_freeze(&mut self.next.law, name, freeze.as_deref()).map(Some)
+            }
+            Change::SetGlass { person, glass } => {
+                law::set_glass(&mut self.next.law, person, glass.as_ref())
+            }
+            Change::SetPolicies { policies } => {
+                law::set_policies(&mut self.next.law, policies.as_ref()).map(Some)
+            }
             Change::All { changes } => self.all(changes, depth),
         }
     }

@@ -1,6 +1,7 @@
 //! Everything that can be changed: a closed enum, its effect and its inverse.
 
 mod apply;
+mod law;
 mod nodes;
 mod rollout;
 mod services;
@@ -16,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     autonomy::Autonomy,
     autoscale::Tuning,
-    id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
+    id::{AgentName, FreezeName, Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
+    law::{Freeze, Glass, Policies},
     rollout::Mark,
     spec::{Amounts, ServiceSpec},
     time::Time,
@@ -163,6 +165,25 @@ pub enum Change {
         /// On what; `None` takes it away.
         autonomy: Option<Box<Autonomy>>,
     },
+    /// Freezes changes for a while, or no longer.
+    SetFreeze {
+        /// What it is called.
+        name: FreezeName,
+        /// When and what; `None` lifts it.
+        freeze: Option<Box<Freeze>>,
+    },
+    /// A person declares an emergency of theirs, or its end.
+    SetGlass {
+        /// The person's name.
+        person: String,
+        /// Until when, and why; `None` ends it.
+        glass: Option<Glass>,
+    },
+    /// Puts other policies in force.
+    SetPolicies {
+        /// All of them, text by file name; `None` goes back to the shipped ones.
+        policies: Option<Policies>,
+    },
     /// Puts services back exactly as they were: the inverse of changes that touch services.
     RestoreServices {
         /// Each service's earlier state; `None` means it did not exist.
@@ -191,6 +212,9 @@ impl Change {
             ),
             Self::SetAutonomy { autonomy: None, .. } => {
                 Some("who may act alone again is for a person to say anew, with a certificate")
+            }
+            Self::SetGlass { glass: None, .. } => {
+                Some("an emergency is declared anew by whoever has it, with a reason")
             }
             Self::All { changes } => changes.iter().find_map(Self::no_way_back),
             _ => None,
@@ -320,6 +344,19 @@ pub enum Refused {
         /// The other.
         second: ServiceKey,
     },
+    /// Too much law.
+    #[error("{found} {what} are more than the {limit} that are accepted")]
+    TooMuchLaw {
+        /// Of what.
+        what: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// There is nothing to lift or to end.
+    #[error("{0}")]
+    NotInForce(String),
     /// Changes nested in changes, too deep.
     #[error("changes are nested deeper than {limit} levels; write them as one flat list")]
     TooDeep {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ChangeFacts, DiffLine};
+use super::{ChangeFacts, DiffLine, law};
 use crate::{
     id::{AgentName, NodeName, ServiceKey},
     intent::{Intent, SecretKey},
@@ -15,6 +15,7 @@ pub(super) fn of(before: &Intent, after: &Intent, facts: &ChangeFacts) -> Vec<Di
     let nodes = facts.nodes.iter().map(|name| node(before, after, name));
     let agents = facts.agents.iter().map(|name| agent(before, after, name));
     let mut lines: Vec<DiffLine> = secrets.chain(nodes).chain(agents).flatten().collect();
+    lines.extend(law::of(&before.law, &after.law));
     for service in &facts.services {
         lines.extend(restarts(before, after, service));
         lines.extend(tuning(before, after, service));

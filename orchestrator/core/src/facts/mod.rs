@@ -5,6 +5,7 @@
 
 mod beside;
 mod diff;
+mod law;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -138,6 +139,13 @@ impl Change {
                 autonomy: Some(_), ..
             } => "promote_agent",
             Self::SetAutonomy { autonomy: None, .. } => "demote_agent",
+            Self::SetFreeze {
+                freeze: Some(_), ..
+            } => "freeze_changes",
+            Self::SetFreeze { freeze: None, .. } => "lift_freeze",
+            Self::SetGlass { glass: Some(_), .. } => "break_glass",
+            Self::SetGlass { glass: None, .. } => "mend_glass",
+            Self::SetPolicies { .. } => "put_policies",
             Self::RestoreServices { .. } => "restore_services",
             Self::All { .. } => "all",
         }
@@ -191,6 +199,8 @@ fn name_targets(change: &Change, facts: &mut ChangeFacts) {
         | Change::SetAutonomy { agent, .. } => {
             facts.agents.insert(agent.clone());
         }
+        // Of the fleet, not of anything in it.
+        Change::SetFreeze { .. } | Change::SetGlass { .. } | Change::SetPolicies { .. } => {}
         Change::All { changes } => changes
             .iter()
             .for_each(|change| name_targets(change, facts)),

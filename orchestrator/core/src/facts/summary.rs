@@ -67,6 +67,9 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         Change::PauseAgent { agent } => format!("pause agent {agent}"),
         Change::ResumeAgent { agent } => format!("let agent {agent} act again"),
         Change::SetAutonomy { agent, autonomy } => autonomy_of(agent, autonomy.as_deref()),
+        Change::SetFreeze { .. } | Change::SetGlass { .. } | Change::SetPolicies { .. } => {
+            law(change)
+        }
         Change::RestoreServices { .. } => format!("put back {}", names(facts.services.iter())),
         Change::All { changes } => all(before, after, changes, facts),
     }
@@ -100,6 +103,32 @@ fn rollout(after: &Intent, change: &Change) -> String {
         }
         Change::PauseRollout { service, .. } => format!("hold the rollout of {service}"),
         Change::ResumeRollout { service, .. } => format!("let the rollout of {service} go on"),
+        _ => String::new(),
+    }
+}
+
+/// What a change does to what people rule.
+fn law(change: &Change) -> String {
+    match change {
+        Change::SetFreeze { name, freeze } => match freeze {
+            Some(freeze) if freeze.namespaces.is_empty() => {
+                format!("freeze all changes ({name}): {}", freeze.reason)
+            }
+            Some(freeze) => format!(
+                "freeze changes in {} ({name}): {}",
+                names(freeze.namespaces.iter()),
+                freeze.reason
+            ),
+            None => format!("lift the freeze {name}"),
+        },
+        Change::SetGlass { person, glass } => match glass {
+            Some(glass) => format!("EMERGENCY of {person}: {}", glass.reason),
+            None => format!("end the emergency of {person}"),
+        },
+        Change::SetPolicies {
+            policies: Some(policies),
+        } => format!("put {} of policies in force", count(policies.len(), "file")),
+        Change::SetPolicies { policies: None } => "put the shipped policies in force".to_owned(),
         _ => String::new(),
     }
 }
@@ -170,7 +199,7 @@ fn limits(service: &ServiceKey, facts: &ChangeFacts) -> String {
     format!("set limits of {service}: {}", parts.join(", "))
 }
 
-fn names<'a>(keys: impl ExactSizeIterator<Item = &'a ServiceKey>) -> String {
+fn names<'a, T: ToString + 'a>(keys: impl ExactSizeIterator<Item = &'a T>) -> String {
     let all = keys.len();
     let mut text = keys
         .take(5)

@@ -9,6 +9,7 @@ use ostler_core::{
     facts::facts,
     id::Generation,
     intent::{Intent, Sealed, SecretKey},
+    law::{Freeze, Glass, Policies},
     spec::Amounts,
     time::Time,
     units::Bytes,
@@ -317,6 +318,25 @@ fn nodes_agents_and_secrets_go_back_too() {
             Change::PutSecret {
                 secret: secret.clone(),
                 sealed: Sealed("abc".into()),
+            },
+            Change::SetFreeze {
+                name: "easter".parse().unwrap(),
+                freeze: Some(Box::new(Freeze {
+                    from: Time(1),
+                    until: Time(2),
+                    namespaces: Default::default(),
+                    reason: "eggs".into(),
+                })),
+            },
+            Change::SetGlass {
+                person: "ann".into(),
+                glass: Some(Glass {
+                    until: Time(9),
+                    reason: "fire".into(),
+                }),
+            },
+            Change::SetPolicies {
+                policies: Some(Policies::default()),
             },
         ] {
             let applied = apply(&start, &change, Time(2)).unwrap();

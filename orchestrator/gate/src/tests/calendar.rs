@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ostler_core::time::{Span, Time};
+use ostler_core::{
+    law::Freeze,
+    time::{Span, Time},
+};
 use ostler_policies::{Asked, Bundle, Engine, Source};
 use ostler_tools::{
     catalogue::ALL,
@@ -11,7 +14,7 @@ use ostler_tools::{
 use serde_json::json;
 
 use super::{House, admin, denied, done, held, house, operator, scale};
-use crate::{Calendar, Freeze, Keys, actions};
+use crate::{Calendar, Keys, actions};
 
 fn balancer() -> Principal {
     Principal::Agent {
@@ -24,6 +27,7 @@ fn freeze(house: &House) {
         from: Time(0),
         until: Time(u64::MAX),
         namespaces: BTreeSet::from(["shop".parse().unwrap()]),
+        reason: String::new(),
     };
     house.gate.follow(Calendar {
         freezes: vec![freeze],

@@ -129,16 +129,6 @@ async fn scene(house: &House) -> Scene {
 }
 
 /// How often each outcome came.
-fn outcome(answer: &Answer) -> &'static str {
-    match &answer.outcome {
-        Outcome::Done { .. } => "done",
-        Outcome::Held { .. } => "held",
-        Outcome::Denied { .. } => "denied",
-        Outcome::Refused { .. } => "refused",
-        Outcome::Failed { .. } => "failed",
-    }
-}
-
 #[tokio::test]
 async fn an_agent_in_foreign_hands_changes_nothing_and_is_on_record() {
     let house = house().await;
@@ -159,7 +149,7 @@ async fn an_agent_in_foreign_hands_changes_nothing_and_is_on_record() {
             };
             for (tool, args) in attacks(&dress(text), &scene) {
                 let answer = house.call(&agent, &tool, args).await;
-                let said = outcome(&answer);
+                let said = answer.outcome.as_str();
                 assert_ne!(said, "done", "{agent}: {tool}: {answer:?}");
                 *outcomes.entry(said).or_default() += 1;
                 attempts += 1;

@@ -10,11 +10,13 @@ mod correction;
 mod faces;
 mod flows;
 mod hijacked;
+mod law;
 mod leases;
 mod log;
 mod retention;
 mod strangers;
 mod table;
+mod together;
 mod twin;
 mod undo;
 

@@ -92,6 +92,28 @@ const KINDS: &[Kind] = &[
         |_, word| json!({ "name": word, "roles": ["admin"], "expires_in": "1h" }),
     ),
     kind(
+        "break_glass",
+        "",
+        |_, word| json!({ "reason": word, "for": "1h" }),
+    ),
+    kind(
+        "freeze_changes",
+        "",
+        |_, word| json!({ "name": word, "reason": word, "for": "1h" }),
+    ),
+    kind("lift_freeze", "of none", |_, word| json!({ "name": word })),
+    kind(
+        "mend_glass",
+        "of nobody",
+        |_, word| json!({ "person": word }),
+    ),
+    kind(
+        "put_policies",
+        "with a mistake",
+        |_, word| json!({ "files": { "own.cedar": word } }),
+    ),
+    kind("put_policies", "the shipped ones", |_, _| json!({})),
+    kind(
         "delete_secret",
         "of none",
         |_, word| json!({ "secret": format!("shop/{word}") }),

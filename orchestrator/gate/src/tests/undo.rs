@@ -123,6 +123,18 @@ fn case(tool: &str) -> Case {
             json!({ "agent": "healer", "reason": "it guesses" }),
             "for a person to say anew",
         ),
+        "freeze_changes" => Exact(vec![], freeze()),
+        "lift_freeze" => Exact(
+            vec![("freeze_changes", freeze())],
+            json!({ "name": "easter" }),
+        ),
+        "break_glass" => Exact(vec![], json!({ "reason": "fire" })),
+        "mend_glass" => NoWayBack(
+            vec![("break_glass", json!({ "reason": "fire" }))],
+            json!({}),
+            "an emergency is declared anew",
+        ),
+        "put_policies" => Exact(vec![], json!({ "files": super::law::own_policies() })),
         "settle_service" => NoWayBack(
             vec![],
             json!({ "service": "shop/cart", "generation": 1 }),
@@ -132,6 +144,10 @@ fn case(tool: &str) -> Case {
         "create_token" | "revoke_token" | "create_console_session" => NoChange,
         other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
     }
+}
+
+fn freeze() -> Value {
+    json!({ "name": "easter", "reason": "eggs", "for": "48h" })
 }
 
 /// The same, of those who have a say in a rollout.

@@ -1,5 +1,6 @@
 //! `ostler policy`: what policies would decide, and what of a bundle is known without a daemon.
 
+mod apply;
 mod bundle;
 mod diff;
 mod explain;
@@ -24,13 +25,17 @@ pub enum PolicyCommand {
     Lint(lint::LintArgs),
     /// Past calls that another bundle would decide otherwise
     Diff(diff::DiffArgs),
+    /// The policies in force
+    Show(apply::ShowArgs),
+    /// Put other policies in force
+    Apply(apply::ApplyArgs),
 }
 
 impl PolicyCommand {
     /// Whether no daemon is needed.
     pub const fn is_offline(&self) -> bool {
         match self {
-            Self::Explain(_) => false,
+            Self::Explain(_) | Self::Show(_) | Self::Apply(_) => false,
             Self::Prove(_) | Self::Test(_) | Self::Lint(_) => true,
             Self::Diff(args) => args.log.is_some(),
         }
@@ -44,7 +49,9 @@ pub async fn offline(command: PolicyCommand, out: &mut Out) -> Result<(), CliErr
         PolicyCommand::Test(args) => test::run(&args, out),
         PolicyCommand::Lint(args) => lint::run(&args, out).await,
         PolicyCommand::Diff(args) => diff::of_file(&args, out),
-        PolicyCommand::Explain(_) => Err(CliError::Usage("this command asks a daemon".to_owned())),
+        PolicyCommand::Explain(_) | PolicyCommand::Show(_) | PolicyCommand::Apply(_) => {
+            Err(CliError::Usage("this command asks a daemon".to_owned()))
+        }
     }
 }
 
@@ -53,6 +60,8 @@ pub async fn run(command: PolicyCommand, client: &Client, out: &mut Out) -> Resu
     match command {
         PolicyCommand::Explain(args) => explain::run(args, client, out).await,
         PolicyCommand::Diff(args) => diff::of_daemon(&args, client, out).await,
+        PolicyCommand::Show(args) => apply::show(&args, client, out).await,
+        PolicyCommand::Apply(args) => apply::run(&args, client, out).await,
         command => offline(command, out).await,
     }
 }

@@ -3,8 +3,9 @@
 use ostler_core::{
     autonomy::{Autonomy, Record, Standing},
     event::Event,
-    id::{AgentName, NodeName, Revision, ServiceKey},
+    id::{AgentName, FreezeName, NodeName, Revision, ServiceKey},
     intent::SecretKey,
+    law::Freeze,
     observed::NodeSeen,
     plan::ServiceState,
     spec::Until,
@@ -49,10 +50,37 @@ pub struct Status {
     pub agents_running: u32,
     /// Agents in all.
     pub agents: u32,
+    /// Emergencies that people declared and that are not over.
+    #[serde(default)]
+    pub emergencies: Vec<Emergency>,
+    /// Freezes that people called, now or ahead; those of the configuration are not among them.
+    #[serde(default)]
+    pub freezes: Vec<FreezeShown>,
     /// Things that are wrong with the daemon itself, in words.
     pub problems: Vec<String>,
     /// Who asks, as the audit log names them.
     pub you: String,
+}
+
+/// An emergency: what otherwise waits for an admin's yes does not wait for this person's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Emergency {
+    /// Who declared it.
+    pub person: String,
+    /// Until when.
+    pub until: Time,
+    /// Why.
+    pub reason: String,
+}
+
+/// A freeze that somebody called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FreezeShown {
+    /// What it is called.
+    pub name: FreezeName,
+    /// When, where and why.
+    #[serde(flatten)]
+    pub freeze: Freeze,
 }
 
 /// Services by state.

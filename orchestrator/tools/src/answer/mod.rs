@@ -26,8 +26,9 @@ pub use capture::{
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use diagnosis::{Diagnosed, Suspect};
 pub use fleet::{
-    AgentInfo, AgentLog, Agents, Counts, DamagedLayer, Damages, Events, Freed, Graph, GraphEdge,
-    GraphNode, Image, Images, NodeInfo, Nodes, SecretInfo, Secrets, Status,
+    AgentInfo, AgentLog, Agents, Counts, DamagedLayer, Damages, Emergency, Events, Freed,
+    FreezeShown, Graph, GraphEdge, GraphNode, Image, Images, NodeInfo, Nodes, SecretInfo, Secrets,
+    Status,
 };
 pub use instance::{ExecAnswer, InstanceInfo, Instances, LogAnswer, LogLine, LogStream};
 pub use paper::{

@@ -1,9 +1,9 @@
 //! `get_status`: the whole at a glance.
 
-use ostler_core::{id::AgentName, observed::Phase};
+use ostler_core::{id::AgentName, law::Glass, observed::Phase};
 
 use crate::{
-    answer::{Counts, Status},
+    answer::{Counts, Emergency, FreezeShown, Status},
     contract::{About, Class, Decided, Describe, Refusal},
     record::ApprovalState,
     view::{AgentStatus, View},
@@ -70,11 +70,38 @@ impl Describe for GetStatus {
                     .filter(|(name, status)| acting(name, status)),
             ),
             agents: count(view.world.agents.keys()),
+            emergencies: emergencies(view),
+            freezes: freezes(view),
             problems: daemon.problems.clone(),
             you: view.caller.to_string(),
         };
         answer(&status, About::fleet())
     }
+}
+
+fn emergencies(view: &View<'_>) -> Vec<Emergency> {
+    let law = &view.intent.law;
+    let open = |person: &String| law.emergency_of(person, view.now).is_some();
+    let shown = |(person, glass): (&String, &Glass)| Emergency {
+        person: person.clone(),
+        until: glass.until,
+        reason: glass.reason.clone(),
+    };
+    (law.glass.iter())
+        .filter(|(person, _)| open(person))
+        .map(shown)
+        .collect()
+}
+
+fn freezes(view: &View<'_>) -> Vec<FreezeShown> {
+    let all = view.intent.law.freezes.iter();
+    let ahead = all.filter(|(_, freeze)| view.now < freeze.until);
+    ahead
+        .map(|(name, freeze)| FreezeShown {
+            name: name.clone(),
+            freeze: freeze.clone(),
+        })
+        .collect()
 }
 
 fn count<T>(things: impl Iterator<Item = T>) -> u32 {

@@ -166,3 +166,9 @@ pub fn text(field: &str, given: &str, most: usize) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// A reason that is worth reading, 500 characters at most.
+pub(super) fn reason(text: &str) -> Result<String, Refusal> {
+    self::text("reason", text, 500)?;
+    Ok(text.trim().to_owned())
+}

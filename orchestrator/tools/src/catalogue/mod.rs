@@ -13,6 +13,7 @@ pub mod advance_proposal;
 pub mod advance_rollout;
 pub mod apply_services;
 pub mod approve;
+pub mod break_glass;
 pub mod collect_images;
 pub mod cordon_node;
 pub mod correct_incident;
@@ -27,6 +28,7 @@ pub mod exec_instance;
 pub mod explain_policy;
 pub mod export_audit;
 pub mod export_incident;
+pub mod freeze_changes;
 pub mod get_graph;
 pub mod get_incident;
 pub mod get_instance;
@@ -36,6 +38,7 @@ pub mod get_rollout;
 pub mod get_service;
 pub mod get_status;
 pub mod import_image;
+pub mod lift_freeze;
 pub mod list_agents;
 pub mod list_approvals;
 pub mod list_audit;
@@ -49,6 +52,7 @@ pub mod list_proposals;
 pub mod list_secrets;
 pub mod list_services;
 pub mod list_tokens;
+pub mod mend_glass;
 pub mod note_incident;
 pub mod open_incident;
 pub mod pause_agent;
@@ -56,6 +60,7 @@ pub mod pause_rollout;
 pub mod preview_change;
 pub mod promote_agent;
 pub mod promote_rollout;
+pub mod put_policies;
 pub mod put_secret;
 pub mod query_signals;
 pub mod read_agent_logs;
@@ -146,6 +151,11 @@ pub const ALL: &[Tool] = &[
     tool::<resume_agent::ResumeAgent>(),
     tool::<promote_agent::PromoteAgent>(),
     tool::<demote_agent::DemoteAgent>(),
+    tool::<freeze_changes::FreezeChanges>(),
+    tool::<lift_freeze::LiftFreeze>(),
+    tool::<break_glass::BreakGlass>(),
+    tool::<mend_glass::MendGlass>(),
+    tool::<put_policies::PutPolicies>(),
     tool::<create_token::CreateToken>(),
     tool::<revoke_token::RevokeToken>(),
     tool::<create_console_session::CreateConsoleSession>(),
