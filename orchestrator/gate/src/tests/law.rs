@@ -27,7 +27,7 @@ forbid (principal, action == Action::"list_nodes", resource);"#;
 }
 
 async fn second_admin(house: &House) {
-    let args = json!({ "name": "zoe", "roles": [Role::Admin], "expires_in": "1h" });
+    let args = json!({ "name": "zoe", "roles": [Role::Admin], "expires_in": "9h" });
     done(house.call(&admin(), "create_token", args).await);
 }
 
@@ -131,7 +131,7 @@ async fn other_policies_are_in_force_at_once_and_after_a_restart() {
     let tools = house.gate.tools_for(&operator());
     assert!(tools.iter().any(|tool| tool.name == "list_services"));
     // What waits was asked under other policies.
-    let yes = json!({ "approval": approval });
+    let yes = json!({ "id": approval });
     let words = refused(house.call(&operator(), "approve", yes).await);
     assert!(words.contains("has changed"), "{words}");
     house.gate.close().await;

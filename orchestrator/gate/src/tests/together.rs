@@ -68,7 +68,7 @@ async fn decisions_wait_for_the_disk_together() {
     );
     let verified = done(house.call(&admin(), "verify_audit", json!({})).await);
     assert_eq!(verified["ok"], true, "{verified}");
-    let changes = json!({ "service": "shop/cart" });
+    let changes = json!({ "service": "shop/cart", "limit": 50 });
     let changes = done(house.call(&operator(), "list_changes", changes).await);
     let leaves: Vec<u64> = (changes["changes"].as_array().unwrap().iter())
         .map(|change| change["leaf"].as_u64().unwrap())
@@ -103,10 +103,10 @@ async fn what_stood_on_what_was_not_written_never_was() {
 async fn a_yes_is_used_up_before_it_is_on_disk() {
     let house = house().await;
     done(house.call(&operator(), "scale_service", scale(4)).await);
-    let restart = json!({ "service": "shop/cart", "instances": ["cart-aaaaaaaa"] });
+    let restart = json!({ "instances": ["cart-aaaaaaaa"] });
     let asked = house.call(&healer(), "restart_instances", restart.clone()).await;
     let (approval, _) = super::held(asked);
-    let yes = json!({ "approval": approval });
+    let yes = json!({ "id": approval });
     done(house.call(&operator(), "approve", yes).await);
     let disk = house.store.hold().await;
     let twice: Vec<_> = (0..2)

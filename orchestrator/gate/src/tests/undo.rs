@@ -197,6 +197,7 @@ fn fingerprint(intent: &Intent) -> String {
         intent.cordoned,
         intent.draining,
         intent.paused_agents,
+        intent.law,
         intent.promoted_agents,
     ]);
     crate::digest::hex(&Sha256::digest(all.to_string()))
