@@ -273,7 +273,8 @@ impl Engine {
             policies: response
                 .diagnostics()
                 .reason()
-                .map(ToString::to_string)
+                // As it is written: what is displayed is escaped.
+                .map(|id| AsRef::<str>::as_ref(id).to_owned())
                 .collect(),
             errors,
         }

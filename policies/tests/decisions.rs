@@ -37,6 +37,11 @@ fn actions() -> Vec<Action> {
         ("pause_agent", "admin"),
         ("create_console_session", "admin"),
         ("promote_agent", "admin"),
+        ("freeze_changes", "admin"),
+        ("lift_freeze", "admin"),
+        ("break_glass", "admin"),
+        ("mend_glass", "admin"),
+        ("put_policies", "admin"),
         ("demote_agent", "admin"),
     ];
     named.map(|(name, group)| Action::new(name, group)).into()
