@@ -33,6 +33,7 @@ use crate::{
     execute::Executor,
     fleet::Fleet,
     news,
+    notify::Notifier,
     observe::{machine, prometheus, scrape, usage},
     retain,
     serve::{
@@ -107,6 +108,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         desk: Desk::new(&state, &fleet, &gate),
         household: Household::open(&fleet, &gate, &state, config.agents).await,
         spoken: spoken.clone(),
+        notifier: Notifier::new(&state, &fleet, &gate),
     };
     configured.take_over(&config.settings).await?;
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker::Desk, fleet::Fleet, serve::tls::Spoken, settings::Settings,
+    broker::Desk, fleet::Fleet, notify::Notifier, serve::tls::Spoken, settings::Settings,
     supervise::Household,
 };
 
@@ -30,6 +30,8 @@ pub struct Configured {
     pub household: Household,
     /// What the HTTP door speaks.
     pub spoken: Spoken,
+    /// Who else is told of requests.
+    pub notifier: Notifier,
 }
 
 impl Configured {
@@ -39,10 +41,12 @@ impl Configured {
     /// When the settings are not acceptable; all stays as it was.
     pub async fn take_over(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let renewed = self.spoken.prepare(settings.tls.as_ref())?;
+        let hooks = Notifier::prepare(&settings.notify)?;
         let models = self.desk.serve(&settings.models, &settings.prompts).await?;
         self.spoken.put(renewed);
         self.gate.trust(settings.evaluators.clone());
         self.gate.follow(settings.calendar.clone());
+        self.notifier.put(hooks).await;
         self.fleet.ask_of(settings.prometheus.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())
@@ -64,6 +68,7 @@ impl Configured {
                     _ = hangup.recv() => self.again().await,
                 }
             }
+            self.notifier.close().await;
             self.household.close().await;
             self.desk.close().await;
         })

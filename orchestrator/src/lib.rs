@@ -17,6 +17,7 @@ mod key_file;
 pub mod launch;
 pub mod metrics;
 pub mod news;
+pub mod notify;
 pub mod observe;
 pub mod retain;
 pub mod routes;

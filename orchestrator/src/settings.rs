@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     calendar::{FreezeEntry, WindowEntry, calendar},
+    notify::{NotifyConfig, NotifySettings},
     serve::{
         oidc::{Oidc, OidcConfig},
         tls::{TlsConfig, TlsSettings},
@@ -49,6 +50,8 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Where the audit log's heads are kept as well, best on another disk.
     pub witness: Option<PathBuf>,
+    /// Who else is told that a request waits for a yes.
+    pub notify: NotifySettings,
     /// When changes may be made.
     pub calendar: Calendar,
 }
@@ -75,6 +78,8 @@ struct File {
     identity: Identity,
     #[serde(default)]
     tls: Option<TlsConfig>,
+    #[serde(default)]
+    notify: Option<NotifyConfig>,
     #[serde(default)]
     freezes: Vec<FreezeEntry>,
     #[serde(default)]
@@ -144,6 +149,7 @@ impl Settings {
             audit,
             identity,
             tls,
+            notify,
             freezes,
             change_windows,
         } = serde_saphyr::from_str(text)?;
@@ -160,6 +166,8 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             oidc: identity.oidc.map(OidcConfig::check).transpose()?,
             tls: tls.map(|tls| tls.check(folder)).transpose()?,
+            notify: notify
+                .map_or_else(|| Ok(NotifySettings::default()), |told| told.check(folder))?,
             witness: audit.witness.map(|file| folder.join(file)),
             calendar: calendar(freezes, change_windows)?,
             ..Self::default()
