@@ -10,7 +10,11 @@ use common::{
     certs::{Authority, Name, Pair, Visitor},
     write_secret,
 };
-use serde_json::json;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(30);
 const ANN: Name = Name::Uri("spiffe://example.com/ann");
@@ -30,12 +34,7 @@ fn write(dir: &Path, servers: &Authority, clients: &Authority) -> String {
     write_secret(&dir.join("tls.crt"), &server.certificate);
     write_secret(&dir.join("clients.pem"), &clients.pem);
     write_secret(&dir.join("revoked.pem"), &clients.revoked(&[], 2200));
-    let ann = json!({ "name": "ann", "uri": "spiffe://example.com/ann", "roles": ["operator"] });
-    let vera = json!({ "name": "vera", "dns": "vera.example.com", "roles": ["viewer"] });
-    let people =
-        json!({ "authority": "clients.pem", "revoked": "revoked.pem", "people": [ann, vera] });
-    let tls = json!({ "certificate": "tls.crt", "key": "tls.key", "clients": people });
-    json!({ "tls": tls }).to_string()
+    config(&[], None)
 }
 
 impl Stage {
@@ -62,6 +61,17 @@ impl Stage {
     fn audit(&self) -> String {
         self.daemon.cli(&["audit", "list", "--output", "json"])
     }
+}
+
+/// The configuration; `more` people beside ann and vera.
+fn config(names: &[&str], more: Option<&Value>) -> String {
+    let ann = json!({ "name": "ann", "uri": "spiffe://example.com/ann", "roles": ["operator"] });
+    let vera = json!({ "name": "vera", "dns": "vera.example.com", "roles": ["viewer"] });
+    let people: Vec<&Value> = [&ann, &vera].into_iter().chain(more).collect();
+    let clients = json!({ "authority": "clients.pem", "revoked": "revoked.pem", "people": people });
+    let tls =
+        json!({ "certificate": "tls.crt", "key": "tls.key", "names": names, "clients": clients });
+    json!({ "tls": tls }).to_string()
 }
 
 /// Looks at the services; the answer.
@@ -232,4 +242,29 @@ fn a_certificate_that_is_revoked_counts_no_more_at_once() {
         (looks(&vera, None).0 == 401).then_some(())
     });
     assert_eq!(looks(&stage.visitor(None), Some(&token)).0, 200);
+}
+
+#[test]
+fn people_are_others_after_a_reload_and_names_are_not() {
+    if !can_run_containers() {
+        return;
+    }
+    let stage = Stage::set();
+    let olga = stage.person(&[Name::Dns("olga.example.com")]);
+    assert_eq!(looks(&olga, None).0, 401);
+    let reload = |config: &str| {
+        stage.daemon.file("config.yaml", config);
+        kill(Pid::from_raw(stage.daemon.pid()), Signal::SIGHUP).unwrap();
+    };
+    let more = json!({ "name": "olga", "dns": "olga.example.com", "roles": ["viewer"] });
+    reload(&config(&["elsewhere.example.com"], Some(&more)));
+    stage.daemon.until("the names are refused", SOON, || {
+        let status = stage.daemon.json(&["status"]).to_string();
+        status.contains("restart the daemon for that").then_some(())
+    });
+    assert_eq!(looks(&olga, None).0, 401, "nothing is half-applied");
+    reload(&config(&[], Some(&more)));
+    stage.daemon.until("olga is somebody", SOON, || {
+        (looks(&olga, None).0 == 200).then_some(())
+    });
 }

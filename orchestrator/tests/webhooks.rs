@@ -81,6 +81,7 @@ async fn take(
             let elsewhere = [(header::LOCATION, format!("/elsewhere/{HIDDEN}"))];
             (StatusCode::TEMPORARY_REDIRECT, elsewhere).into_response()
         }
+        (_, "gone") => StatusCode::GONE.into_response(),
         (true, _) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         (false, _) => StatusCode::NO_CONTENT.into_response(),
     }
@@ -141,8 +142,10 @@ fn start(receiver: &Receiver) -> Daemon {
         let url = format!("http://127.0.0.1:{port}/ops/{HIDDEN}");
         let ops = json!({ "name": "ops", "url": url, "secret_file": "webhook.secret" });
         let chat = json!({ "name": "chat", "url_file": "chat.url", "format": "slack" });
-        let notify =
-            json!({ "console_url": "https://ostler.example.com", "webhooks": [ops, chat] });
+        let url = format!("http://127.0.0.1:{port}/gone/{HIDDEN}");
+        let gone = json!({ "name": "gone", "url": url, "format": "slack" });
+        let webhooks = [ops, chat, gone];
+        let notify = json!({ "console_url": "https://ostler.example.com", "webhooks": webhooks });
         json!({ "notify": notify }).to_string()
     })
 }
@@ -219,10 +222,23 @@ fn a_request_is_told_signed_until_it_arrives_and_so_is_its_end() {
     let told = receiver.until(&daemon, "ops", &format!("{second}-approved"), 1);
     assert_eq!(told[0].body["data"]["decided_by"], "user:root");
 
+    // Who wants no more of it is not asked again.
+    let gone = receiver.until(&daemon, "gone", &format!("{second}-approved"), 1);
+    let once = |id: String| {
+        receiver
+            .of("gone")
+            .iter()
+            .filter(|post| post.id == id)
+            .count()
+            == 1
+    };
+    assert!(gone[0].signature.is_none() && once(format!("{first}-requested")));
+
     let metrics = metrics(&daemon);
     for counted in [
         "ostler_webhook_posts_total{webhook=\"ops\",outcome=\"delivered\"}",
         "ostler_webhook_posts_total{webhook=\"chat\",outcome=\"failed\"} 1",
+        "ostler_webhook_posts_total{webhook=\"gone\",outcome=\"given_up\"}",
     ] {
         assert!(metrics.contains(counted), "{counted}: {metrics}");
     }
