@@ -33,9 +33,16 @@ use crate::{
     execute::Executor,
     fleet::Fleet,
     news,
+    notify::Notifier,
     observe::{machine, prometheus, scrape, usage},
     retain,
-    serve::{self, http::Http, oidc::Issuer, peers::Peers},
+    serve::{
+        self,
+        http::Http,
+        oidc::Issuer,
+        peers::Peers,
+        tls::{Spoken, Tls},
+    },
     settings::Settings,
     shutdown,
     state_dir::StateDir,
@@ -76,6 +83,7 @@ const SOCKET_MODE: u32 = 0o666;
 /// # Errors
 /// When a part cannot be opened; nothing was changed then.
 pub async fn up(config: Config) -> anyhow::Result<()> {
+    let spoken = Spoken::open(config.listen, config.settings.tls.as_ref())?;
     match ostler_runtime::limits::raise_open_files() {
         Ok(files) => tracing::debug!(files, "the limit of open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files stays as it was"),
@@ -99,6 +107,8 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         gate: gate.clone(),
         desk: Desk::new(&state, &fleet, &gate),
         household: Household::open(&fleet, &gate, &state, config.agents).await,
+        spoken: spoken.clone(),
+        notifier: Notifier::new(&state, &fleet, &gate),
     };
     configured.take_over(&config.settings).await?;
     if let Some(problem) = gate.policy_problem() {
@@ -115,7 +125,11 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
         stop.clone(),
     ));
     if let Some(listen) = config.listen {
-        parts.spawn(open_http(listen, &fleet, &gate, &config.settings, &stop).await?);
+        let door = (config.settings.clone(), spoken.tls().cloned());
+        parts.spawn(open_http(listen, &fleet, &gate, door, &stop).await?);
+    }
+    if let Some(tls) = spoken.tls() {
+        parts.spawn(tls.clone().watch(fleet.clone(), stop.clone()));
     }
     start_loops(&fleet, &gate, &config, &stop, &mut parts);
     parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
@@ -136,7 +150,7 @@ async fn open_http(
     listen: SocketAddr,
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
-    settings: &Settings,
+    (settings, tls): (Settings, Option<Arc<Tls>>),
     stop: &CancellationToken,
 ) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let listener = tokio::net::TcpListener::bind(listen)
@@ -145,7 +159,12 @@ async fn open_http(
             format!("cannot listen on `{listen}`; choose another address with --listen")
         })?;
     let address = listener.local_addr()?;
-    fleet.write(|table| table.daemon.http = Some(format!("http://{address}/mcp")));
+    let hosts = settings.tls.map(|tls| tls.names).unwrap_or_default();
+    let url = match &tls {
+        Some(_) => format!("https://{}/mcp", shown(address, hosts.first())),
+        None => format!("http://{address}/mcp"),
+    };
+    fleet.write(|table| table.daemon.http = Some(url));
     let turned_away = Arc::new(AtomicU64::new(0));
     let (counted, refused) = (fleet.clone(), turned_away.clone());
     let metrics = Arc::new(move || {
@@ -160,11 +179,9 @@ async fn open_http(
         door: gate.clone(),
         metrics,
         problems,
-        hosts: Vec::new(),
-        issuer: settings
-            .oidc
-            .clone()
-            .map(|oidc| Arc::new(Issuer::new(oidc))),
+        hosts,
+        issuer: settings.oidc.map(|oidc| Arc::new(Issuer::new(oidc))),
+        tls,
         console: ostler_console::router(gate.clone(), stop.child_token()),
         turned_away,
     };
@@ -174,6 +191,15 @@ async fn open_http(
             tracing::error!(%error, "the HTTP door closed");
         }
     })
+}
+
+/// The door's address as clients write it: by its name, where it has one.
+fn shown(address: SocketAddr, name: Option<&String>) -> String {
+    match name {
+        Some(name) if name.contains(':') => format!("[{name}]:{}", address.port()),
+        Some(name) => format!("{name}:{}", address.port()),
+        None => address.to_string(),
+    }
 }
 
 /// With no instance left, what the backend set up on the machine (bridge, rules) is of no use.

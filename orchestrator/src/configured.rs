@@ -1,5 +1,5 @@
-//! What the file of `--config` arranges, language models and agents, at the start and again at each
-//! SIGHUP. A file that is not acceptable changes nothing.
+//! What the file of `--config` arranges, language models, agents, the HTTP door's certificates and
+//! webhooks, at the start and again at each SIGHUP. A file that is not acceptable changes nothing.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -8,7 +8,10 @@ use ostler_gate::Gate;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{broker::Desk, fleet::Fleet, settings::Settings, supervise::Household};
+use crate::{
+    broker::Desk, fleet::Fleet, notify::Notifier, serve::tls::Spoken, settings::Settings,
+    supervise::Household,
+};
 
 /// How a problem with the file begins in what the daemon tells of itself.
 const NOT_TAKEN: &str = "the configuration was not taken over";
@@ -25,6 +28,10 @@ pub struct Configured {
     pub desk: Desk,
     /// The agents.
     pub household: Household,
+    /// What the HTTP door speaks.
+    pub spoken: Spoken,
+    /// Who else is told of requests.
+    pub notifier: Notifier,
 }
 
 impl Configured {
@@ -33,9 +40,13 @@ impl Configured {
     /// # Errors
     /// When the settings are not acceptable; all stays as it was.
     pub async fn take_over(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        let renewed = self.spoken.prepare(settings.tls.as_ref())?;
+        let hooks = Notifier::prepare(&settings.notify)?;
         let models = self.desk.serve(&settings.models, &settings.prompts).await?;
+        self.spoken.put(renewed);
         self.gate.trust(settings.evaluators.clone());
         self.gate.follow(settings.calendar.clone());
+        self.notifier.put(hooks).await;
         self.fleet.ask_of(settings.prometheus.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())
@@ -57,6 +68,7 @@ impl Configured {
                     _ = hangup.recv() => self.again().await,
                 }
             }
+            self.notifier.close().await;
             self.household.close().await;
             self.desk.close().await;
         })
@@ -77,13 +89,8 @@ impl Configured {
             Err(error) => format!("{NOT_TAKEN}, what was in force stays: {error:#}"),
         };
         tracing::info!("{what}");
-        self.fleet.write(|table| {
-            let problems = &mut table.daemon.problems;
-            problems.retain(|problem| !problem.starts_with(NOT_TAKEN));
-            if what.starts_with(NOT_TAKEN) {
-                problems.push(what.clone());
-            }
-        });
+        let problem = Some(what.clone()).filter(|what| what.starts_with(NOT_TAKEN));
+        self.fleet.problem(NOT_TAKEN, problem);
         self.fleet.tell(None, None, Happening::Configured { what });
     }
 }

@@ -41,6 +41,18 @@ struct Call {
     outcome: &'static str,
 }
 
+/// Webhooks: as many as an operator configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Webhook {
+    webhook: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Posted {
+    webhook: String,
+    outcome: &'static str,
+}
+
 /// Everything the daemon counts about itself.
 pub struct Metrics {
     registry: Registry,
@@ -59,6 +71,8 @@ pub struct Metrics {
     model_requests: Family<Asked, Counter>,
     model_tokens: Family<Model, Counter>,
     model_money: Family<Model, Counter<f64, AtomicU64>>,
+    webhook_posts: Family<Posted, Counter>,
+    webhook_waiting: Family<Webhook, Gauge>,
 }
 
 impl Default for Metrics {
@@ -80,6 +94,8 @@ impl Default for Metrics {
             model_requests: Family::default(),
             model_tokens: Family::default(),
             model_money: Family::default(),
+            webhook_posts: Family::default(),
+            webhook_waiting: Family::default(),
         };
         metrics.register();
         metrics
@@ -91,7 +107,7 @@ fn call_seconds() -> Histogram {
 }
 
 /// Names and help texts of all metrics, for the reference page.
-pub const REFERENCE: [(&str, &str); 15] = [
+pub const REFERENCE: [(&str, &str); 17] = [
     (
         "ostler_happenings_total",
         "Happenings in the fleet, by kind",
@@ -142,6 +158,14 @@ pub const REFERENCE: [(&str, &str); 15] = [
     (
         "ostler_model_money_total",
         "Money that agents spent at configured prices, by agent and endpoint",
+    ),
+    (
+        "ostler_webhook_posts_total",
+        "Posts to webhooks, by webhook and outcome",
+    ),
+    (
+        "ostler_webhook_waiting",
+        "Notices that a webhook is yet to be told, by webhook",
     ),
 ];
 
@@ -212,6 +236,16 @@ impl Metrics {
             self.model_tokens.clone(),
         );
         registry.register("model_money", help("model_money"), self.model_money.clone());
+        registry.register(
+            "webhook_posts",
+            help("webhook_posts"),
+            self.webhook_posts.clone(),
+        );
+        registry.register(
+            "webhook_waiting",
+            help("webhook_waiting"),
+            self.webhook_waiting.clone(),
+        );
     }
 
     /// Counts a request to a language model; money in billionths.
@@ -235,6 +269,20 @@ impl Metrics {
         // A counter of money is for people: the last digits may go.
         let money = nano as f64 / 1e9;
         self.model_money.get_or_create(&model).inc_by(money);
+    }
+
+    /// Counts a post to a webhook.
+    pub fn webhook_posted(&self, webhook: &str, outcome: &'static str) {
+        let webhook = webhook.to_owned();
+        let posted = Posted { webhook, outcome };
+        self.webhook_posts.get_or_create(&posted).inc();
+    }
+
+    /// Sets how many notices a webhook is yet to be told.
+    pub fn set_webhook_waiting(&self, webhook: &str, count: usize) {
+        let webhook = webhook.to_owned();
+        let gauge = self.webhook_waiting.get_or_create(&Webhook { webhook });
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts a happening.

@@ -1,5 +1,5 @@
 //! What an operator writes in the file of `--config`: language models, agents that plan with them,
-//! and agents of the operator's own.
+//! agents of the operator's own, and what the HTTP door needs to know.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,11 @@ use serde::Deserialize;
 
 use crate::{
     calendar::{FreezeEntry, WindowEntry, calendar},
-    serve::oidc::{Oidc, OidcConfig},
+    notify::{NotifyConfig, NotifySettings},
+    serve::{
+        oidc::{Oidc, OidcConfig},
+        tls::{TlsConfig, TlsSettings},
+    },
     supervise::guest::Guest,
 };
 
@@ -42,8 +46,12 @@ pub struct Settings {
     pub evaluators: Vec<Verifier>,
     /// An issuer whose tokens are believed at the HTTP door.
     pub oidc: Option<Oidc>,
+    /// What the HTTP door speaks TLS with.
+    pub tls: Option<TlsSettings>,
     /// Where the audit log's heads are kept as well, best on another disk.
     pub witness: Option<PathBuf>,
+    /// Who else is told that a request waits for a yes.
+    pub notify: NotifySettings,
     /// When changes may be made.
     pub calendar: Calendar,
 }
@@ -68,6 +76,10 @@ struct File {
     audit: Audit,
     #[serde(default)]
     identity: Identity,
+    #[serde(default)]
+    tls: Option<TlsConfig>,
+    #[serde(default)]
+    notify: Option<NotifyConfig>,
     #[serde(default)]
     freezes: Vec<FreezeEntry>,
     #[serde(default)]
@@ -136,6 +148,8 @@ impl Settings {
             evaluators,
             audit,
             identity,
+            tls,
+            notify,
             freezes,
             change_windows,
         } = serde_saphyr::from_str(text)?;
@@ -151,6 +165,9 @@ impl Settings {
                 .map(|key| evaluator(key))
                 .collect::<Result<_, _>>()?,
             oidc: identity.oidc.map(OidcConfig::check).transpose()?,
+            tls: tls.map(|tls| tls.check(folder)).transpose()?,
+            notify: notify
+                .map_or_else(|| Ok(NotifySettings::default()), |told| told.check(folder))?,
             witness: audit.witness.map(|file| folder.join(file)),
             calendar: calendar(freezes, change_windows)?,
             ..Self::default()

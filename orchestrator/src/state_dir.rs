@@ -99,6 +99,12 @@ impl StateDir {
         self.root.join("budgets.json")
     }
 
+    /// Where it is written down what webhooks were told.
+    #[must_use]
+    pub fn notify(&self) -> PathBuf {
+        self.root.join("notify")
+    }
+
     /// Where keys are.
     #[must_use]
     pub fn keys(&self) -> PathBuf {

@@ -145,6 +145,7 @@ async fn http() -> (Arc<Remembers>, SocketAddr, CancellationToken) {
         hosts: Vec::new(),
         issuer: None,
         console: axum::Router::new(),
+        tls: None,
         turned_away: Arc::default(),
     };
     let stop = CancellationToken::new();

@@ -54,6 +54,8 @@ fn every_metric_of_the_reference_is_exposed() {
     metrics.set_services(&[("healthy", 1)]);
     metrics.happened(&ostler_core::event::Happening::Removed);
     metrics.model_asked("healer", "openai", "answered", 10, 2_500_000_000);
+    metrics.webhook_posted("ops", "delivered");
+    metrics.set_webhook_waiting("ops", 1);
     let text = metrics.encode();
     for (name, help) in ostler::metrics::REFERENCE {
         assert!(text.contains(name), "{name} is not exposed");

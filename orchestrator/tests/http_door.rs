@@ -51,11 +51,6 @@ fn remote(address: &str, token: &str, args: &[&str]) -> Output {
         .unwrap()
 }
 
-fn token(daemon: &Daemon, name: &str, role: &str) -> String {
-    let made = daemon.json(&["token", "create", name, "--role", role]);
-    made["token"].as_str().unwrap().to_owned()
-}
-
 fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -84,8 +79,8 @@ fn a_token_may_do_what_its_role_may() {
     let manifest = daemon.file("hello.yaml", &hello("hello", 1, 3, ""));
     let apply = ["apply", "--yes", "-f", manifest.to_str().unwrap()];
     let (viewer, operator) = (
-        token(&daemon, "vera", "viewer"),
-        token(&daemon, "otto", "operator"),
+        daemon.token("vera", "viewer"),
+        daemon.token("otto", "operator"),
     );
 
     let denied = remote(&address, &viewer, &apply);
@@ -120,7 +115,7 @@ fn the_official_inspector_lists_the_tools_and_calls_one() {
     };
     let daemon = Daemon::start(false);
     let url = format!("http://{}/mcp", address(&daemon));
-    let bearer = format!("Authorization: Bearer {}", token(&daemon, "vera", "viewer"));
+    let bearer = format!("Authorization: Bearer {}", daemon.token("vera", "viewer"));
     let inspect = |more: &[&str]| {
         let output = inspector
             .program("mcp-inspector")

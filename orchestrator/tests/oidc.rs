@@ -244,29 +244,20 @@ async fn the_door_says_where_tokens_come_from_and_lets_them_in() {
         hosts: Vec::new(),
         console: axum::Router::new(),
         issuer: Some(Arc::new(provider.configured())),
+        tls: None,
         turned_away: Arc::default(),
     };
     let stop = CancellationToken::new();
     tokio::spawn(serve::http::serve(listener, http, stop.clone()));
     let client = reqwest::Client::new();
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let params = json!({ "name": "get_status", "arguments": {}, "_meta": meta });
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let post = |token: String| {
-        client
-            .post(format!("http://{address}/mcp"))
-            .header("accept", "application/json, text/event-stream")
-            .header("content-type", "application/json")
-            .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", "tools/call")
-            .header("mcp-name", "get_status")
-            .bearer_auth(token)
-            .body(call.to_string())
-            .send()
+        let call = common::call::request(
+            &client,
+            &format!("http://{address}"),
+            "get_status",
+            &json!({}),
+        );
+        call.bearer_auth(token).send()
     };
     let refused = post("x".to_owned()).await.unwrap();
     assert_eq!(refused.status(), 401);

@@ -10,6 +10,7 @@ mod sockets;
 use ostler_agents::Models;
 use ostler_agents_llm::line::Line;
 
+pub(crate) use self::secrets::OfGate;
 pub use self::{
     desk::{Access, Desk},
     sockets::SOCKET,

@@ -1,4 +1,4 @@
-//! The store's secrets, for the broker to take out of prompts; opened anew when the intent moves.
+//! The store's secrets, to be taken out of what leaves the house (prompts, webhooks); opened anew when the intent moves.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use ostler_core::id::Revision;
 use ostler_gate::Gate;
 
 /// Every secret that the gate keeps.
-pub(super) struct OfGate {
+pub(crate) struct OfGate {
     gate: Arc<Gate>,
     last: Mutex<Option<(Revision, Arc<Redactor>)>>,
 }
 
 impl OfGate {
-    pub(super) fn new(gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(gate: Arc<Gate>) -> Self {
         Self {
             gate,
             last: Mutex::default(),

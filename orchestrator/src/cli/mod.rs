@@ -82,12 +82,30 @@ pub struct Global {
     /// The daemon's socket [default: /run/ostler/ostler.sock, or ostler.sock in the state directory]
     #[arg(long, global = true, env = "OSTLER_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// A daemon to reach over HTTP with a token, such as `https://ostler.example:7070`
+    /// A daemon to reach over HTTP with a token or a certificate, such as `https://ostler.example:7070`
     #[arg(long, global = true, env = "OSTLER_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// File with the token for --server [default: the token in the variable OSTLER_TOKEN]
     #[arg(long, global = true, env = "OSTLER_TOKEN_FILE", value_name = "PATH")]
     pub token_file: Option<PathBuf>,
+    /// File with your certificate for --server, which stands in for a token
+    #[arg(
+        long,
+        global = true,
+        env = "OSTLER_CERTIFICATE_FILE",
+        value_name = "PATH",
+        requires = "key_file"
+    )]
+    pub certificate_file: Option<PathBuf>,
+    /// File with its key
+    #[arg(
+        long,
+        global = true,
+        env = "OSTLER_KEY_FILE",
+        value_name = "PATH",
+        requires = "certificate_file"
+    )]
+    pub key_file: Option<PathBuf>,
     /// The daemon's directory
     #[arg(long, global = true, env = "OSTLER_STATE_DIR", default_value = DEFAULT_STATE_DIR, value_name = "DIR")]
     pub state_dir: PathBuf,

@@ -1,6 +1,6 @@
-//! A daemon reached over HTTP, with a token's identity: one of another machine, or this one's.
+//! A daemon reached over HTTP, with a token's or a certificate's identity: one of another machine, or this one's.
 
-use std::{error::Error, fs, iter::successors, net::IpAddr};
+use std::{error::Error, fs, iter::successors, net::IpAddr, path::Path};
 
 use axum::http::{Uri, uri::Scheme};
 use rmcp::transport::streamable_http_client::{
@@ -13,10 +13,54 @@ use super::{Global, error::CliError};
 /// Where the daemon serves MCP unless the address says otherwise.
 const USUAL_PATH: &str = "/mcp";
 
-/// The way to the server that the user named, with the user's token.
+/// The way to the server that the user named, with the user's token or certificate, or both.
 pub fn transport(server: &str, global: &Global) -> Result<Http<reqwest::Client>, CliError> {
-    let config = HttpConfig::with_uri(endpoint(server)?).auth_header(token(global)?);
-    Ok(Http::from_config(config))
+    let config = HttpConfig::with_uri(endpoint(server)?);
+    let (Some(certificate), Some(key)) = (&global.certificate_file, &global.key_file) else {
+        return Ok(Http::from_config(config.auth_header(token(global)?)));
+    };
+    if !server.starts_with("https:") {
+        return Err(CliError::Usage(format!(
+            "`{server}` is no https address: a certificate is brought over TLS only"
+        )));
+    }
+    // A token beside a certificate is said on purpose, or there is none.
+    let said = global.token_file.is_some() || std::env::var_os("OSTLER_TOKEN").is_some();
+    let config = match said {
+        true => config.auth_header(token(global)?),
+        false => config,
+    };
+    Ok(Http::with_client(client_of(certificate, key)?, config))
+}
+
+/// A client that brings a certificate.
+fn client_of(certificate: &Path, key: &Path) -> Result<reqwest::Client, CliError> {
+    let mut pem = zeroize::Zeroizing::new(Vec::new());
+    for (what, file) in [("certificate", certificate), ("key", key)] {
+        let read = fs::read(file).map(zeroize::Zeroizing::new);
+        let read = read.map_err(CliError::io(format!(
+            "read the {what} in `{}`",
+            file.display()
+        )))?;
+        pem.extend_from_slice(&read);
+        pem.push(b'\n');
+    }
+    let unusable = |error: reqwest::Error| {
+        let cause = error.source().map(|cause| format!(" ({cause})"));
+        CliError::Usage(format!(
+            "`{}` and `{}` are not a certificate and its key in PEM{}",
+            certificate.display(),
+            key.display(),
+            cause.unwrap_or_default()
+        ))
+    };
+    let identity = reqwest::Identity::from_pem(&pem).map_err(unusable)?;
+    reqwest::Client::builder()
+        .identity(identity)
+        // As the transport's own client: a connection is not used again before its answer was read whole.
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(unusable)
 }
 
 /// The whole address. A token never travels in the clear to another machine.
@@ -63,7 +107,7 @@ fn token(global: &Global) -> Result<String, CliError> {
         None => std::env::var("OSTLER_TOKEN").map_err(|_| {
             CliError::Usage(
                 "a server wants a token: put one (`ostler token create`) in a file and name it \
-                 with --token-file, or set OSTLER_TOKEN"
+                 with --token-file, or set OSTLER_TOKEN; or bring a certificate with --certificate-file"
                     .to_owned(),
             )
         })?,
@@ -82,7 +126,7 @@ pub fn no_server(server: &str, error: &(dyn Error + 'static)) -> CliError {
         )
     };
     let why = if causes.iter().any(unknown) {
-        "it does not know the token, or the token has expired; make one with `ostler token create`"
+        "it does not know the token or the certificate, or that has expired; make a token with `ostler token create`"
             .to_owned()
     } else {
         causes.last().map(ToString::to_string).unwrap_or_default()

@@ -26,7 +26,7 @@ pub struct UpArgs {
     /// Where agents live; `bare` gives them no sandbox and is for development only
     #[arg(long, value_enum, default_value_t = AgentsArg::Sandbox)]
     pub agents: AgentsArg,
-    /// File of language models and agents of your own, read again at SIGHUP; without one agents plan with rules
+    /// File of language models, agents of your own, TLS and webhooks, read again at SIGHUP; without one agents plan with rules
     #[arg(long, env = "OSTLER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long the audit log is kept, or `forever`; what is dropped is on record

@@ -103,6 +103,23 @@ impl Fleet {
         self.write(|table| table.push_event(event));
     }
 
+    /// Tells what is wrong of one kind, which is how the words begin, or that it is over. Whether that is news.
+    pub fn problem(&self, kind: &str, words: Option<String>) -> bool {
+        let known = self.read(|table| {
+            let mut problems = table.daemon.problems.iter();
+            problems.find(|one| one.starts_with(kind)).cloned()
+        });
+        if known == words {
+            return false;
+        }
+        self.write(|table| {
+            let problems = &mut table.daemon.problems;
+            problems.retain(|one| !one.starts_with(kind));
+            problems.extend(words);
+        });
+        true
+    }
+
     /// The history of signals.
     #[must_use]
     pub fn history(&self) -> &History {

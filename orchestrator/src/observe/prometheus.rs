@@ -80,23 +80,11 @@ fn record(fleet: &Fleet, service: &ServiceKey, signal: SignalKind, value: f64) {
 
 /// Says once what is wrong, and that it is over.
 fn tell(fleet: &Fleet, problem: Option<String>) {
-    let known = fleet.read(|table| {
-        let problems = table.daemon.problems.iter();
-        problems
-            .clone()
-            .find(|one| one.starts_with(PROBLEM))
-            .cloned()
-    });
-    if known == problem {
+    if !fleet.problem(PROBLEM, problem.clone()) {
         return;
     }
-    match &problem {
+    match problem {
         Some(words) => tracing::warn!("{words}"),
         None => tracing::info!("Prometheus answers again"),
     }
-    fleet.write(|table| {
-        let problems = &mut table.daemon.problems;
-        problems.retain(|one| !one.starts_with(PROBLEM));
-        problems.extend(problem);
-    });
 }

@@ -8,4 +8,5 @@ pub mod http;
 pub mod oidc;
 pub mod peers;
 mod quiet;
+pub mod tls;
 pub mod unix;

@@ -3,10 +3,13 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::indexing_slicing,
     dead_code,
     reason = "a test may stop at the first surprise; each test file uses a part of this"
 )]
 
+pub mod call;
+pub mod certs;
 pub mod door;
 pub mod npm;
 
@@ -83,6 +86,16 @@ impl Daemon {
             "config.yaml",
             &config.replace("KEYFILE", key.to_str().unwrap()),
         );
+        daemon.configured = true;
+        daemon.run();
+        daemon
+    }
+
+    /// Starts one with the configuration that `write` makes, beside files of its own in the same folder.
+    pub fn start_written(agents: bool, write: impl FnOnce(&Path) -> String) -> Self {
+        let mut daemon = Self::new(agents);
+        let config = write(daemon.dir.path());
+        daemon.file("config.yaml", &config);
         daemon.configured = true;
         daemon.run();
         daemon
@@ -170,6 +183,25 @@ impl Daemon {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// Writes a file that nobody else may read.
+    pub fn secret(&self, name: &str, content: &str) -> PathBuf {
+        write_secret(&self.path(name), content);
+        self.path(name)
+    }
+
+    /// The port of its HTTP door.
+    pub fn port(&self) -> u16 {
+        let status = self.json(&["status"]);
+        let url = reqwest::Url::parse(status["http"].as_str().unwrap()).unwrap();
+        url.port().unwrap()
+    }
+
+    /// The secret of a new token.
+    pub fn token(&self, name: &str, role: &str) -> String {
+        let made = self.json(&["token", "create", name, "--role", role]);
+        made["token"].as_str().unwrap().to_owned()
     }
 
     /// The daemon's log so far.
@@ -295,6 +327,20 @@ impl Drop for Daemon {
             let _ = child.wait();
         }
     }
+}
+
+/// Writes a file that nobody else may read, in one moment as far as readers can tell.
+pub fn write_secret(path: &Path, content: &str) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let draft = path.with_extension("draft");
+    let mut options = std::fs::File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&draft)
+        .unwrap()
+        .write_all(content.as_bytes())
+        .unwrap();
+    std::fs::rename(draft, path).unwrap();
 }
 
 /// Imports the demo shop's images from a layout written by the binary itself.

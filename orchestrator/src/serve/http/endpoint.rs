@@ -12,7 +12,11 @@ use rmcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{guard::guarded, names::allowed_hosts, sessions::Sessions};
+use super::{
+    guard::guarded,
+    names::{allowed_hosts, allowed_origins},
+    sessions::Sessions,
+};
 
 /// Largest request in bytes.
 const BODY_LIMIT: usize = 16 << 20;
@@ -28,7 +32,7 @@ pub fn endpoint<S: ServerHandler + Clone>(
         .with_cancellation_token(stop)
         .with_max_request_body_bytes(BODY_LIMIT)
         .with_allowed_hosts(allowed_hosts(hosts))
-        .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]);
+        .with_allowed_origins(allowed_origins(hosts));
     let manager = Arc::new(LocalSessionManager::default());
     let make = move || Ok(server.clone());
     let service = StreamableHttpService::new(make, Arc::clone(&manager), config);

@@ -1,6 +1,7 @@
-//! MCP over streamable HTTP, with bearer tokens; beside it `/healthz`, `/metrics` and the console.
+//! MCP over streamable HTTP, with bearer tokens or clients' certificates; beside it `/healthz`, `/metrics` and
+//! the console. With TLS or, on loopback only, without.
 //!
-//! Loopback by default: Host and Origin are checked, so that a web page cannot reach it through a browser.
+//! Host and Origin are checked, so that a web page cannot reach it through a browser.
 
 mod endpoint;
 mod guard;
@@ -29,7 +30,11 @@ use tokio_util::sync::CancellationToken;
 pub use endpoint::open_endpoint;
 
 use self::{endpoint::endpoint, guard::guarded};
-use super::{oidc::Issuer, quiet::Quiet};
+use super::{
+    oidc::Issuer,
+    quiet::Quiet,
+    tls::{Peer, Tls, TlsListener},
+};
 
 /// Text for `/metrics`, made when it is asked for.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -51,6 +56,8 @@ pub struct Http {
     pub console: Router,
     /// Whose tokens are believed beside the daemon's own.
     pub issuer: Option<Arc<Issuer>>,
+    /// What it speaks TLS with; none where it does not.
+    pub tls: Option<Arc<Tls>>,
     /// Requests to `/mcp` that were turned away for want of a good token.
     pub turned_away: Arc<AtomicU64>,
 }
@@ -65,10 +72,22 @@ struct Inner {
 /// # Errors
 /// When the listener breaks.
 pub async fn serve(listener: TcpListener, http: Http, stop: CancellationToken) -> io::Result<()> {
+    let tls = http.tls.clone();
     let app = router(http, stop.child_token());
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    let ends = stop.cancelled_owned();
+    match tls {
+        Some(tls) => {
+            let app = app.into_make_service_with_connect_info::<Peer>();
+            axum::serve(TlsListener::new(listener, tls), app)
+                .with_graceful_shutdown(ends)
+                .await
+        }
+        None => {
+            axum::serve(listener, app)
+                .with_graceful_shutdown(ends)
+                .await
+        }
+    }
 }
 
 fn router(http: Http, stop: CancellationToken) -> Router {

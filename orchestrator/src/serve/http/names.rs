@@ -12,6 +12,23 @@ pub fn allowed_hosts(more: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// Pages of these names, over TLS; of loopback's also without.
+pub fn allowed_origins(more: &[String]) -> Vec<String> {
+    let written = |name: &String| match name.contains(':') {
+        true => format!("[{name}]"),
+        false => name.clone(),
+    };
+    let loopback = allowed_hosts(&[]);
+    let plain = loopback
+        .iter()
+        .map(|name| format!("http://{}:*", written(name)));
+    let over_tls = allowed_hosts(more);
+    let over_tls = over_tls
+        .iter()
+        .map(|name| format!("https://{}:*", written(name)));
+    plain.chain(over_tls).collect()
+}
+
 /// Browsers say which page sends a request; others say nothing.
 pub fn origin_is_ours(headers: &HeaderMap, more: &[String]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {

@@ -8,6 +8,8 @@ use ostler_tools::principal::Role;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::urls::is_private;
+
 /// Largest skew of clocks that may be asked for.
 const SKEW_LIMIT: Span = Span::minutes(5);
 
@@ -84,15 +86,12 @@ fn host(issuer: &str) -> anyhow::Result<String> {
             "`identity.oidc.issuer` is `{issuer}`: give an address such as https://login.example.com/realms/ops"
         );
     };
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
-    match url.scheme() {
-        "https" if !host.is_empty() => Ok(host),
-        "http" if loopback => Ok(host),
-        _ => bail!(
+    if !is_private(&url) {
+        bail!(
             "`identity.oidc.issuer` is `{issuer}`: keys are fetched from it, so it must be https (plain http on loopback only)"
-        ),
+        );
     }
+    Ok(url.host_str().unwrap_or_default().to_owned())
 }
 
 impl Oidc {
