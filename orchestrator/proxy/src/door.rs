@@ -115,6 +115,7 @@ impl Door {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, connections: TaskTracker) {
     let room = Arc::new(Semaphore::new(shared.limits.connections));
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = shared.closing.cancelled() => return,
@@ -125,6 +126,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, connections: TaskTra
         };
         match accepted {
             (place, Ok((stream, peer))) => {
+                failing = false;
                 let shared = shared.clone();
                 connections.spawn(async move {
                     serve(stream, peer.ip(), shared).await;
@@ -132,7 +134,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, connections: TaskTra
                 });
             }
             (_, Err(error)) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Told once: the same happens again many times a second.
+                if !failing {
+                    tracing::warn!(%error, "connections cannot be accepted; trying again");
+                }
+                failing = true;
                 tokio::time::sleep(AGAIN).await;
             }
         }

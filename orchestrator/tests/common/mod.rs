@@ -8,6 +8,7 @@
 )]
 
 pub mod door;
+pub mod load;
 pub mod npm;
 
 use std::{
