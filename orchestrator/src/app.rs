@@ -32,6 +32,7 @@ use crate::{
     drive,
     execute::Executor,
     fleet::Fleet,
+    front::{self, Fronts},
     news,
     notify::Notifier,
     observe::{machine, prometheus, scrape, usage},
@@ -97,6 +98,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     describe(&fleet);
     fleet.publish(gate.intent());
     machine::look(&fleet).await;
+    let (fronts, found) = Fronts::open(fleet.clone(), state.proxy()).await;
 
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
@@ -131,7 +133,9 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     if let Some(tls) = spoken.tls() {
         parts.spawn(tls.clone().watch(fleet.clone(), stop.clone()));
     }
-    start_loops(&fleet, &gate, &config, &stop, &mut parts);
+    parts.spawn(front::keep_fed(fronts.clone(), found, stop.clone()));
+    let executor = Executor::new(fleet.clone(), gate.clone(), fronts);
+    start_loops(executor, &fleet, &gate, &config, &stop, &mut parts);
     parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
     parts.spawn(configured.follow(stop.clone())?);
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
@@ -213,13 +217,13 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 }
 
 fn start_loops(
+    executor: Arc<Executor>,
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
     config: &Config,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
 ) {
-    let executor = Executor::new(fleet.clone(), gate.clone());
     parts.spawn(drive::drive(
         fleet.clone(),
         gate.clone(),

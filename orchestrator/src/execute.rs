@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use crate::{
     clock,
     fleet::{Busy, Fleet},
+    front::Fronts,
     routes::Routes,
 };
 
@@ -40,9 +41,9 @@ pub struct Executor {
 impl Executor {
     /// An executor over the fleet; the gate reveals secrets to it.
     #[must_use]
-    pub fn new(fleet: Arc<Fleet>, gate: Arc<Gate>) -> Arc<Self> {
+    pub fn new(fleet: Arc<Fleet>, gate: Arc<Gate>, fronts: Arc<Fronts>) -> Arc<Self> {
         Arc::new(Self {
-            routes: Routes::new(fleet.clone()),
+            routes: Routes::new(fleet.clone(), fronts),
             fleet,
             gate,
             starts: Arc::new(Semaphore::new(STARTS_AT_ONCE)),
@@ -297,6 +298,10 @@ impl Executor {
         };
         let (executor, instance) = (self.clone(), instance.clone());
         tokio::spawn(async move {
+            // One that does not live answers nothing that were worth waiting for.
+            if cause == StopCause::Asked {
+                executor.routes.let_go(&instance, stop.grace.to_std()).await;
+            }
             while let Err(error) = executor.fleet.backend.stop(&instance, &stop, cause).await {
                 tracing::error!(%instance, %error, "cannot stop; trying again");
                 tokio::time::sleep(AGAIN).await;

@@ -5,20 +5,23 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io,
-    net::Ipv4Addr,
-    os::unix::process::CommandExt,
+    net::{IpAddr, Ipv4Addr},
+    os::{fd::AsFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use ostler_gate::Retention;
+use ostler_proxy::Limits;
 
 use crate::{
     app::{self, Config},
     broker,
     cli::{Cli, Global, UpArgs, run_client, socket_path},
+    clock,
     settings::Settings,
 };
 
@@ -57,6 +60,41 @@ pub fn agent(name: &str, line: Option<&Path>) -> anyhow::Result<()> {
         let stream = stream.with_context(|| format!("cannot connect to `{}`", line.display()))?;
         let (read, write) = stream.into_split();
         Ok(ostler_agents::run(name, read, write, setup).await?)
+    })
+}
+
+/// The proxy before published HTTP ports: told by whoever connects to the socket that is its standard
+/// input, and going on when nobody does.
+///
+/// # Errors
+/// When its standard input is no such socket.
+pub fn proxy(address: IpAddr, build: &str) -> anyhow::Result<()> {
+    nix::sys::prctl::set_no_new_privs()?;
+    // Others of the same user look into no memory that requests pass through.
+    nix::sys::prctl::set_dumpable(false)?;
+    let line = io::stdin().as_fd().try_clone_to_owned()?;
+    let line = std::os::unix::net::UnixListener::from(line);
+    line.set_nonblocking(true)?;
+    let pid = std::process::id();
+    let run = ostler_proxy::wire::Run {
+        build: build.to_owned(),
+        id: format!("{pid}-{:?}", clock::now()),
+        pid,
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |all| all.get().min(4));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let line = tokio::net::UnixListener::from_std(line).context(
+            "standard input is no socket; the daemon starts the proxy, nobody else does",
+        )?;
+        let proxy = ostler_proxy::Proxy::new(address, Limits::default(), rand::random());
+        tracing::info!(pid, %address, "the proxy is up");
+        ostler_proxy::control::serve(line, Arc::new(proxy), run).await;
+        tracing::info!(pid, "the proxy has ended");
+        Ok(())
     })
 }
 

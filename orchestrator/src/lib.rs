@@ -12,6 +12,7 @@ pub mod demo;
 pub mod drive;
 pub mod execute;
 pub mod fleet;
+pub mod front;
 pub mod happening;
 mod key_file;
 pub mod launch;

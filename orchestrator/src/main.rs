@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Up(args) => launch::up(args, &cli.global),
         Command::Agent { name, line } => launch::agent(name, line.as_deref()),
+        Command::Proxy { address, build } => launch::proxy(*address, build),
         Command::Demo(args) => demo::run(demo::Options {
             yes: args.yes,
             keep: args.keep,
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
 fn start_log(command: &Command) {
     let usual = match command {
         Command::Up(_) | Command::Agent { .. } => "info,rmcp=warn",
+        // What clients do wrong is no trouble of ours.
+        Command::Proxy { .. } => "info,hyper=error",
         _ => "warn",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()

@@ -1,6 +1,6 @@
 //! The daemon's own metrics, in the Prometheus text format. Labels are closed sets.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use ostler_core::event::Happening;
 use ostler_gate::ports::Called;
@@ -14,6 +14,8 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+
+use crate::front::golden::{self, Book};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -55,6 +57,8 @@ struct Posted {
 
 /// Everything the daemon counts about itself.
 pub struct Metrics {
+    /// What the proxy counted, which is shown with the rest.
+    pub golden: Arc<Book>,
     registry: Registry,
     happenings: Family<Kind, Counter>,
     steps: Family<Kind, Counter>,
@@ -78,6 +82,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
+            golden: Arc::default(),
             registry: Registry::with_prefix("ostler"),
             happenings: Family::default(),
             steps: Family::default(),
@@ -107,7 +112,12 @@ fn call_seconds() -> Histogram {
 }
 
 /// Names and help texts of all metrics, for the reference page.
-pub const REFERENCE: [(&str, &str); 17] = [
+pub fn reference() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OWN.into_iter().chain(golden::REFERENCE)
+}
+
+/// Those that the daemon counts itself.
+pub const OWN: [(&str, &str); 17] = [
     (
         "ostler_happenings_total",
         "Happenings in the fleet, by kind",
@@ -176,8 +186,7 @@ fn help(name: &str) -> &'static str {
             .trim_end_matches("_total")
             == name
     };
-    REFERENCE
-        .iter()
+    OWN.iter()
         .find(|(known, _)| full(known))
         .map_or("", |(_, help)| help)
 }
@@ -185,6 +194,7 @@ fn help(name: &str) -> &'static str {
 impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
+        registry.register_collector(Box::new(self.golden.clone()));
         registry.register("happenings", help("happenings"), self.happenings.clone());
         registry.register("steps", help("steps"), self.steps.clone());
         registry.register("instances", help("instances"), self.instances.clone());

@@ -87,6 +87,12 @@ impl StateDir {
         PathBuf::from(format!("/run/ostler-agents-{:016x}", hasher.finish()))
     }
 
+    /// Where the proxy's line and log are.
+    #[must_use]
+    pub fn proxy(&self) -> PathBuf {
+        self.root.join("proxy")
+    }
+
     /// Where the database is.
     #[must_use]
     pub fn database(&self) -> PathBuf {

@@ -40,7 +40,7 @@ fn metrics() {
     let mut page = String::from(
         "# The daemon's metrics\n\nServed at `/metrics` in the Prometheus text format. Generated.\n\n| name | what it tells |\n|---|---|\n",
     );
-    for (name, help) in ostler::metrics::REFERENCE {
+    for (name, help) in ostler::metrics::reference() {
         page.push_str(&format!("| `{name}` | {help} |\n"));
     }
     same("metrics.md", &page);
@@ -56,8 +56,23 @@ fn every_metric_of_the_reference_is_exposed() {
     metrics.model_asked("healer", "openai", "answered", 10, 2_500_000_000);
     metrics.webhook_posted("ops", "delivered");
     metrics.set_webhook_waiting("ops", 1);
+    let service: ostler_core::id::ServiceKey = "shop/web".parse().unwrap();
+    let look = ostler_proxy::wire::Look {
+        counted: vec![ostler_proxy::wire::Counted {
+            service: service.clone(),
+            generation: ostler_core::id::Generation(1),
+            golden: ostler_core::golden::Golden::default(),
+        }],
+        turned_away: vec![ostler_proxy::wire::TurnedAway {
+            service,
+            requests: 1,
+        }],
+        under_way: Vec::new(),
+    };
+    let current = |_: &ostler_proxy::wire::Counted| ostler::front::golden::Role::Current;
+    metrics.golden.take("run", &look, current);
     let text = metrics.encode();
-    for (name, help) in ostler::metrics::REFERENCE {
+    for (name, help) in ostler::metrics::reference() {
         assert!(text.contains(name), "{name} is not exposed");
         assert!(text.contains(help), "{name} has no help text");
     }

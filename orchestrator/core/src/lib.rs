@@ -11,6 +11,7 @@ pub mod change;
 pub mod check;
 pub mod event;
 pub mod facts;
+pub mod golden;
 pub mod graph;
 pub mod id;
 pub mod incident;

@@ -107,6 +107,12 @@ pub trait Backend: Send + Sync {
     /// When the machine's own figures cannot be read.
     async fn machine(&self) -> Result<Machine, BackendError>;
 
+    /// The machine's own address as instances see it, where a proxy is reached by [`RoutePort::via`];
+    /// `None` when this backend leads nobody anywhere.
+    fn gateway(&self) -> Option<Ipv4Addr> {
+        None
+    }
+
     /// Sets where names lead and which instances take traffic; the whole table, level-triggered.
     ///
     /// # Errors

@@ -165,6 +165,7 @@ fn table(service: &str, backends: &[Ipv4Addr], publish: Option<u16>) -> RouteTab
         port: PORT,
         protocol: Protocol::Tcp,
         publish,
+        via: None,
     };
     let route = Route {
         backends: backends.to_vec(),

@@ -33,6 +33,7 @@ async fn a_published_port_that_another_process_has_is_named() {
             port: 8080,
             protocol: ostler_core::spec::Protocol::Tcp,
             publish: Some(port),
+            via: None,
         }],
     };
     let table = ostler_runtime::backend::RouteTable {

@@ -149,6 +149,16 @@ pub enum Command {
         #[arg(long, value_name = "PATH")]
         line: Option<PathBuf>,
     },
+    /// Run the proxy before published HTTP ports, its line being standard input (the daemon starts it)
+    #[command(hide = true)]
+    Proxy {
+        /// Where its fronts listen
+        #[arg(long)]
+        address: std::net::IpAddr,
+        /// Which program the daemon takes it for
+        #[arg(long)]
+        build: String,
+    },
     /// A small shop, three faults, and what happens
     Demo(DemoArgs),
     /// Replay incidents against the agents and say whether they may be trusted
@@ -362,6 +372,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Up(_)
         | Command::Down(_)
         | Command::Agent { .. }
+        | Command::Proxy { .. }
         | Command::Demo(_)
         | Command::Eval { .. }
         | Command::Mcp(_)

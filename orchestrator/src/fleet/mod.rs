@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 
 pub use table::{Busy, ProbeName, Table};
 
-use crate::{clock, metrics::Metrics};
+use crate::{clock, front::golden::Book, metrics::Metrics};
 
 /// The shared knowledge of the running fleet.
 pub struct Fleet {
@@ -124,6 +124,12 @@ impl Fleet {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.signals
+    }
+
+    /// What the proxy counted of each version's requests.
+    #[must_use]
+    pub fn golden(&self) -> &Book {
+        &self.metrics.golden
     }
 
     /// The Prometheus that the operator's configuration names.

@@ -11,6 +11,7 @@
 pub mod call;
 pub mod certs;
 pub mod door;
+pub mod load;
 pub mod npm;
 
 use std::{

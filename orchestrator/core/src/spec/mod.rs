@@ -118,6 +118,26 @@ pub struct Port {
     /// The host's port that leads here, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<u16>,
+    /// What is spoken over it. With `http` a published port goes through the proxy, which shares
+    /// requests by version and counts them; without it connections are shared by the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_protocol: Option<AppProtocol>,
+}
+
+/// What is spoken over a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AppProtocol {
+    /// HTTP/1.1, web sockets included.
+    Http,
+}
+
+impl Port {
+    /// Whether requests from outside come to it through the proxy.
+    #[must_use]
+    pub fn is_proxied(&self) -> bool {
+        self.publish.is_some() && self.app_protocol == Some(AppProtocol::Http)
+    }
 }
 
 /// Transport protocol of a port.

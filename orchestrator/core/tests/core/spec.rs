@@ -112,6 +112,29 @@ fn strategies_come_back_as_they_were_written() {
 }
 
 #[test]
+fn what_is_spoken_over_a_port_comes_back_and_is_over_tcp() {
+    let port = |rest: &str| format!("image: a\nports: [{{name: web, port: 80{rest}}}]");
+    for (rest, proxied) in [
+        (", publish: 80, appProtocol: http", true),
+        (", appProtocol: http", false),
+        (", publish: 80", false),
+    ] {
+        let spec = spec(&port(rest));
+        assert_eq!(spec.ports[0].is_proxied(), proxied, "{rest}");
+        let json = serde_json::to_value(&spec).unwrap();
+        assert_eq!(
+            serde_json::from_value::<ostler_core::spec::ServiceSpec>(json).unwrap(),
+            spec
+        );
+    }
+    assert_eq!(
+        refusal(&port(", protocol: udp, appProtocol: http")),
+        "service `default/cart`: field `spec.ports[0].appProtocol`: `http` is not accepted: it is spoken over TCP; leave `protocol` out or write `tcp`"
+    );
+    assert!(refusal(&port(", appProtocol: gopher")).contains("gopher"));
+}
+
+#[test]
 fn a_file_may_hold_many_services_but_none_twice() {
     let one = format!("{HEAD}  image: a\n");
     let two = one.replace("name: cart", "name: web\n  namespace: shop");

@@ -1,6 +1,9 @@
 //! The route table: which instances stand behind a service.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use ostler_core::{id::ServiceKey, spec::Protocol};
 
@@ -29,4 +32,6 @@ pub struct RoutePort {
     pub protocol: Protocol,
     /// The host's port that leads here.
     pub publish: Option<u16>,
+    /// Who takes what arrives at that port of the host, instead of the instances: a proxy of this machine.
+    pub via: Option<SocketAddrV4>,
 }

@@ -174,6 +174,12 @@ impl Network {
         }
     }
 
+    /// The host's address as instances see it.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.inner.subnet.gateway()
+    }
+
     /// The stable address of a service, once it was in a route table.
     #[must_use]
     pub fn service_address(&self, service: &ServiceKey) -> Option<Ipv4Addr> {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _, net::Ipv4Addr};
 use ostler_core::{id::ServiceKey, spec::Protocol};
 
 use super::addresses::Subnet;
-use crate::backend::RouteTable;
+use crate::backend::{RoutePort, RouteTable};
 
 /// What the rules are made of.
 pub(super) struct Rules<'a> {
@@ -21,11 +21,12 @@ pub(super) struct Rules<'a> {
     pub(super) may_publish: &'a dyn Fn(Protocol, u16) -> bool,
 }
 
-/// A choice among instances, shared by a service's own port and its published one.
+/// A choice among instances, shared by a service's own port and its published one; or a proxy.
 struct Choice {
     backends: Vec<Ipv4Addr>,
     protocol: &'static str,
     port: u16,
+    of_instances: bool,
 }
 
 #[derive(Default)]
@@ -56,11 +57,12 @@ impl Rules<'_> {
             let Some(address) = self.addresses.get(key) else {
                 continue;
             };
-            // Without instances there is no rule: what arrives is refused at once.
-            if route.backends.is_empty() {
-                continue;
-            }
             for port in &route.ports {
+                self.lead_to_proxy(&mut parts, port);
+                // Without instances there is no rule: what arrives is refused at once.
+                if route.backends.is_empty() {
+                    continue;
+                }
                 let (number, protocol) = (parts.choices.len(), word(port.protocol));
                 let mut backends = route.backends.clone();
                 backends.sort_unstable();
@@ -69,6 +71,7 @@ impl Rules<'_> {
                     backends,
                     protocol,
                     port: port.port,
+                    of_instances: true,
                 });
                 parts.services.push(format!(
                     "{address} . {protocol} . {} : goto to_{number}",
@@ -78,7 +81,8 @@ impl Rules<'_> {
                     .publish
                     .filter(|port_| (self.may_publish)(port.protocol, *port_))
                 {
-                    // Of two services that publish the same port the first by name has it.
+                    // Of two services that publish the same port the first by name has it; one that a
+                    // proxy has is not for the instances.
                     let wanted = format!("{protocol} . {publish}");
                     parts
                         .published
@@ -90,6 +94,29 @@ impl Rules<'_> {
         parts
     }
 
+    /// What arrives at a published port that a proxy takes, with or without instances: it is the one to
+    /// say that there are none.
+    fn lead_to_proxy(&self, parts: &mut Parts, port: &RoutePort) {
+        let publish = port
+            .publish
+            .filter(|number| (self.may_publish)(port.protocol, *number));
+        let (Some(publish), Some(via)) = (publish, port.via) else {
+            return;
+        };
+        let (number, protocol) = (parts.choices.len(), word(port.protocol));
+        let wanted = format!("{protocol} . {publish}");
+        if parts.published.contains_key(&wanted) {
+            return;
+        }
+        parts.published.insert(wanted, format!("goto to_{number}"));
+        parts.choices.push(Choice {
+            backends: vec![*via.ip()],
+            protocol,
+            port: via.port(),
+            of_instances: false,
+        });
+    }
+
     fn write_maps(&self, text: &mut String, parts: &Parts) {
         let published: Vec<String> = parts
             .published
@@ -99,6 +126,7 @@ impl Rules<'_> {
         let mut own: Vec<String> = parts
             .choices
             .iter()
+            .filter(|choice| choice.of_instances)
             .flat_map(|choice| &choice.backends)
             .map(|one| format!("{one} . {one}"))
             .collect();
@@ -182,6 +210,7 @@ fn write_choice(text: &mut String, number: usize, choice: &Choice) {
         backends,
         protocol,
         port,
+        of_instances: _,
     } = choice;
     let target = match backends.as_slice() {
         [only] => only.to_string(),
@@ -214,14 +243,23 @@ fn word(protocol: Protocol) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Route, RoutePort};
+    use crate::backend::Route;
 
     fn script(backends: Vec<Ipv4Addr>, may_publish: bool) -> String {
+        script_via(backends, may_publish, None)
+    }
+
+    fn script_via(
+        backends: Vec<Ipv4Addr>,
+        may_publish: bool,
+        via: Option<std::net::SocketAddrV4>,
+    ) -> String {
         let key: ServiceKey = "shop/cart".parse().unwrap();
         let port = RoutePort {
             port: 8080,
             protocol: Protocol::Tcp,
             publish: Some(80),
+            via,
         };
         let route = Route {
             backends,
@@ -252,6 +290,23 @@ mod tests {
             text.contains("numgen random mod 2 map { 0 : 10.9.0.2, 1 : 10.9.0.3 } : 8080"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_proxy_takes_what_arrives_at_a_published_port_and_nothing_else() {
+        let via = Some("10.9.0.1:41000".parse().unwrap());
+        let text = script_via(vec![[10, 9, 0, 2].into()], true, via);
+        assert!(text.contains("tcp . 80 : goto to_0"), "{text}");
+        assert!(text.contains("dnat to 10.9.0.1 : 41000"), "{text}");
+        assert!(
+            text.contains("10.9.128.5 . tcp . 8080 : goto to_1"),
+            "{text}"
+        );
+        assert!(!text.contains("10.9.0.1 . 10.9.0.1"), "{text}");
+        let text = script_via(vec![], true, via);
+        assert!(text.contains("tcp . 80 : goto to_0"), "{text}");
+        let text = script_via(vec![], false, via);
+        assert!(!text.contains("goto"), "{text}");
     }
 
     #[test]

@@ -302,6 +302,10 @@ impl Backend for YoukiBackend {
             .map_err(failed("read what the machine offers"))
     }
 
+    fn gateway(&self) -> Option<std::net::Ipv4Addr> {
+        self.inner.network.as_ref().map(Network::gateway)
+    }
+
     async fn route(&self, table: &RouteTable) -> Result<(), BackendError> {
         match &self.inner.network {
             Some(network) => network

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Fault, demand, process};
 use crate::{
-    spec::{Probe, ProbeAction, ServiceSpec},
+    spec::{Probe, ProbeAction, Protocol, ServiceSpec},
     time::Span,
 };
 
@@ -69,6 +69,15 @@ fn ports(spec: &ServiceSpec) -> Result<(), Fault> {
             entry.port,
             "another entry has this port already",
         )?;
+        if entry.app_protocol.is_some() {
+            let fine = entry.protocol == Protocol::Tcp;
+            demand(
+                fine,
+                field("appProtocol"),
+                "http",
+                "it is spoken over TCP; leave `protocol` out or write `tcp`",
+            )?;
+        }
         if let Some(publish) = entry.publish {
             port(field("publish"), publish)?;
             let fine = published.insert((publish, entry.protocol));

@@ -1,0 +1,258 @@
+//! Traffic through the proxy to real containers: shares by version, upgrades that cost no request, bad
+//! versions that cost few, and what goes on whoever is killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod common;
+
+use std::{net::TcpListener, time::Duration};
+
+use common::{
+    Daemon, alive, can_run_containers, import_shop,
+    load::{Load, ask, failed},
+};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(90);
+/// One step that waits for a yes.
+const HALF: &str = "{canary: {steps: [{share: 25%, weight: 20%, bake: 1s, pause: true}]}}";
+const TENTH: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 1s, pause: true}]}}";
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// A shop's store of some version, with a fault.
+fn web(port: u16, version: u32, fault: &str, strategy: &str) -> String {
+    format!(
+        "apiVersion: ostler.dev/v1
+kind: Service
+metadata: {{name: web}}
+spec:
+  image: shop:1
+  args: [store]
+  env: {{VERSION: '{version}', FAULT: '{fault}', DATA_DIR: /tmp/data}}
+  ports: [{{name: http, port: 8080, publish: {port}, appProtocol: http}}]
+  replicas: {{min: 4, max: 4}}
+  probes: {{readiness: {{http: {{port: 8080, path: /readyz}}, period: 300ms}}}}
+  configs: [{{path: /etc/shop/config.json, content: '{{\"name\": \"web\"}}'}}]
+  update: {{strategy: {strategy}, maxSurge: 2, healthyDeadline: 15s, progressDeadline: 30s}}
+"
+    )
+}
+
+fn apply(daemon: &Daemon, manifest: &str) {
+    let file = daemon.file("web.yaml", manifest);
+    daemon.cli(&["apply", "--yes", "-f", file.to_str().unwrap()]);
+}
+
+fn started(port: u16) -> Daemon {
+    let daemon = Daemon::start(false);
+    import_shop(&daemon);
+    apply(&daemon, &web(port, 1, "none", "rolling"));
+    settled(&daemon);
+    until_proxied(&daemon, port);
+    daemon
+}
+
+/// Waits until requests to the port are counted.
+fn until_proxied(daemon: &Daemon, port: u16) {
+    daemon.until("requests go through the proxy", SOON, || {
+        drop(ask(port, &mut None));
+        (counted(daemon, "requests", "current") > 0.0).then_some(())
+    });
+}
+
+fn settled(daemon: &Daemon) {
+    daemon.until("it settled", SOON, || {
+        let all = daemon.json(&["get", "services"]);
+        let web = &all["services"][0];
+        (web["settled"] == true && web["state"] == "healthy").then_some(())
+    });
+}
+
+fn rollout(daemon: &Daemon) -> Value {
+    daemon.json(&["rollout", "status", "web"])
+}
+
+fn stands(daemon: &Daemon, words: &str) {
+    daemon.until(words, SOON, || {
+        (rollout(daemon)["stands"] == words).then_some(())
+    });
+}
+
+/// A counter of the daemon's metrics, zero when it is not there.
+fn counted(daemon: &Daemon, what: &str, version: &str) -> f64 {
+    let status = daemon.json(&["status"]);
+    let url = status["http"].as_str().unwrap();
+    let address = url.trim_start_matches("http://").trim_end_matches("/mcp");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+    let name =
+        format!("ostler_proxy_{what}_total{{service=\"default/web\",version=\"{version}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.map_or(0.0, |number| number.parse().unwrap())
+}
+
+/// The proxy's process, from its own log.
+fn proxy(daemon: &Daemon) -> i32 {
+    let log = std::fs::read_to_string(daemon.state().join("proxy/proxy.log")).unwrap();
+    let line = log.lines().rfind(|line| line.contains("the proxy is up"));
+    let pid = line.unwrap().split("pid=").nth(1).unwrap();
+    pid.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Within five standard deviations of a binomial share: once in a million runs it is not.
+fn about(count: usize, of: usize, share: f64) -> bool {
+    let (count, of) = (count as f64, of as f64);
+    (count - of * share).abs() <= 5.0 * (of * share * (1.0 - share)).sqrt()
+}
+
+#[test]
+fn a_canary_gets_its_weight_whoever_is_killed_and_is_counted() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let mut daemon = started(port);
+    // The new version fails always: what fails is its share.
+    apply(&daemon, &web(port, 2, "errors:1", HALF));
+    stands(&daemon, "canary step 1 of 1, baking");
+    let load = Load::start(port, 4);
+    load.go_on(3_000);
+    let before = load.answers();
+    let (all, bad) = failed(&before);
+    assert!(about(bad, all, 0.2), "{before:?}");
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["200", "500"]);
+
+    let first = proxy(&daemon);
+    daemon.kill();
+    load.go_on(1_500);
+    assert!(alive(first), "it outlives the daemon");
+    daemon.run();
+    load.go_on(1_500);
+    let all_counted = (load.sent(), counted(&daemon, "requests", "current"));
+    let answers = load.end();
+    assert_eq!(proxy(&daemon), first, "the next daemon takes it over");
+    assert_eq!(
+        answers.keys().collect::<Vec<_>>(),
+        ["200", "500"],
+        "{answers:?}"
+    );
+    let (all, bad) = failed(&answers);
+    assert!(about(bad, all, 0.2), "{answers:?} while nobody was there");
+    assert!(all_counted.1 > 0.0, "{all_counted:?}");
+    daemon.until("every request is counted by version", SOON, || {
+        let errors = counted(&daemon, "errors", "current");
+        let requests = counted(&daemon, "requests", "current");
+        let others = counted(&daemon, "requests", "previous");
+        let whole = errors >= bad as f64 && errors == requests && others >= (all - bad) as f64;
+        whole.then_some(())
+    });
+    assert_eq!(counted(&daemon, "errors", "previous"), 0.0);
+}
+
+#[test]
+fn good_upgrades_cost_no_request() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started(port);
+    let load = Load::start(port, 4);
+    load.go_on(200);
+    let both = "{blueGreen: {promote: automatic, bake: 1s, keepOld: 1s}}";
+    let steps = "{canary: {steps: [{share: 50%, weight: 50%, bake: 1s}]}}";
+    for (version, strategy) in [(2, "rolling"), (3, both), (4, steps)] {
+        apply(&daemon, &web(port, version, "none", strategy));
+        daemon.until("it is the next version", SOON, || {
+            (rollout(&daemon)["generation"] == version).then_some(())
+        });
+        settled(&daemon);
+        load.go_on(200);
+        let answers = load.answers();
+        let (all, bad) = failed(&answers);
+        assert!(
+            all > 500 && bad == 0,
+            "version {version}, {strategy}: {answers:?}"
+        );
+    }
+    daemon.cli(&["restart", "web"]);
+    load.go_on(300);
+    settled(&daemon);
+    load.go_on(300);
+    let answers = load.end();
+    assert_eq!(failed(&answers).1, 0, "{answers:?}");
+}
+
+#[test]
+fn bad_versions_cost_few_requests_or_none() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started(port);
+    let load = Load::start(port, 4);
+    apply(&daemon, &web(port, 2, "crash_at_start", TENTH));
+    daemon.until("it went back", SOON, || {
+        (rollout(&daemon)["generation"] == 3).then_some(())
+    });
+    settled(&daemon);
+    let answers = load.answers();
+    assert_eq!(
+        failed(&answers).1,
+        0,
+        "what crashes takes no traffic: {answers:?}"
+    );
+
+    apply(&daemon, &web(port, 4, "errors:0.05", TENTH));
+    stands(&daemon, "canary step 1 of 1, baking");
+    load.go_on(3_000);
+    daemon.cli(&["rollout", "abort", "web"]);
+    settled(&daemon);
+    load.go_on(200);
+    let answers = load.end();
+    let (all, bad) = failed(&answers);
+    assert!(bad > 0 && bad * 100 < all, "{bad} of {all}: {answers:?}");
+}
+
+#[test]
+fn a_proxy_that_is_killed_is_gone_round_and_comes_back_and_ends_when_it_is_not_needed() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started(port);
+    let first = proxy(&daemon);
+    let status = std::fs::read_to_string(format!("/proc/{first}/status")).unwrap();
+    let owner = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .unwrap();
+    assert_eq!(
+        owner.split_whitespace().collect::<Vec<_>>()[1..],
+        ["65533"; 4]
+    );
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::SIGKILL).unwrap();
+    daemon.until("another runs", SOON, || {
+        (proxy(&daemon) != first).then_some(())
+    });
+    daemon.until("it answers", SOON, || {
+        (ask(port, &mut None).ok()? == 200).then_some(())
+    });
+    let before = counted(&daemon, "requests", "current");
+    daemon.until("it is on the way again", SOON, || {
+        drop(ask(port, &mut None));
+        (counted(&daemon, "requests", "current") > before).then_some(())
+    });
+    let second = proxy(&daemon);
+    daemon.cli(&["delete", "web", "--yes"]);
+    daemon.until("it ended", SOON, || (!alive(second)).then_some(()));
+}
