@@ -15,7 +15,7 @@ use ostler_core::{
     id::ServiceKey,
     intent::{Intent, Service},
     observed::{Observed, Phase},
-    plan::{Plan, ServiceState, ServiceStatus},
+    plan::{Plan, Request, ServiceState, ServiceStatus},
     reconcile::reconcile,
     time::Time,
 };
@@ -96,6 +96,7 @@ async fn turn(
     }
     executor.routes.follow(intent);
     for request in &plan.requests {
+        say_why(fleet, request);
         let answer = gate.request(request).await;
         tracing::info!(?request, ?answer, "the core's own request");
     }
@@ -103,6 +104,17 @@ async fn turn(
         tracing::info!(?answer, "an agent no longer acts alone");
     }
     plan.wake_at
+}
+
+/// Going back is told with its reason; what came of the request is an event of its own.
+fn say_why(fleet: &Fleet, request: &Request) {
+    if let Request::Revert {
+        service, from, why, ..
+    } = request
+    {
+        let (generation, why) = (*from, why.clone());
+        fleet.tell(Some(service), None, Happening::SentBack { generation, why });
+    }
 }
 
 /// The load of the services that scale with it.
@@ -131,6 +143,7 @@ fn refuse(fleet: &Fleet, violations: Vec<String>) {
 fn report(fleet: &Fleet, observed: &Observed, plan: &Plan) {
     let before = fleet.write(|table| {
         table.scaling.clone_from(&plan.scaling);
+        table.analysis.clone_from(&plan.analysis);
         std::mem::replace(&mut table.report, plan.report.clone())
     });
     for (service, from, to) in moved(&before, &plan.report) {
