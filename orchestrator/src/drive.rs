@@ -19,7 +19,7 @@ use ostler_core::{
     reconcile::reconcile,
     time::Time,
 };
-use ostler_gate::Gate;
+use ostler_gate::{Gate, answer::Outcome};
 use tokio_util::sync::CancellationToken;
 
 use crate::{clock, execute::Executor, fleet::Fleet, observe::probes::Probes};
@@ -96,8 +96,10 @@ async fn turn(
     }
     executor.routes.follow(intent);
     for request in &plan.requests {
-        say_why(fleet, request);
         let answer = gate.request(request).await;
+        if matches!(answer.outcome, Outcome::Done { .. }) {
+            say_why(fleet, request);
+        }
         tracing::info!(?request, ?answer, "the core's own request");
     }
     for answer in gate.demote_fallen().await {
@@ -106,7 +108,7 @@ async fn turn(
     plan.wake_at
 }
 
-/// Going back is told with its reason; what came of the request is an event of its own.
+/// Going back is told with its reason, which no argument of a call holds.
 fn say_why(fleet: &Fleet, request: &Request) {
     if let Request::Revert {
         service, from, why, ..

@@ -4,11 +4,7 @@
 //! Its variance is estimated from the stretches, so that the stated chance holds for many of them only;
 //! for that, and because a program that just began is dearer, much is tolerated.
 
-use super::{
-    Finding, Measure, Pair, Rules, Verdict,
-    evidence,
-    words::chance,
-};
+use super::{Finding, Measure, Pair, Rules, Verdict, evidence, words::chance};
 
 /// Stretches of either version below which nothing is said.
 const LEAST: u32 = 20;

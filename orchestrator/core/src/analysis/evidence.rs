@@ -58,7 +58,8 @@ pub(super) fn below(bound: f64, events: u64, of: u64) -> f64 {
     let (events, others) = (float(events), float(of.saturating_sub(events)));
     mixture(BELOW.map(|(part, weight)| {
         let share = bound * part;
-        let ratio = times_ln(events, share / bound) + times_ln(others, (1.0 - share) / (1.0 - bound));
+        let ratio =
+            times_ln(events, share / bound) + times_ln(others, (1.0 - share) / (1.0 - bound));
         (weight, ratio)
     }))
 }

@@ -76,7 +76,9 @@ impl Histogram {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.values().fold(0, |sum, count| sum.saturating_add(*count))
+        self.0
+            .values()
+            .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Those that took longer than a bound.

@@ -94,6 +94,9 @@ fn weigh(
         old: old_rate,
         if_no_worse: (-worse).exp().min(1.0),
         if_harmful: None,
-        words: format!("{words}; chance of that if it were no worse: {}", chance(worse)),
+        words: format!(
+            "{words}; chance of that if it were no worse: {}",
+            chance(worse)
+        ),
     })
 }

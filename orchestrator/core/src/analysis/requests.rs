@@ -10,7 +10,7 @@ use crate::time::Span;
 /// What may be worse without being sent back for it: so many times the old version's share of errors, and
 /// this share more …
 const TOLERATED_ERRORS: Margin = Margin {
-    times: 1.25,
+    times: 1.4,
     more: 0.001,
 };
 /// … and of slow requests. All requests a tenth slower makes about 1.4 times as many slow ones.
@@ -31,11 +31,11 @@ struct Shares {
 }
 
 impl Shares {
-    fn new(&self) -> f64 {
+    fn share_of_new(&self) -> f64 {
         share(self.new)
     }
 
-    fn old(&self) -> f64 {
+    fn share_of_old(&self) -> f64 {
         share(self.old)
     }
 
@@ -52,8 +52,8 @@ impl Shares {
     }
 
     fn is_beyond(&self, margin: &Margin) -> bool {
-        let least = (self.old() * margin.times).max(self.old() + margin.more);
-        self.new() > least
+        let least = (self.share_of_old() * margin.times).max(self.share_of_old() + margin.more);
+        self.share_of_new() > least
     }
 }
 
@@ -75,7 +75,14 @@ pub(super) fn errors(rules: Rules, pair: &Pair) -> Finding {
         factor: ratio.factor,
         floor: ratio.floor / 100.0,
     };
-    weigh(rules, Measure::Errors, &shares, &harm, &TOLERATED_ERRORS, "fail")
+    weigh(
+        rules,
+        Measure::Errors,
+        &shares,
+        &harm,
+        &TOLERATED_ERRORS,
+        "fail",
+    )
 }
 
 /// Whether more requests are slow; `None` where nobody measures how long they take.
@@ -137,7 +144,10 @@ fn weigh(
     } else {
         Verdict::NotEnough
     };
-    let (new, old) = (percent(shares.new()), percent(shares.old()));
+    let (new, old) = (
+        percent(shares.share_of_new()),
+        percent(shares.share_of_old()),
+    );
     let words = format!(
         "{new} of {} requests {verb}, {old} of {} of the last good version; chance of that if it were no worse: \
          {}, if it did harm (at least {} times as many and {}): {}",
@@ -151,8 +161,8 @@ fn weigh(
     Finding {
         measure,
         verdict,
-        new: shares.new(),
-        old: shares.old(),
+        new: shares.share_of_new(),
+        old: shares.share_of_old(),
         if_no_worse: (-worse).exp().min(1.0),
         if_harmful: Some((-harmless).exp().min(1.0)),
         words,

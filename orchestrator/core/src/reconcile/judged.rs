@@ -70,8 +70,7 @@ fn by_traffic(group: &Group, measured: &Measured) -> Basis {
         steps: u32::try_from(steps).unwrap_or(u32::MAX),
     };
     // Counts of an earlier stage say nothing of this one.
-    let is_of_this =
-        measured.generation == service.generation && measured.stage == service.stage();
+    let is_of_this = measured.generation == service.generation && measured.stage == service.stage();
     let (since, pair) = if is_of_this {
         (measured.since, pair(group, measured))
     } else {

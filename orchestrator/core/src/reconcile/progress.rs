@@ -120,7 +120,8 @@ fn revert(group: &Group, why: String, draft: &mut Draft) -> bool {
     let Some(stable) = &group.service.stable else {
         return false;
     };
-    let goes = group.service.spec.update.auto_revert && !stable.spec.makes_same(&group.service.spec);
+    let goes =
+        group.service.spec.update.auto_revert && !stable.spec.makes_same(&group.service.spec);
     if goes {
         draft.request(Request::Revert {
             service: group.key.clone(),

@@ -47,7 +47,10 @@ impl Meter {
             versions: BTreeMap::new(),
         };
         let of = |key: &ServiceKey| self.counted.get(key).cloned().unwrap_or_else(none);
-        self.rates.keys().map(|key| (key.clone(), of(key))).collect()
+        self.rates
+            .keys()
+            .map(|key| (key.clone(), of(key)))
+            .collect()
     }
 
     /// Whoever counted was started anew.

@@ -109,7 +109,10 @@ fn back(story: &mut Story, span: Span) -> Option<(String, Span)> {
 
 #[test]
 fn what_fails_or_is_slow_goes_back_before_it_has_baked_and_says_why_in_numbers() {
-    for (quality, expected) in [(FAILING, "requests fail"), (SLOW, "requests take longer than 50ms")] {
+    for (quality, expected) in [
+        (FAILING, "requests fail"),
+        (SLOW, "requests take longer than 50ms"),
+    ] {
         let mut story = Story::begin(7, Some(3_000), quality);
         let (why, after) = back(story.update(ONE, ""), Span::minutes(30)).unwrap();
         assert!(why.starts_with("fail: ") && why.contains(expected), "{why}");
@@ -200,7 +203,10 @@ fn whoever_holds_it_decides_and_without_auto_revert_harm_stays_where_it_is() {
         .update(ONE, ", autoRevert: false")
         .wait(Span::minutes(60), |_| {});
     let stage = story.intent.services[&key("web")].stage();
-    assert_eq!((stage, story.image()), (Stage::Canary { step: 0 }, "web:two"));
+    assert_eq!(
+        (stage, story.image()),
+        (Stage::Canary { step: 0 }, "web:two")
+    );
 }
 
 /// Counts that are about another stage, or were lost, are no verdict.
@@ -259,8 +265,14 @@ fn harm_goes_back_the_fine_goes_on_too_little_waits_and_none_is_stuck() {
                 fine += 1;
                 lost += u32::from(!stayed);
             }
-            _ => assert!(!stayed, "seed {seed}: {two:?} with {a_minute} a minute stayed"),
+            _ => assert!(
+                !stayed,
+                "seed {seed}: {two:?} with {a_minute} a minute stayed"
+            ),
         }
     }
-    assert!(f64::from(lost) <= (0.05 * f64::from(fine)).max(1.0), "{lost} of {fine}");
+    assert!(
+        f64::from(lost) <= (0.05 * f64::from(fine)).max(1.0),
+        "{lost} of {fine}"
+    );
 }

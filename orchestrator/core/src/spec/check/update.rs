@@ -61,7 +61,8 @@ fn analysis(analysis: &Analysis) -> Result<(), Fault> {
         ("latency.factor", slow.factor),
     ] {
         let fine = factor > 1.2 && factor <= 100.0;
-        let accepted = "use more than 1.2 times and 100 at most; less than that cannot be told apart";
+        let accepted =
+            "use more than 1.2 times and 100 at most; less than that cannot be told apart";
         demand(fine, field(name), factor, accepted)?;
     }
     let fine = ratio.floor > 0.0 && ratio.floor <= 50.0;
