@@ -8,6 +8,7 @@
 //! Errors and latency must pass. Restarts, kills for lack of memory, CPU of a request and new kinds of error
 //! lines are too rare or too coarse to be shown harmless in one step: they can fail, and hold up nothing.
 
+mod beginnings;
 mod cpu;
 mod evidence;
 mod measured;
@@ -18,6 +19,7 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use beginnings::{Beginnings, Counters};
 pub use measured::{Counts, Histogram, Measured, Spread};
 pub(crate) use rare::RUNS_LIMIT;
 

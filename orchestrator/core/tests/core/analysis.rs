@@ -142,6 +142,40 @@ fn versions_as_good_as_before_are_seldom_sent_back_however_often_one_looks() {
     }
 }
 
+/// Whatever happens to both at the same time cancels out, and a share that is not quite the same at all times
+/// does no harm either.
+#[test]
+fn outages_of_both_and_shares_that_sway_send_nobody_back() {
+    let (analysis, runs) = (Analysis::default(), runs(600));
+    let rules = Rules {
+        analysis: &analysis,
+        steps: 1,
+    };
+    for sways in [false, true] {
+        let mut sent_back = 0;
+        for run in 0..runs {
+            let mut dice = Dice::new(55 ^ (u64::from(run) << 20));
+            let mut pair = Pair::default();
+            let fails = (0..80).any(|look| {
+                let outage = !sways && look % 20 > 16;
+                let rate = if outage { 0.4 } else { 0.02 };
+                let part = if sways { dice.below(2 * LOOK) } else { LOOK };
+                serve(&mut pair.new, errors(rate), part, &mut dice);
+                serve(&mut pair.old, errors(rate), LOOK * 4, &mut dice);
+                judge(rules, &pair).verdict == Verdict::Fail
+            });
+            sent_back += u32::from(fails);
+        }
+        tell(&format!(
+            "shares sway {sways}: {sent_back} of {runs} sent back"
+        ));
+        assert!(
+            f64::from(sent_back) <= 0.02 * f64::from(runs),
+            "{sways}: {sent_back}"
+        );
+    }
+}
+
 /// The line that the analysis was made for: of versions with twice the errors, one in twenty at most passes,
 /// at any number of requests; where the floor says so, what is below it is no harm.
 #[test]

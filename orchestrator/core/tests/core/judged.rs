@@ -1,9 +1,12 @@
 //! Rollouts of services whose traffic is measured by version: what harms goes back, what does not goes
 //! on, what cannot be told waits, and none is stuck.
 
+use std::collections::BTreeMap;
+
 use ostler_core::{
-    analysis::Verdict,
+    analysis::{Beginnings, Counters, Counts, Histogram, Verdict},
     change::{Change, apply},
+    id::Generation,
     intent::Intent,
     plan::{Basis, Judged, Request},
     rollout::Stage,
@@ -225,6 +228,44 @@ fn each_step_is_judged_by_its_own_counts() {
         step = Some(judged.stage);
     });
     assert!(run.quiet && story.image() == "web:two");
+}
+
+/// What a proxy counts only ever grows; what is judged is what came since the stage began.
+#[test]
+fn counters_become_counts_of_a_stage_and_begin_anew_with_it_or_when_they_go_back() {
+    let intent = next(&Intent::default(), &applying("web", &yaml("one", ONE, "")));
+    let stand = |requests: u64, errors: u64| {
+        let latency = Histogram(BTreeMap::from([(50_000, requests)]));
+        let counts = Counts {
+            requests,
+            errors,
+            latency,
+            ..Counts::default()
+        };
+        Counters::from([(key("web"), BTreeMap::from([(Generation(1), counts)]))])
+    };
+    let mut beginnings = Beginnings::default();
+    let mut requests = |intent: &Intent, counters: &Counters, now| {
+        let measured = beginnings.since(intent, counters, Time(now));
+        let web = &measured[&key("web")];
+        let counts = web.versions.get(&Generation(1));
+        (
+            web.since.0,
+            counts.map(|counts| (counts.requests, counts.latency.total())),
+        )
+    };
+    assert_eq!(requests(&intent, &stand(100, 1), 1), (1, None));
+    assert_eq!(requests(&intent, &stand(150, 2), 2), (1, Some((50, 50))));
+    let settled = crate::common::settle(&intent, "web");
+    let two = next(&settled, &applying("web", &yaml("two", ONE, "")));
+    assert_eq!(requests(&two, &stand(160, 2), 3), (3, None));
+    assert_eq!(requests(&two, &stand(170, 2), 4), (3, Some((10, 10))));
+    assert_eq!(
+        requests(&two, &stand(5, 0), 5),
+        (5, None),
+        "the proxy is another"
+    );
+    assert_eq!(requests(&two, &stand(9, 0), 6), (5, Some((4, 4))));
 }
 
 /// Many worlds: harm never stays, what is fine nearly always does, too little never passes, none is stuck.
