@@ -4,7 +4,7 @@
 //! Its variance is estimated from the stretches, so that the stated chance holds for many of them only;
 //! for that, and because a program that just began is dearer, much is tolerated.
 
-use super::{Finding, Measure, Pair, Rules, Verdict, evidence, words::chance};
+use super::{Measure, Pair, Rules, Verdict, Weighed, evidence, words::chance};
 
 /// Stretches of either version below which nothing is said.
 const LEAST: u32 = 20;
@@ -12,7 +12,7 @@ const LEAST: u32 = 20;
 const TOLERATED: f64 = 1.5;
 
 /// Whether a request costs more; `None` where nobody measures that of both.
-pub(super) fn of_a_request(rules: Rules, pair: &Pair) -> Option<Finding> {
+pub(super) fn of_a_request(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let (new, old) = (pair.new.cpu?, pair.old.cpu?);
     let ((cost, variance), (before, variance_before)) = (new.mean()?, old.mean()?);
     let enough = new.stretches.min(old.stretches) >= LEAST;
@@ -36,7 +36,7 @@ pub(super) fn of_a_request(rules: Rules, pair: &Pair) -> Option<Finding> {
         old.stretches,
         chance(worse),
     );
-    Some(Finding {
+    Some(Weighed {
         measure,
         verdict,
         new: cost,

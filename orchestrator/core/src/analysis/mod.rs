@@ -85,7 +85,7 @@ impl Measure {
 
 /// What one measure says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Finding {
+pub struct Weighed {
     /// What was measured.
     pub measure: Measure,
     /// What it says.
@@ -114,7 +114,7 @@ pub struct Judgement {
     /// Requests of the old one.
     pub old_requests: u64,
     /// By measure; those that nobody measures are absent.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Weighed>,
 }
 
 /// What a judgement goes by.
@@ -151,7 +151,7 @@ pub struct Pair {
 /// Judges a new version by what was counted so far. It may be asked again at any time.
 #[must_use]
 pub fn judge(rules: Rules, pair: &Pair) -> Judgement {
-    let findings: Vec<Finding> = [
+    let findings: Vec<Weighed> = [
         Some(requests::errors(rules, pair)),
         requests::latency(rules, pair),
         rare::restarts(rules, pair),
@@ -170,10 +170,10 @@ pub fn judge(rules: Rules, pair: &Pair) -> Judgement {
     }
 }
 
-fn together(findings: &[Finding]) -> Verdict {
-    let fails = |finding: &Finding| finding.verdict == Verdict::Fail;
+fn together(findings: &[Weighed]) -> Verdict {
+    let fails = |finding: &Weighed| finding.verdict == Verdict::Fail;
     let held_up =
-        |finding: &Finding| finding.measure.must_pass() && finding.verdict != Verdict::Pass;
+        |finding: &Weighed| finding.measure.must_pass() && finding.verdict != Verdict::Pass;
     if findings.iter().any(fails) {
         Verdict::Fail
     } else if findings.iter().any(held_up) {

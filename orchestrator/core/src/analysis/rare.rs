@@ -5,7 +5,7 @@
 //! requests. Runs of one instance that fail one after the other do not, so only a few of each count.
 
 use super::{
-    Counts, Finding, Measure, Pair, Rules, Verdict,
+    Counts, Measure, Pair, Rules, Verdict, Weighed,
     evidence::{self, Events, float},
     words::chance,
 };
@@ -17,13 +17,13 @@ pub(crate) const RUNS_LIMIT: usize = 3;
 const HOUR_MS: f64 = 3_600_000.0;
 
 /// Whether its instances fail more often.
-pub(super) fn restarts(rules: Rules, pair: &Pair) -> Option<Finding> {
+pub(super) fn restarts(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let count = |counts: &Counts| counts.restarts;
     over_time(rules, Measure::Restarts, pair, count, "failed runs")
 }
 
 /// Whether its instances are killed more often for their memory.
-pub(super) fn out_of_memory(rules: Rules, pair: &Pair) -> Option<Finding> {
+pub(super) fn out_of_memory(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let count = |counts: &Counts| counts.out_of_memory;
     over_time(
         rules,
@@ -40,7 +40,7 @@ fn over_time(
     pair: &Pair,
     count: impl Fn(&Counts) -> u64,
     what: &str,
-) -> Option<Finding> {
+) -> Option<Weighed> {
     let time = |counts: &Counts| float(counts.there.0);
     let exposure = (time(&pair.new), time(&pair.old));
     let events = Events {
@@ -61,7 +61,7 @@ fn over_time(
 }
 
 /// Whether it logs more kinds of error lines that nobody had seen before; `None` where logs are not read.
-pub(super) fn new_errors(rules: Rules, pair: &Pair) -> Option<Finding> {
+pub(super) fn new_errors(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let events = Events {
         new: pair.new.new_errors?,
         old: pair.old.new_errors.unwrap_or(0),
@@ -80,14 +80,14 @@ fn weigh(
     events: Events,
     (new, old): (f64, f64),
     words: String,
-) -> Option<Finding> {
+) -> Option<Weighed> {
     if new <= 0.0 || old <= 0.0 {
         return None;
     }
     let worse = evidence::more_often(events, new / (new + old));
     let (new_rate, old_rate) = (float(events.new) / new, float(events.old) / old);
     let fails = worse >= rules.fails_at(measure) && new_rate > old_rate * TOLERATED;
-    Some(Finding {
+    Some(Weighed {
         measure,
         verdict: if fails { Verdict::Fail } else { Verdict::Pass },
         new: new_rate,

@@ -1,7 +1,7 @@
 //! What users see: requests that fail, and requests that are slow. Both must be shown harmless. Pure.
 
 use super::{
-    Finding, Histogram, Measure, Pair, Rules, Verdict,
+    Histogram, Measure, Pair, Rules, Verdict, Weighed,
     evidence::{self, Events, float},
     words::{chance, percent},
 };
@@ -64,7 +64,7 @@ struct Harm {
 }
 
 /// Whether requests fail more often.
-pub(super) fn errors(rules: Rules, pair: &Pair) -> Finding {
+pub(super) fn errors(rules: Rules, pair: &Pair) -> Weighed {
     let of = |counts: &super::Counts| (counts.errors.min(counts.requests), counts.requests);
     let shares = Shares {
         new: of(&pair.new),
@@ -86,7 +86,7 @@ pub(super) fn errors(rules: Rules, pair: &Pair) -> Finding {
 }
 
 /// Whether more requests are slow; `None` where nobody measures how long they take.
-pub(super) fn latency(rules: Rules, pair: &Pair) -> Option<Finding> {
+pub(super) fn latency(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let slow = rules.analysis.latency;
     let (new, old) = (&pair.new.latency, &pair.old.latency);
     if new.0.is_empty() && old.0.is_empty() {
@@ -103,7 +103,10 @@ pub(super) fn latency(rules: Rules, pair: &Pair) -> Option<Finding> {
         factor: slow.factor,
         floor: (beyond * slow.factor).min(0.99),
     };
-    let verb = format!("take longer than {}", Span(bound.div_ceil(1_000)));
+    let verb = match bound {
+        u64::MAX => "are slow".to_owned(),
+        bound => format!("take longer than {}", Span(bound.div_ceil(1_000))),
+    };
     let what = Measure::Latency;
     Some(weigh(rules, what, &shares, &harm, &TOLERATED_SLOW, &verb))
 }
@@ -127,7 +130,7 @@ fn weigh(
     harm: &Harm,
     tolerated: &Margin,
     verb: &str,
-) -> Finding {
+) -> Weighed {
     let (events, part) = (shares.events(), shares.part());
     let worse = evidence::more_often(events, part);
     // Harm is both, so evidence against either is evidence against harm.
@@ -158,7 +161,7 @@ fn weigh(
         percent(harm.floor),
         chance(harmless),
     );
-    Finding {
+    Weighed {
         measure,
         verdict,
         new: shares.share_of_new(),

@@ -33,7 +33,7 @@ impl Judgement {
     /// What decided it, with numbers; of a pass, what had to pass.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let decides = |finding: &&super::Finding| {
+        let decides = |finding: &&super::Weighed| {
             let counts = self.verdict == Verdict::Fail || finding.measure.must_pass();
             counts && finding.verdict == self.verdict
         };
