@@ -15,14 +15,19 @@ use ostler_core::{
     id::ServiceKey,
     intent::{Intent, Service},
     observed::{Observed, Phase},
-    plan::{Plan, ServiceState, ServiceStatus},
+    plan::{Plan, Request, ServiceState, ServiceStatus},
     reconcile::reconcile,
     time::Time,
 };
-use ostler_gate::Gate;
+use ostler_gate::{Gate, answer::Outcome};
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock, execute::Executor, fleet::Fleet, observe::probes::Probes};
+use crate::{
+    clock,
+    execute::Executor,
+    fleet::Fleet,
+    observe::{probes::Probes, versions::Versions},
+};
 
 /// The longest the driver sleeps without looking.
 const LOOK_ANYWAY: Duration = Duration::from_secs(15);
@@ -36,10 +41,13 @@ pub async fn drive(
     executor: Arc<Executor>,
     stop: CancellationToken,
 ) {
-    let mut probes = Probes::new(fleet.clone());
+    let mut looks = Looks {
+        probes: Probes::new(fleet.clone()),
+        versions: Versions::default(),
+    };
     loop {
         let intent = fleet.intents().borrow().clone();
-        let wake_at = turn(&fleet, &gate, &executor, &intent, &mut probes).await;
+        let wake_at = turn(&fleet, &gate, &executor, &intent, &mut looks).await;
         tokio::select! {
             () = stop.cancelled() => return,
             () = fleet.wake.notified() => {}
@@ -48,6 +56,12 @@ pub async fn drive(
         }
         tokio::time::sleep(GATHER).await;
     }
+}
+
+/// What looking remembers from turn to turn.
+struct Looks {
+    probes: Probes,
+    versions: Versions,
 }
 
 fn until(wake_at: Option<Time>) -> Duration {
@@ -64,7 +78,7 @@ async fn turn(
     gate: &Arc<Gate>,
     executor: &Arc<Executor>,
     intent: &Arc<Intent>,
-    probes: &mut Probes,
+    looks: &mut Looks,
 ) -> Option<Time> {
     let busy = fleet.read(|table| table.busy.keys().cloned().collect());
     match fleet.backend.list().await {
@@ -83,9 +97,11 @@ async fn turn(
     }
     let mut observed = fleet.read(|table| table.observed.clone());
     observed.load = loads(fleet, intent);
-    probes.follow(intent, &observed);
+    let now = clock::now();
+    observed.measured = looks.versions.measured(intent, fleet.golden(), now);
+    looks.probes.follow(intent, &observed);
     let started = Instant::now();
-    let plan = reconcile(intent, &observed, clock::now());
+    let plan = reconcile(intent, &observed, now);
     let violations = check::check(intent, &observed, &plan);
     fleet.metrics.reconciled(started.elapsed().as_secs_f64());
     report(fleet, &observed, &plan);
@@ -97,12 +113,26 @@ async fn turn(
     executor.routes.follow(intent);
     for request in &plan.requests {
         let answer = gate.request(request).await;
+        if matches!(answer.outcome, Outcome::Done { .. }) {
+            say_why(fleet, request);
+        }
         tracing::info!(?request, ?answer, "the core's own request");
     }
     for answer in gate.demote_fallen().await {
         tracing::info!(?answer, "an agent no longer acts alone");
     }
     plan.wake_at
+}
+
+/// Going back is told with its reason, which no argument of a call holds.
+fn say_why(fleet: &Fleet, request: &Request) {
+    if let Request::Revert {
+        service, from, why, ..
+    } = request
+    {
+        let (generation, why) = (*from, why.clone());
+        fleet.tell(Some(service), None, Happening::SentBack { generation, why });
+    }
 }
 
 /// The load of the services that scale with it.
@@ -131,6 +161,7 @@ fn refuse(fleet: &Fleet, violations: Vec<String>) {
 fn report(fleet: &Fleet, observed: &Observed, plan: &Plan) {
     let before = fleet.write(|table| {
         table.scaling.clone_from(&plan.scaling);
+        table.analysis.clone_from(&plan.analysis);
         std::mem::replace(&mut table.report, plan.report.clone())
     });
     for (service, from, to) in moved(&before, &plan.report) {

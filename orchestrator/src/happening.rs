@@ -27,6 +27,7 @@ fn level(what: &Happening) -> Level {
         Happening::StartFailed { .. }
         | Happening::NotAdopted { .. }
         | Happening::NotResized { .. }
+        | Happening::SentBack { .. }
         | Happening::PlanRefused { .. } => Level::Warn,
         Happening::Probed { passes: false, .. } => Level::Warn,
         _ => Level::Info,
@@ -50,6 +51,7 @@ pub const fn kind(what: &Happening) -> &'static str {
         Happening::Probed { .. } => "probed",
         Happening::StateChanged { .. } => "state_changed",
         Happening::Changed { .. } => "changed",
+        Happening::SentBack { .. } => "sent_back",
         Happening::PlanRefused { .. } => "plan_refused",
         Happening::Configured { .. } => "configured",
         Happening::Agent { .. } => "agent",

@@ -121,6 +121,14 @@ pub enum Happening {
         /// The revision it made.
         revision: u64,
     },
+    /// The rules asked for a version to be left for the last good one.
+    SentBack {
+        /// Which generation is left.
+        #[schemars(with = "u64")]
+        generation: Generation,
+        /// Why, in words and numbers.
+        why: String,
+    },
     /// A plan broke an invariant and was not executed.
     PlanRefused {
         /// Which invariants, in words.

@@ -4,6 +4,7 @@
 //! can be simulated, forked and replayed. Data's way: `spec` → `intent` (moved by `change`) and
 //! `observed` → `reconcile` → `plan` (checked by `check`) → the driver executes its `step`s.
 
+pub mod analysis;
 pub mod autonomy;
 pub mod autoscale;
 pub mod backoff;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    analysis::Measured,
     autoscale::Load,
     id::{Generation, InstanceId, NodeName, ServiceKey},
     time::{Span, Time},
@@ -25,6 +26,9 @@ pub struct Observed {
     pub taken: BTreeMap<NodeName, Taken>,
     /// The load of services that scale with it; a service that is not there is not known of.
     pub load: BTreeMap<ServiceKey, Load>,
+    /// What was counted by version of services whose traffic is measured, since their rollout's stage
+    /// began; see [`crate::analysis::Measured`] for what whoever counts promises.
+    pub measured: BTreeMap<ServiceKey, Measured>,
 }
 
 /// Room on a machine that instances hold which are not listed.

@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    analysis::Judgement,
     autoscale::Recommendation,
     id::{Generation, InstanceId, ServiceKey},
     observed::{ProblemKind, ResizeTrouble},
-    rollout::Mark,
+    rollout::{Mark, Stage},
     step::Step,
     time::Time,
 };
@@ -26,6 +27,8 @@ pub struct Plan {
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// What the load wants of services that scale with it, and what holds that.
     pub scaling: BTreeMap<ServiceKey, Recommendation>,
+    /// How new versions do that have a part in their service's traffic.
+    pub analysis: BTreeMap<ServiceKey, Judged>,
     /// When something may be due without anything having happened.
     pub wake_at: Option<Time>,
 }
@@ -63,7 +66,7 @@ pub enum Request {
         /// Where it is to stand.
         to: Mark,
     },
-    /// The rollout missed its deadline: go back.
+    /// The rollout missed its deadline, or does harm: go back.
     Revert {
         /// Of which service.
         service: ServiceKey,
@@ -71,7 +74,50 @@ pub enum Request {
         from: Generation,
         /// The last good one.
         to: Generation,
+        /// Why, in words and numbers.
+        why: String,
     },
+}
+
+/// How a new version does that has a part in its service's traffic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judged {
+    /// The generation that rolls out.
+    pub generation: Generation,
+    /// The stage that it was judged in.
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// By what.
+    pub by: Basis,
+}
+
+/// What a new version is judged by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Whether its instances are ready and stay so, and nothing else.
+    Readiness {
+        /// Why not by its traffic.
+        why: String,
+    },
+    /// Its traffic, against that of the last good version over the same time.
+    Traffic {
+        /// Since when is counted; the moment itself where nothing is counted yet.
+        since: Time,
+        /// What that says.
+        judgement: Judgement,
+    },
+}
+
+impl Judged {
+    /// For people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match &self.by {
+            Basis::Readiness { why } => format!("judged by readiness alone: {why}"),
+            Basis::Traffic { judgement, .. } => judgement.in_words(),
+        }
+    }
 }
 
 /// How one service stands.

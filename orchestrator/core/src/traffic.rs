@@ -60,7 +60,9 @@ pub fn of_service(key: &ServiceKey, service: &Service, observed: &Observed) -> V
     weigh(versions, news, part)
 }
 
-fn version(service: &Service, generation: Generation) -> Generation {
+/// The version that a generation counts as: the current one for whatever can become so where it is, the
+/// last good one for whatever is made as that.
+pub(crate) fn version(service: &Service, generation: Generation) -> Generation {
     let Some(own) = service.spec_of(generation) else {
         return generation;
     };

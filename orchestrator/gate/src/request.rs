@@ -47,7 +47,9 @@ impl Gate {
                 generation,
                 json!({ "service": service, "generation": generation, "from": from, "to": to }),
             ),
-            Request::Revert { service, from, to } => (
+            Request::Revert {
+                service, from, to, ..
+            } => (
                 "rollback_service",
                 service,
                 from,

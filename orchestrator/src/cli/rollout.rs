@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use ostler_core::{
     id::{Generation, ServiceKey},
+    plan::{Basis, Judged},
     traffic::{Version, WHOLE},
 };
 use ostler_tools::answer::RolloutInfo;
@@ -121,11 +122,27 @@ fn rows(info: &RolloutInfo) -> Vec<(&'static str, String)> {
         let goes_back = format!("at {} unless something happens", clock(deadline));
         rows.push(("Goes back", goes_back));
     }
+    if let Some(judged) = &info.analysis {
+        rows.push(("Analysis", analysis(judged)));
+    }
     if !info.traffic.is_empty() {
         let shares: Vec<String> = info.traffic.iter().map(share).collect();
         rows.push(("Traffic", shares.join("\n")));
     }
     rows
+}
+
+/// How the new version does, a line for each measure.
+fn analysis(judged: &Judged) -> String {
+    let Basis::Traffic { judgement, .. } = &judged.by else {
+        return judged.in_words();
+    };
+    let mut lines = vec![judgement.verdict.in_words().to_owned()];
+    lines.extend(judgement.findings.iter().map(|finding| {
+        let (measure, verdict) = (finding.measure.in_words(), finding.verdict.in_words());
+        format!("{measure}: {verdict}: {}", finding.words)
+    }));
+    lines.join("\n")
 }
 
 fn waits(info: &RolloutInfo) -> String {

@@ -10,7 +10,7 @@ use ostler_core::{
     event::Event,
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem, Resize},
-    plan::ServiceStatus,
+    plan::{Judged, ServiceStatus},
     spec::ServiceSpec,
     time::Time,
 };
@@ -47,6 +47,8 @@ pub struct Table {
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// What the load wanted of each service that scales with it, at the last plan.
     pub scaling: BTreeMap<ServiceKey, Recommendation>,
+    /// How new versions did that have a part in their service's traffic, at the last plan.
+    pub analysis: BTreeMap<ServiceKey, Judged>,
     /// The agents' processes.
     pub agents: BTreeMap<AgentName, AgentStatus>,
     /// What each agent wrote of late.

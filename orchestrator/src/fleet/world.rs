@@ -39,6 +39,7 @@ impl World for Fleet {
             observed: table.observed.clone(),
             report: table.report.clone(),
             scaling: table.scaling.clone(),
+            analysis: table.analysis.clone(),
             events: table.events.clone(),
             agents: table.agents.clone(),
             agent_lines: table.agent_lines.clone(),

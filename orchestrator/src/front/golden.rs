@@ -117,6 +117,12 @@ impl Book {
         self.pages().versions.clone()
     }
 
+    /// Whether the proxy told anything to this daemon yet.
+    #[must_use]
+    pub fn has_looked(&self) -> bool {
+        !self.pages().run.is_empty()
+    }
+
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,3 +6,4 @@ pub mod probes;
 pub mod prometheus;
 pub mod scrape;
 pub mod usage;
+pub mod versions;

@@ -12,7 +12,7 @@ use ostler_core::{
     id::{AgentName, InstanceId, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
     observed::Observed,
-    plan::ServiceStatus,
+    plan::{Judged, ServiceStatus},
     signal::SignalReader,
     time::Time,
     units::Bytes,
@@ -53,6 +53,8 @@ pub struct WorldView {
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// What the load wanted of each service that scales with it, at the last plan.
     pub scaling: BTreeMap<ServiceKey, Recommendation>,
+    /// How new versions do that have a part in their service's traffic, at the last plan.
+    pub analysis: BTreeMap<ServiceKey, Judged>,
     /// Recent events, oldest first.
     pub events: VecDeque<Event>,
     /// The agents' processes.

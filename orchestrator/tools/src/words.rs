@@ -225,6 +225,9 @@ pub fn happening(what: &Happening) -> String {
         } => {
             format!("changed by {principal} ({tool}, revision {revision}): {summary}")
         }
+        Happening::SentBack { generation, why } => {
+            format!("generation {generation} goes back: {why}")
+        }
         Happening::PlanRefused { violations } => {
             format!("a plan was not executed: {}", violations.join("; "))
         }

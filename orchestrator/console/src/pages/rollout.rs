@@ -2,6 +2,7 @@
 //! to have a say in it.
 
 use maud::{Markup, html};
+use ostler_core::plan::{Basis, Judged};
 use ostler_tools::{
     answer::RolloutInfo,
     words::{span, untrusted},
@@ -52,11 +53,27 @@ fn facts(frame: &Frame, info: &RolloutInfo) -> Markup {
         @if info.awaits_promotion { (fact("Waits for", &html! { "somebody to promote it" })) }
         @if info.bake.0 > 0 { (fact("Bakes for", &html! { (span(info.bake)) })) }
         @if let Some(deadline) = info.deadline { (fact("Goes back", &html! { (time(deadline, frame.now)) " unless it moves on" })) }
+        @if let Some(judged) = &info.analysis { (fact("Analysis", &analysis(judged))) }
         @for version in &info.traffic {
             (fact("Traffic", &html! {
                 "generation " (version.generation) ": " (version.weight / 100) " %, "
                 (bits::many(version.instances.len(), "instance"))
             }))
+        }
+    }
+}
+
+/// How the new version does: the verdict, and each measure with its numbers.
+fn analysis(judged: &Judged) -> Markup {
+    let Basis::Traffic { judgement, .. } = &judged.by else {
+        return html! { (judged.in_words()) };
+    };
+    html! {
+        (judgement.verdict.in_words())
+        ul {
+            @for finding in &judgement.findings {
+                li { (finding.measure.in_words()) ": " (finding.verdict.in_words()) ": " (finding.words) }
+            }
         }
     }
 }

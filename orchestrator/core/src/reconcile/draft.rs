@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     autoscale::Recommendation,
     id::ServiceKey,
-    plan::{Plan, Request, ServiceStatus},
+    plan::{Judged, Plan, Request, ServiceStatus},
     step::Step,
     time::Time,
 };
@@ -22,6 +22,7 @@ pub(super) struct Draft<'a> {
     places: Vec<Step>,
     requests: Vec<Request>,
     scaling: BTreeMap<ServiceKey, Recommendation>,
+    analysis: BTreeMap<ServiceKey, Judged>,
     report: Vec<(&'a ServiceKey, ServiceStatus)>,
     wake_at: Option<Time>,
 }
@@ -38,6 +39,7 @@ impl<'a> Draft<'a> {
             places: Vec::new(),
             requests: Vec::new(),
             scaling: BTreeMap::new(),
+            analysis: BTreeMap::new(),
             report: Vec::new(),
             wake_at: None,
         }
@@ -75,6 +77,10 @@ impl<'a> Draft<'a> {
         self.scaling.insert(key.clone(), recommendation);
     }
 
+    pub fn judged(&mut self, key: &ServiceKey, judged: Judged) {
+        self.analysis.insert(key.clone(), judged);
+    }
+
     pub fn report(&mut self, key: &'a ServiceKey, status: ServiceStatus) {
         self.report.push((key, status));
     }
@@ -103,6 +109,7 @@ impl<'a> Draft<'a> {
             steps,
             requests: self.requests,
             scaling: self.scaling,
+            analysis: self.analysis,
             report,
             wake_at: self.wake_at,
         }

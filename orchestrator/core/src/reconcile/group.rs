@@ -13,6 +13,7 @@ use crate::{
     id::{Generation, InstanceId, NodeName, ServiceKey},
     intent::{Intent, Service},
     observed::{Answer, InstanceSeen, Observed, Phase, ResizeTrouble},
+    plan::Judged,
     spec::{Likeness, ServiceSpec},
     step::Reason,
     time::{Span, Time},
@@ -182,6 +183,8 @@ pub(super) struct Group<'a> {
     pub in_turn_after: Vec<ServiceKey>,
     /// What its rollout's stage wants.
     pub stance: Stance,
+    /// How its new version does, while that has a part in the traffic.
+    pub judged: Option<Judged>,
     /// Placed by this plan.
     pub placed: u32,
     /// Would be placed if a node had room.
@@ -222,6 +225,7 @@ impl<'a> Group<'a> {
                 parts: service.parts(),
                 replaces: true,
             },
+            judged: None,
             placed: 0,
             no_room: 0,
         }

@@ -6,7 +6,7 @@
 //! One service is decided at a time, needed services first, by rules in this order: who is out of
 //! turn or lost (`group`), what ended (`exit`), who can be resized in place (`resize`), too many (`scale`), dead weight of earlier
 //! generations (`rollout`), too few (`scale`, `needs`), replacing (`rollout`, `drain`), restarts
-//! that someone asked for (`asked`), traffic (`route`), load (`autoscale`), and how it all stands (`report`).
+//! that someone asked for (`asked`), traffic (`route`), what a new version does with its part (`judged`), load (`autoscale`), and how it all stands (`report`).
 //!
 //! Steps are ordered so that traffic leaves before an instance is stopped: routes, stops,
 //! removals, resizes, restarts, placements. Whoever carries steps out must show a placed instance as
@@ -19,6 +19,7 @@ mod drain;
 pub mod exit;
 mod group;
 mod ids;
+mod judged;
 mod needs;
 mod progress;
 mod report;
@@ -50,6 +51,8 @@ pub const UNKNOWN_PATIENCE: Span = Span::seconds(60);
 pub const PROVEN_AFTER: Span = Span::seconds(5);
 /// A rollout has finished when all was as wanted for this long.
 pub const SETTLE_HOLD: Span = Span::seconds(10);
+/// While a new version is judged by its traffic, it is looked at again after this.
+pub const LOOK_AGAIN: Span = Span::seconds(10);
 /// A resize in place that was refused is tried again after this.
 pub const RESIZE_AGAIN: Span = Span::seconds(10);
 /// An instance that runs but is not ready for longer than this makes its service degraded or down.
@@ -108,6 +111,7 @@ fn decide<'a>(
     resize::decide(group, draft);
     carry(group, draft);
     route::decide(group, observed, draft);
+    group.judged = judged::judge(group, observed);
     progress::conclude(group, draft);
     autoscale::follow(group, observed, draft);
     report::write(group, draft);

@@ -5,7 +5,7 @@ use super::{
     SETTLE_HOLD,
     draft::Draft,
     group::{Fate, Group, Member, held},
-    resize, rollout, stance,
+    judged, resize, rollout, stance,
 };
 use crate::{
     backoff,
@@ -21,6 +21,14 @@ pub(super) fn conclude(group: &Group, draft: &mut Draft) {
         return;
     }
     rollout::wake_when_proven(group, draft);
+    judged::tell(group, draft);
+    // Whoever holds a rollout was told and decides.
+    let harm = judged::harm(group).filter(|_| group.service.paused().is_none());
+    if let Some(why) = harm
+        && revert(group, why, draft)
+    {
+        return;
+    }
     let held = !group.stance.replaces || group.service.paused().is_some();
     if !held && stance::is_reached(group) && goes_on(group, draft) {
         return;
@@ -30,7 +38,7 @@ pub(super) fn conclude(group: &Group, draft: &mut Draft) {
     };
     draft.wake(deadline);
     if deadline <= group.now {
-        revert(group, draft);
+        revert(group, judged::why_late(group), draft);
     }
 }
 
@@ -85,6 +93,9 @@ fn baked(group: &Group, mark: Mark, draft: &mut Draft) -> bool {
         draft.wake(since + service.bake());
         return false;
     }
+    if !judged::passes(group) {
+        return false;
+    }
     let Some(next) = service
         .stage_after(false)
         .filter(|_| !service.awaits_promotion())
@@ -104,17 +115,22 @@ fn advance(group: &Group, from: Mark, to: Mark, draft: &mut Draft) {
     });
 }
 
-fn revert(group: &Group, draft: &mut Draft) {
+/// Asks to go back, where there is a way back and it is wanted; says whether it did.
+fn revert(group: &Group, why: String, draft: &mut Draft) -> bool {
     let Some(stable) = &group.service.stable else {
-        return;
+        return false;
     };
-    if group.service.spec.update.auto_revert && !stable.spec.makes_same(&group.service.spec) {
+    let goes =
+        group.service.spec.update.auto_revert && !stable.spec.makes_same(&group.service.spec);
+    if goes {
         draft.request(Request::Revert {
             service: group.key.clone(),
             from: group.service.generation,
             to: stable.generation,
+            why,
         });
     }
+    goes
 }
 
 /// Since when the rollout stands where it stands.

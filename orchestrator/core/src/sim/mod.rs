@@ -8,6 +8,7 @@ mod execute;
 mod fork;
 mod life;
 mod meddle;
+mod meter;
 mod part;
 mod temper;
 mod twin;
@@ -15,6 +16,7 @@ mod world;
 
 pub use dice::Dice;
 pub use meddle::{Asked, Ending};
+pub use meter::Quality;
 pub use temper::{Faults, Flaw, Temper};
 pub use twin::{Forecast, ForecastStep, Unforeseen, foresee, what_if};
 pub use world::{Accounts, World};

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     dice::Dice,
     life::{Due, Life},
+    meter::Meter,
     temper::{Faults, Temper},
 };
 use crate::{
@@ -52,6 +53,7 @@ pub struct World {
     pub(super) late: Vec<(Time, Step)>,
     next_minute: Time,
     pub(super) accounts: Accounts,
+    pub(super) meter: Meter,
 }
 
 impl World {
@@ -88,6 +90,7 @@ impl World {
             late: Vec::new(),
             next_minute: now,
             accounts: Accounts::default(),
+            meter: Meter::default(),
         }
     }
 
@@ -150,6 +153,7 @@ impl World {
         };
         Observed {
             load: BTreeMap::new(),
+            measured: self.meter.counts(),
             nodes,
             instances: self.lives.iter().map(show).collect(),
             routes: self.routes.clone(),
@@ -176,11 +180,13 @@ impl World {
     /// Lets time pass until `to`; everything due by then happens, in order.
     pub fn advance(&mut self, intent: &Intent, to: Time) {
         while let Some(at) = self.next_event().filter(|at| *at <= to) {
+            self.serve(intent, at);
             self.now = self.now.max(at);
             self.surroundings();
             self.carry_out_late(intent);
             self.live(intent);
         }
+        self.serve(intent, to);
         self.now = self.now.max(to);
     }
 
@@ -232,6 +238,7 @@ impl World {
         self.accounts.forgotten += u64::try_from(before - self.lives.len()).unwrap_or(0);
         self.late.clear();
         self.routes.clear();
+        self.meter.forget();
         for life in self.lives.values_mut() {
             let ready = matches!(life.seen.health.readiness, Answer::Yes { .. });
             life.seen.health = Health::default();

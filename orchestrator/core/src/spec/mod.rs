@@ -4,6 +4,7 @@
 
 mod amount;
 mod amounts;
+mod analysis;
 mod check;
 mod likeness;
 mod probe;
@@ -16,6 +17,7 @@ mod update;
 
 pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
+pub use analysis::{Analysis, ErrorRatio, SlowRequests};
 pub use check::{check, check_service, check_tuning};
 pub use likeness::Likeness;
 pub use probe::{Probe, ProbeAction, Probes};

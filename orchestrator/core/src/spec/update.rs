@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Amount;
+use super::{Amount, Analysis};
 use crate::{time::Span, units::Percent};
 
 /// How a new generation replaces the old one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Update {
     /// In which way: `rolling`, `recreate`, `canary: {…}` or `blueGreen: {…}`.
@@ -24,8 +24,11 @@ pub struct Update {
     /// A rollout that is paused, or waits to be promoted, goes back when that took longer than this.
     #[serde(skip_serializing_if = "is_usual_pause")]
     pub pause_deadline: Span,
-    /// A rollout that misses a deadline goes back to the last good generation.
+    /// A rollout that misses a deadline, or does harm, goes back to the last good generation.
     pub auto_revert: bool,
+    /// What a new version's traffic is held against.
+    #[serde(skip_serializing_if = "Analysis::is_usual")]
+    pub analysis: Analysis,
 }
 
 const USUAL_PAUSE: Span = Span::minutes(24 * 60);
@@ -44,6 +47,7 @@ impl Default for Update {
             progress_deadline: Span::minutes(10),
             pause_deadline: USUAL_PAUSE,
             auto_revert: true,
+            analysis: Analysis::default(),
         }
     }
 }

@@ -5,10 +5,12 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod analysis;
 mod autoscale;
 mod change;
 mod common;
 mod graph;
+mod judged;
 mod properties;
 mod reconcile;
 mod resize;

@@ -419,7 +419,8 @@ fn a_crash_looping_generation_leaves_the_old_one_serving_and_reverts_at_the_dead
         [Request::Revert {
             service: key("cart"),
             from: Generation(2),
-            to: Generation(1)
+            to: Generation(1),
+            why: "it missed its deadline".to_owned()
         }]
     );
     let fleet = fleet.change(&Change::RollbackService {

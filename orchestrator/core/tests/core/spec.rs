@@ -95,6 +95,31 @@ fn strategies_are_refused_with_field_value_and_what_is_accepted() {
 }
 
 #[test]
+fn what_traffic_is_held_against_comes_back_and_the_senseless_is_refused() {
+    let with = |analysis: &str| format!("image: a\nupdate: {{analysis: {analysis}}}");
+    let spec = spec(&with(
+        "{minRequests: 50, errorRatio: {factor: 3, floor: 0.5}, latency: {quantile: 99}}",
+    ));
+    let json = serde_json::to_value(&spec).unwrap();
+    assert_eq!(json["update"]["analysis"]["errorRatio"]["floor"], 0.5);
+    assert_eq!(
+        serde_json::from_value::<ostler_core::spec::ServiceSpec>(json).unwrap(),
+        spec
+    );
+    for (analysis, field) in [
+        ("{minRequests: 0}", "minRequests"),
+        ("{errorRatio: {factor: 1}}", "errorRatio.factor"),
+        ("{errorRatio: {floor: 0}}", "errorRatio.floor"),
+        ("{latency: {factor: .nan}}", "latency.factor"),
+        ("{latency: {quantile: 100}}", "latency.quantile"),
+    ] {
+        let text = refusal(&with(analysis));
+        let named = format!("`spec.update.analysis.{field}`");
+        assert!(text.contains(&named), "{text}");
+    }
+}
+
+#[test]
 fn strategies_come_back_as_they_were_written() {
     for strategy in [
         "rolling",

@@ -2,6 +2,7 @@
 
 use ostler_core::{
     id::{Generation, ServiceKey},
+    plan::Judged,
     rollout::{Mark, Parts, Stage},
     time::{Span, Time},
     traffic::Version,
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a service's rollout stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutInfo {
     /// Of which service.
     pub service: ServiceKey,
@@ -52,4 +53,7 @@ pub struct RolloutInfo {
     pub parts: Parts,
     /// Which share of the traffic each version is meant to get, of 10000, and who takes it.
     pub traffic: Vec<Version>,
+    /// How its new version does: by its traffic, or by readiness alone and why; as of the last plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Judged>,
 }

@@ -107,6 +107,8 @@ pub enum EventKind {
     StateChanged,
     /// The intent changed.
     Changed,
+    /// The rules asked for a version to be left for the last good one.
+    SentBack,
     /// A plan broke an invariant and was not executed.
     PlanRefused,
     /// The daemon read its configuration anew, or refused to.
@@ -130,6 +132,7 @@ const fn kind_of(what: &Happening) -> EventKind {
         Happening::Probed { .. } => EventKind::Probed,
         Happening::StateChanged { .. } => EventKind::StateChanged,
         Happening::Changed { .. } => EventKind::Changed,
+        Happening::SentBack { .. } => EventKind::SentBack,
         Happening::PlanRefused { .. } => EventKind::PlanRefused,
         Happening::Configured { .. } => EventKind::Configured,
         Happening::Agent { .. } => EventKind::Agent,

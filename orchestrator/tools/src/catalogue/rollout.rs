@@ -3,7 +3,7 @@
 use ostler_core::{
     id::{Generation, ServiceKey},
     intent::Service,
-    plan::Finding,
+    plan::{Finding, Judged},
     rollout::Stage,
     spec::Strategy,
     time::Time,
@@ -53,7 +53,15 @@ pub fn info(view: &View<'_>, key: &ServiceKey, service: &Service) -> RolloutInfo
         deadline: deadline(view, key),
         parts: service.parts(),
         traffic: traffic::of_service(key, service, &view.world.observed),
+        analysis: judged(view, key, service),
     }
+}
+
+/// What the last plan said of the version that rolls out now.
+fn judged(view: &View<'_>, key: &ServiceKey, service: &Service) -> Option<Judged> {
+    let judged = view.world.analysis.get(key)?;
+    let is_of_now = judged.generation == service.generation && judged.stage == service.stage();
+    is_of_now.then(|| judged.clone())
 }
 
 /// What it waits for of somebody, in words.

@@ -2,13 +2,15 @@
 
 use super::{Fault, REPLICAS_LIMIT, demand, span};
 use crate::{
-    spec::{BlueGreen, Canary, CanaryStep, Strategy, Update},
+    spec::{Analysis, BlueGreen, Canary, CanaryStep, Strategy, Update},
     time::Span,
     units::Percent,
 };
 
 /// Most steps of a canary.
 const STEPS_LIMIT: usize = 20;
+/// Most requests that may be asked for before a verdict.
+const MIN_REQUESTS_CEILING: u64 = 1_000_000_000;
 /// Longest time that a step is watched, or an old version kept.
 const BAKE_CEILING: Span = Span::minutes(7 * 24 * 60);
 
@@ -43,7 +45,32 @@ pub(super) fn check(update: &Update) -> Result<(), Fault> {
         &accepted,
     )?;
     span("spec.update.pauseDeadline", update.pause_deadline)?;
+    analysis(&update.analysis)?;
     strategy(&update.strategy)
+}
+
+fn analysis(analysis: &Analysis) -> Result<(), Fault> {
+    let field = |name: &str| format!("spec.update.analysis.{name}");
+    let least = analysis.min_requests;
+    let fine = (1..=MIN_REQUESTS_CEILING).contains(&least);
+    let accepted = "use 1 to 1000000000 requests";
+    demand(fine, field("minRequests"), least, accepted)?;
+    let (ratio, slow) = (analysis.error_ratio, analysis.latency);
+    for (name, factor) in [
+        ("errorRatio.factor", ratio.factor),
+        ("latency.factor", slow.factor),
+    ] {
+        let fine = factor > 1.2 && factor <= 100.0;
+        let accepted =
+            "use more than 1.2 times and 100 at most; less than that cannot be told apart";
+        demand(fine, field(name), factor, accepted)?;
+    }
+    let fine = ratio.floor > 0.0 && ratio.floor <= 50.0;
+    let accepted = "use percent above 0 and 50 at most";
+    demand(fine, field("errorRatio.floor"), ratio.floor, accepted)?;
+    let fine = slow.quantile >= 50.0 && slow.quantile < 100.0;
+    let accepted = "use a percentile from 50, below 100";
+    demand(fine, field("latency.quantile"), slow.quantile, accepted)
 }
 
 fn strategy(strategy: &Strategy) -> Result<(), Fault> {
