@@ -36,8 +36,8 @@ fn start(pair: &Pair) -> Daemon {
     })
 }
 
-/// The certificate that a new connection is shown.
-fn shown(port: u16, config: &Arc<ClientConfig>) -> CertificateDer<'static> {
+/// A connection whose handshake is done.
+fn connected(port: u16, config: &Arc<ClientConfig>) -> (ClientConnection, TcpStream) {
     let name = "localhost".try_into().unwrap();
     let mut session = ClientConnection::new(config.clone(), name).unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -45,6 +45,12 @@ fn shown(port: u16, config: &Arc<ClientConfig>) -> CertificateDer<'static> {
     while session.is_handshaking() {
         session.complete_io(&mut stream).unwrap();
     }
+    (session, stream)
+}
+
+/// The certificate that a new connection is shown.
+fn shown(port: u16, config: &Arc<ClientConfig>) -> CertificateDer<'static> {
+    let (session, _stream) = connected(port, config);
     let chain = session.peer_certificates().unwrap();
     chain.first().unwrap().clone().into_owned()
 }
@@ -209,6 +215,26 @@ fn slow_handshakes_hold_nobody_up() {
         });
         assert!(!waits, "a silent connection stays open");
     }
+}
+
+#[test]
+fn connections_are_bounded_and_one_that_ends_makes_room() {
+    if !can_run_containers() {
+        return;
+    }
+    ostler_runtime::limits::raise_open_files().unwrap();
+    let authority = Authority::new("servers");
+    let daemon = start(&authority.server());
+    let port = daemon.port();
+    let config = Arc::new(authority.trusted(None, &[&rustls::version::TLS12]));
+    let mut idle: Vec<_> = (0..1_024).map(|_| connected(port, &config)).collect();
+    daemon.until("there is no room", SOON, || {
+        authority.visitor(port, None).get("/healthz").err()
+    });
+    idle.truncate(1_000);
+    daemon.until("there is room again", SOON, || {
+        authority.visitor(port, None).get("/healthz").ok()
+    });
 }
 
 /// The words of a daemon that does not start.

@@ -10,7 +10,7 @@ use axum::{
 use rustls::pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::AbortHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -23,34 +23,45 @@ use crate::serve::quiet::Quiet;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Most handshakes at once; the oldest makes room for another, so that slow ones cannot keep quick ones out.
 const HANDSHAKES: usize = 128;
+/// Most connections at a time; one more is closed once its handshake is done.
+const CONNECTIONS: usize = 1_024;
 /// Connections whose handshake is done that wait to be served.
 const DONE: usize = 32;
 
-/// A connection, and from where.
-type Met = (TlsStream<TcpStream>, SocketAddr);
+/// A connection, and its place.
+type Met = (TlsStream<TcpStream>, Place);
+
+/// A connection's place among those that there may be; given back when the last copy goes.
+type Place = Option<Arc<OwnedSemaphorePermit>>;
 
 /// Accepts connections and makes their handshakes.
 pub struct TlsListener {
     done: mpsc::Receiver<Met>,
-    address: io::Result<SocketAddr>,
     _accepting: AbortOnDropHandle<()>,
 }
 
 /// The certificates by which a client proved who it is; none, mostly.
 #[derive(Debug, Clone, Default)]
-pub struct Peer(Option<Arc<[CertificateDer<'static>]>>);
+pub struct Peer {
+    certificates: Option<Arc<[CertificateDer<'static>]>>,
+    /// Held as long as the connection is.
+    _place: Place,
+}
 
 impl Peer {
     /// The client's own, and those between.
     pub(super) fn chain(&self) -> Option<Chain<'_>> {
-        self.0.as_deref()?.split_first()
+        self.certificates.as_deref()?.split_first()
     }
 }
 
 impl Connected<IncomingStream<'_, TlsListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
         let (_, session) = stream.io().get_ref();
-        Self(session.peer_certificates().map(Arc::from))
+        Self {
+            certificates: session.peer_certificates().map(Arc::from),
+            _place: stream.remote_addr().clone(),
+        }
     }
 }
 
@@ -59,11 +70,9 @@ impl TlsListener {
     #[must_use]
     pub fn new(listener: TcpListener, tls: Arc<Tls>) -> Self {
         let (sender, done) = mpsc::channel(DONE);
-        let address = listener.local_addr();
         let accepting = tokio::spawn(accept(listener, tls, sender));
         Self {
             done,
-            address,
             _accepting: AbortOnDropHandle::new(accepting),
         }
     }
@@ -71,7 +80,8 @@ impl TlsListener {
 
 impl Listener for TlsListener {
     type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
+    /// Nobody asks where a connection is from: whoever it is proves that otherwise.
+    type Addr = Place;
 
     async fn accept(&mut self) -> Met {
         match self.done.recv().await {
@@ -81,14 +91,18 @@ impl Listener for TlsListener {
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        let broken = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
-        self.address.as_ref().copied().map_err(broken)
+    fn local_addr(&self) -> io::Result<Place> {
+        Ok(None)
     }
 }
 
 async fn accept(listener: TcpListener, tls: Arc<Tls>, done: mpsc::Sender<Met>) {
-    let quiet = Arc::new(Quiet::default());
+    let aside = Arc::new(Aside {
+        tls,
+        done,
+        room: Arc::new(Semaphore::new(CONNECTIONS)),
+        quiet: Quiet::default(),
+    });
     let mut going: VecDeque<AbortHandle> = VecDeque::with_capacity(HANDSHAKES);
     loop {
         let (stream, from) = match listener.accept().await {
@@ -105,29 +119,37 @@ async fn accept(listener: TcpListener, tls: Arc<Tls>, done: mpsc::Sender<Met>) {
         {
             oldest.abort();
         }
-        let acceptor = TlsAcceptor::from(tls.server());
-        let handshake = greet(acceptor, stream, from, done.clone(), Arc::clone(&quiet));
+        let handshake = Arc::clone(&aside).greet(stream, from);
         going.push_back(tokio::spawn(handshake).abort_handle());
     }
 }
 
-async fn greet(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    from: SocketAddr,
+/// What handshakes share.
+struct Aside {
+    tls: Arc<Tls>,
     done: mpsc::Sender<Met>,
-    quiet: Arc<Quiet>,
-) {
-    let error = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            // Nobody takes it when the door closes.
-            let _closing = done.send((stream, from)).await;
-            return;
+    room: Arc<Semaphore>,
+    quiet: Quiet,
+}
+
+impl Aside {
+    async fn greet(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
+        if let Err(error) = self.shake(stream).await
+            && let Some(unsaid) = self.quiet.may_say()
+        {
+            tracing::warn!(%from, error, unsaid, "a TLS handshake at the HTTP door failed");
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("it took longer than {} s", HANDSHAKE.as_secs()),
-    };
-    if let Some(unsaid) = quiet.may_say() {
-        tracing::warn!(%from, error, unsaid, "a TLS handshake at the HTTP door failed");
+    }
+
+    async fn shake(&self, stream: TcpStream) -> Result<(), String> {
+        let acceptor = TlsAcceptor::from(self.tls.server());
+        let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
+        let late = |_| format!("it took longer than {} s", HANDSHAKE.as_secs());
+        let stream = shaken.map_err(late)?.map_err(|error| error.to_string())?;
+        let place = Arc::clone(&self.room).try_acquire_owned();
+        let place = place.map_err(|_| format!("there are {CONNECTIONS} connections already"))?;
+        // Nobody takes it when the door closes.
+        let _closing = self.done.send((stream, Some(Arc::new(place)))).await;
+        Ok(())
     }
 }
