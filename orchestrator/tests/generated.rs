@@ -54,6 +54,12 @@ fn every_metric_of_the_reference_is_exposed() {
     metrics.set_services(&[("healthy", 1)]);
     metrics.happened(&ostler_core::event::Happening::Removed);
     metrics.model_asked("healer", "openai", "answered", 10, 2_500_000_000);
+    metrics.called(&ostler_gate::ports::Called {
+        tool: Some("get_status"),
+        class: "read",
+        outcome: "done",
+        took: std::time::Duration::from_millis(1),
+    });
     metrics.webhook_posted("ops", "delivered");
     metrics.set_webhook_waiting("ops", 1);
     let service: ostler_core::id::ServiceKey = "shop/web".parse().unwrap();

@@ -68,7 +68,11 @@ async fn list(client: &Client, out: &mut Out) -> Result<(), CliError> {
             let row = |shown: &ostler_tools::answer::FreezeShown| {
                 let freeze = &shown.freeze;
                 let places: Vec<&str> = freeze.namespaces.iter().map(Namespace::as_str).collect();
-                let places = if places.is_empty() { "everywhere".to_owned() } else { places.join(", ") };
+                let places = if places.is_empty() {
+                    "everywhere".to_owned()
+                } else {
+                    places.join(", ")
+                };
                 vec![
                     cell(&shown.name),
                     cell(moment(freeze.from)),

@@ -83,7 +83,9 @@ mod tests {
         let apply = Change::ApplyServices {
             services: vec![put],
         };
-        change::apply(&Intent::default(), &apply, Time(1)).unwrap().intent
+        change::apply(&Intent::default(), &apply, Time(1))
+            .unwrap()
+            .intent
     }
 
     fn look(requests: u64) -> Look {
@@ -109,7 +111,10 @@ mod tests {
         let intent = intent(", \"appProtocol\": \"http\"");
         let key = "shop/web".parse().unwrap();
         let measured = versions.measured(&intent, &book, Time(1));
-        assert!(measured[&key].versions.is_empty(), "an entry without counts");
+        assert!(
+            measured[&key].versions.is_empty(),
+            "an entry without counts"
+        );
         // A proxy that was there before this daemon tells all at once.
         book.take("run", &look(1_000), |_| Role::Current);
         let measured = versions.measured(&intent, &book, Time(2));

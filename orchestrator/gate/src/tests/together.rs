@@ -104,7 +104,9 @@ async fn a_yes_is_used_up_before_it_is_on_disk() {
     let house = house().await;
     done(house.call(&operator(), "scale_service", scale(4)).await);
     let restart = json!({ "instances": ["cart-aaaaaaaa"] });
-    let asked = house.call(&healer(), "restart_instances", restart.clone()).await;
+    let asked = house
+        .call(&healer(), "restart_instances", restart.clone())
+        .await;
     let (approval, _) = super::held(asked);
     let yes = json!({ "id": approval });
     done(house.call(&operator(), "approve", yes).await);

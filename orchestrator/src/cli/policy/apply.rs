@@ -49,7 +49,9 @@ pub async fn show(args: &ShowArgs, client: &Client, out: &mut Out) -> Result<(),
     let policies = &done.value;
     let Some(dir) = &args.to else {
         let text = out.render(&done.raw, |_| {
-            let file = |file: &ostler_tools::answer::PolicyFile| format!("// {}\n{}", file.name, file.text);
+            let file = |file: &ostler_tools::answer::PolicyFile| {
+                format!("// {}\n{}", file.name, file.text)
+            };
             let all: Vec<String> = policies.files.iter().map(file).collect();
             format!("// version {}\n\n{}", policies.version, all.join("\n"))
         })?;
