@@ -99,14 +99,8 @@ impl Draft<'_> {
                 agent,
                 autonomy.as_deref(),
             )),
-            Change::SetFreeze { name, freeze } => {
-                law::set_freeze(&mut self.next.law, name, freeze.as_deref()).map(Some)
-            }
-            Change::SetGlass { person, glass } => {
-                law::set_glass(&mut self.next.law, person, glass.as_ref())
-            }
-            Change::SetPolicies { policies } => {
-                law::set_policies(&mut self.next.law, policies.as_ref()).map(Some)
+            Change::SetFreeze { .. } | Change::SetGlass { .. } | Change::SetPolicies { .. } => {
+                law::set(&mut self.next.law, change)
             }
             Change::All { changes } => self.all(changes, depth),
         }

@@ -6,8 +6,18 @@ use crate::{
     law::{BYTES, FILES, FREEZES, Freeze, Glass, Law, Policies},
 };
 
+/// Applies what is a change of the law; anything else leaves it as it is.
+pub(super) fn set(law: &mut Law, change: &Change) -> Result<Option<Change>, Refused> {
+    match change {
+        Change::SetFreeze { name, freeze } => set_freeze(law, name, freeze.as_deref()).map(Some),
+        Change::SetGlass { person, glass } => set_glass(law, person, glass.as_ref()),
+        Change::SetPolicies { policies } => set_policies(law, policies.as_ref()).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// A freeze begins, is another, or is lifted.
-pub(super) fn set_freeze(
+fn set_freeze(
     law: &mut Law,
     name: &FreezeName,
     freeze: Option<&Freeze>,
@@ -35,7 +45,7 @@ pub(super) fn set_freeze(
 }
 
 /// An emergency begins or ends. What ended is not begun anew by an undo.
-pub(super) fn set_glass(
+fn set_glass(
     law: &mut Law,
     person: &str,
     glass: Option<&Glass>,
@@ -56,7 +66,7 @@ pub(super) fn set_glass(
 }
 
 /// Other policies are in force.
-pub(super) fn set_policies(law: &mut Law, policies: Option<&Policies>) -> Result<Change, Refused> {
+fn set_policies(law: &mut Law, policies: Option<&Policies>) -> Result<Change, Refused> {
     if let Some(policies) = policies {
         limited("files of policies", policies.len(), FILES)?;
         let bytes = policies.values().map(String::len).sum();

@@ -123,6 +123,24 @@ fn case(tool: &str) -> Case {
             json!({ "agent": "healer", "reason": "it guesses" }),
             "for a person to say anew",
         ),
+        "freeze_changes" | "lift_freeze" | "break_glass" | "mend_glass" | "put_policies" => {
+            law_case(tool)
+        }
+        "settle_service" => NoWayBack(
+            vec![],
+            json!({ "service": "shop/cart", "generation": 1 }),
+            "something that happened",
+        ),
+        rollout if rollout.ends_with("_rollout") => rollout_case(rollout),
+        "create_token" | "revoke_token" | "create_console_session" => NoChange,
+        other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
+    }
+}
+
+/// The same, of what people rule.
+fn law_case(tool: &str) -> Case {
+    use Case::{Exact, NoWayBack};
+    match tool {
         "freeze_changes" => Exact(vec![], freeze()),
         "lift_freeze" => Exact(
             vec![("freeze_changes", freeze())],
@@ -135,14 +153,7 @@ fn case(tool: &str) -> Case {
             "an emergency is declared anew",
         ),
         "put_policies" => Exact(vec![], json!({ "files": super::law::own_policies() })),
-        "settle_service" => NoWayBack(
-            vec![],
-            json!({ "service": "shop/cart", "generation": 1 }),
-            "something that happened",
-        ),
-        rollout if rollout.ends_with("_rollout") => rollout_case(rollout),
-        "create_token" | "revoke_token" | "create_console_session" => NoChange,
-        other => panic!("`{other}` changes things and has no case here: is it undone exactly?"),
+        _ => Case::NoChange,
     }
 }
 
