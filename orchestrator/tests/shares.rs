@@ -17,9 +17,12 @@ use common::{
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(90);
-/// One step that waits for a yes.
-const HALF: &str = "{canary: {steps: [{share: 25%, weight: 20%, bake: 1s, pause: true}]}}";
-const TENTH: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 1s, pause: true}]}}";
+/// One step that waits for a yes, whatever its traffic says.
+const UNJUDGED: &str = "{canary: {steps: [{share: 25%, weight: 20%, bake: 1s, pause: true}]}}, analysis: {enabled: false}";
+/// One step that its traffic decides.
+const TENTH: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 1s}]}}";
+/// The same, long enough for what takes time to go wrong.
+const SLOW: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 20s}]}}";
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -35,6 +38,7 @@ metadata: {{name: web}}
 spec:
   image: shop:1
   args: [store]
+  resources: {{limits: {{memory: 96Mi}}}}
   env: {{VERSION: '{version}', FAULT: '{fault}', DATA_DIR: /tmp/data}}
   ports: [{{name: http, port: 8080, publish: {port}, appProtocol: http}}]
   replicas: {{min: 4, max: 4}}
@@ -123,7 +127,7 @@ fn a_canary_gets_its_weight_whoever_is_killed_and_is_counted() {
     let port = free_port();
     let mut daemon = started(port);
     // The new version fails always: what fails is its share.
-    apply(&daemon, &web(port, 2, "errors:1", HALF));
+    apply(&daemon, &web(port, 2, "errors:1", UNJUDGED));
     stands(&daemon, "canary step 1 of 1, baking");
     let load = Load::start(port, 4);
     load.go_on(3_000);
@@ -212,15 +216,49 @@ fn bad_versions_cost_few_requests_or_none() {
         "what crashes takes no traffic: {answers:?}"
     );
 
+    // Its traffic tells: nobody has to.
     apply(&daemon, &web(port, 4, "errors:0.05", TENTH));
-    stands(&daemon, "canary step 1 of 1, baking");
-    load.go_on(3_000);
-    daemon.cli(&["rollout", "abort", "web"]);
-    settled(&daemon);
+    went_back(&daemon, 5);
+    let answers = load.answers();
+    let (all, bad) = failed(&answers);
+    assert!(bad > 0 && bad * 100 < all, "{bad} of {all}: {answers:?}");
+    let events = daemon.cli(&["events", "--limit", "500"]);
+    assert!(events.contains("errors: "), "{events}");
+
+    apply(&daemon, &web(port, 6, "leak:16Mi", SLOW));
+    went_back(&daemon, 7);
     load.go_on(200);
     let answers = load.end();
     let (all, bad) = failed(&answers);
-    assert!(bad > 0 && bad * 100 < all, "{bad} of {all}: {answers:?}");
+    assert!(bad * 100 < all, "{bad} of {all}: {answers:?}");
+}
+
+/// Waits until what was wanted before is wanted again, as a generation of its own.
+fn went_back(daemon: &Daemon, generation: u32) {
+    daemon.until("it went back", 2 * SOON, || {
+        (rollout(daemon)["generation"] == generation).then_some(())
+    });
+    settled(daemon);
+}
+
+#[test]
+fn too_little_traffic_waits_and_says_so_and_enough_of_it_passes() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started(port);
+    apply(&daemon, &web(port, 2, "none", TENTH));
+    daemon.until("it waits for traffic", SOON, || {
+        let shown = daemon.cli(&["rollout", "status", "web"]);
+        shown.contains("not enough traffic").then_some(())
+    });
+    assert_eq!(rollout(&daemon)["under_way"], true);
+    let load = Load::start(port, 4);
+    settled(&daemon);
+    assert_eq!(rollout(&daemon)["generation"], 2);
+    let answers = load.end();
+    assert_eq!(failed(&answers).1, 0, "{answers:?}");
 }
 
 #[test]
