@@ -6,6 +6,7 @@ mod house;
 use axum::http::StatusCode;
 use house::{Guest, House, XSS, admin, user};
 use ostler_tools::principal::Role;
+use serde_json::json;
 
 /// Every page that needs no more than an address.
 const PAGES: [&str; 12] = [
@@ -101,6 +102,32 @@ async fn a_rollout_that_waits_is_seen_and_promoted_by_who_may() {
     );
     assert_eq!(act("abort", "2").await, StatusCode::SEE_OTHER);
     assert_eq!(house.last_of("abort_rollout").await.principal, "user:ann");
+}
+
+#[tokio::test]
+async fn an_emergency_and_a_freeze_are_the_first_things_seen() {
+    let house = House::open().await;
+    let (fire, eggs) = ("the <b>shop</b> is down", "eggs & bacon");
+    let calls = [
+        ("break_glass", json!({ "reason": fire })),
+        (
+            "freeze_changes",
+            json!({ "name": "easter", "reason": eggs, "for": "2h" }),
+        ),
+    ];
+    for (tool, args) in calls {
+        house.call(&user("ann", Role::Operator), tool, args).await;
+    }
+    let guest = house.sign_in(&user("vic", Role::Viewer)).await;
+    let page = guest.get("/").await.body;
+    assert!(
+        page.contains("the &lt;b&gt;shop&lt;/b&gt; is down"),
+        "{page}"
+    );
+    assert!(
+        page.contains("eggs &amp; bacon") && page.contains("easter"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

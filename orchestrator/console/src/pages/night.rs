@@ -9,7 +9,7 @@ use ostler_tools::{
         ServiceSummary, Services, Status,
     },
     record::Approval,
-    words::{finding, short},
+    words::{finding, short, untrusted},
 };
 use serde_json::json;
 
@@ -151,6 +151,7 @@ pub fn page(frame: &Frame, desk: &Desk) -> Markup {
         @for problem in &desk.status.problems {
             p.alarm { (badge(Tone::Bad, "daemon")) " " (problem) }
         }
+        (law(&desk.status))
         @if quiet { p.lead { "No request waits, no incident is open, every service is as wanted." } }
         (waiting(frame, desk))
         (held(frame, desk))
@@ -158,6 +159,24 @@ pub fn page(frame: &Frame, desk: &Desk) -> Markup {
         (unwell(frame, desk))
         (agents(desk))
     })
+}
+
+/// What people rule at the moment, which everybody should know of.
+fn law(status: &Status) -> Markup {
+    html! {
+        @for emergency in &status.emergencies {
+            p.alarm {
+                (badge(Tone::Bad, "emergency")) " declared by " bdi { (emergency.person) } ", ends "
+                (time(emergency.until, status.now)) ": " bdi { (untrusted(&emergency.reason)) }
+            }
+        }
+        @for shown in &status.freezes {
+            p {
+                (badge(Tone::Warn, "freeze")) " " (shown.name) ", ends " (time(shown.freeze.until, status.now)) ": "
+                bdi { (untrusted(&shown.freeze.reason)) }
+            }
+        }
+    }
 }
 
 fn summary(frame: &Frame, desk: &Desk) -> Markup {

@@ -151,7 +151,8 @@ impl House {
         house
     }
 
-    async fn call(&self, caller: &Principal, tool: &str, args: Value) -> Value {
+    /// Makes a call that must be done.
+    pub async fn call(&self, caller: &Principal, tool: &str, args: Value) -> Value {
         done(self.gate.call(caller, tool, args).await)
     }
 
