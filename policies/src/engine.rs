@@ -24,7 +24,8 @@ pub struct Engine {
     pub(crate) reasons: BTreeMap<String, Reason>,
     pub(crate) actions: BTreeMap<String, (EntityUid, Action)>,
     schema: String,
-    entities: Entities,
+    /// Each action with the classes it is in: a question needs no other.
+    entities: BTreeMap<String, Entities>,
     types: Types,
     authorizer: Authorizer,
     version: String,
@@ -67,7 +68,7 @@ impl Engine {
         let Parsed { set, reasons } = bundle.parse(&schema)?;
         let refuse = |error: &dyn std::fmt::Display| BundleError::Schema(error.to_string());
         let types = Types::new(&set).map_err(|error| refuse(&error))?;
-        let entities = schema.action_entities().map_err(|error| refuse(&error))?;
+        let all = schema.action_entities().map_err(|error| refuse(&error))?;
         let actions: BTreeMap<_, _> = actions
             .iter()
             .map(|action| {
@@ -77,6 +78,11 @@ impl Engine {
                 )
             })
             .collect();
+        let mut entities = BTreeMap::new();
+        for (name, (uid, _)) in &actions {
+            let own = Entities::from_entities(all.get(uid).cloned(), None);
+            entities.insert(name.clone(), own.map_err(|error| refuse(&error))?);
+        }
         let version = bundle.version(&text);
         let scopes = scopes(&set, &actions);
         let speaking = speaking(&set, &actions)?;
@@ -216,8 +222,8 @@ impl Engine {
                 .iter()
                 .flat_map(|resource| self.types.parents_of(resource)),
         );
-        let entities = self
-            .entities
+        let action_alone = self.entities.get(&request.action).ok_or("no such action")?;
+        let entities = action_alone
             .clone()
             .add_entities(people, None)
             .map_err(|error| error.to_string())?;
