@@ -65,7 +65,8 @@ impl Load<'_> {
             "io.modelcontextprotocol/clientCapabilities": {},
         });
         let delay = self.rate.map_or_else(String::new, |rate| {
-            let pause = self.connections * 1_000 / rate;
+            // Each connection pauses after an answer; the answer's own time is taken off.
+            let pause = (self.connections * 1_000 / rate).saturating_sub(2);
             format!("function delay() return {pause} end\n")
         });
         format!(
