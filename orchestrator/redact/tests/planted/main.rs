@@ -18,7 +18,7 @@ use maker::Maker;
 use ostler_redact::{REDACTED, Redactor};
 
 /// How many secrets of a kind are made up.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 4;
 /// Where any token may stand; `§` is the secret.
 const ANYWHERE: [&str; 12] = [
     "2026-03-01T10:00:00Z INFO cart: calling upstream with § (attempt 2)",
