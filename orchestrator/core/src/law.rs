@@ -70,7 +70,29 @@ pub struct Glass {
     pub reason: String,
 }
 
+impl Freeze {
+    /// Whether all of another freeze that is still to come is within this one.
+    fn covers(&self, other: &Self, now: Time) -> bool {
+        let places = self.namespaces.is_empty()
+            || (!other.namespaces.is_empty() && other.namespaces.is_subset(&self.namespaces));
+        places && self.from <= other.from.max(now) && self.until >= other.until
+    }
+}
+
 impl Law {
+    /// Whether less is frozen than before by some freeze that is not over.
+    #[must_use]
+    pub fn lifts(&self, before: &Self, now: Time) -> bool {
+        let mut open = before
+            .freezes
+            .iter()
+            .filter(|(_, freeze)| now < freeze.until);
+        open.any(|(name, freeze)| {
+            let after = self.freezes.get(name);
+            !after.is_some_and(|after| after.covers(freeze, now))
+        })
+    }
+
     /// Whether a person declared an emergency that is not over.
     #[must_use]
     pub fn emergency_of(&self, person: &str, now: Time) -> Option<&Glass> {

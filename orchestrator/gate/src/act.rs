@@ -90,10 +90,27 @@ impl Gate {
         {
             return self.refuse_now(call, ledger, words);
         }
+        if let Err(words) = self.fitting_policies(state, &planned) {
+            return self.refuse_now(call, ledger, words);
+        }
         let granted = crate::approval::granted(&state.records, call, &planned);
         match authorise(planned, granted) {
             Ok(permit) => self.commit(call, ledger, state, permit).await,
             Err(unpermitted) => self.hold_or_deny(call, ledger, state, *unpermitted),
+        }
+    }
+
+    /// Whether policies that would be put in force may be. Who may put none at all came no further than the door,
+    /// and nothing but an act looks at them: they are long to load.
+    fn fitting_policies(&self, state: &State, planned: &Planned) -> Result<(), String> {
+        let Deed::Change(moved) = &planned.deed else {
+            return Ok(());
+        };
+        match &moved.applied.intent.law.policies {
+            Some(policies) if state.intent.law.policies.as_ref() != Some(policies) => {
+                self.engines.acceptable(policies)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -184,7 +184,7 @@ impl Gate {
     /// What is wrong with the policies in force, in words; everything but looking is denied then.
     #[must_use]
     pub fn policy_problem(&self) -> Option<String> {
-        let problem = self.engines.loads(&self.state().intent.law).err()?;
+        let problem = self.engines.problem(&self.state().intent.law)?;
         Some(format!(
             "{UNLOADED}, so everything but looking is denied: {problem}. An \
              admin puts others in force with `ostler policy apply`"

@@ -25,17 +25,20 @@ use crate::{
     digest::call_digest,
     door::Gate,
     facts::{agent_facts, for_policy, who},
+    ports::PastChange,
 };
 
 /// How long after a change taking it back counts as taking back one's own: later, the world has
 /// come to rest on it.
 const OWN_UNDO: Span = Span::minutes(60);
 
-/// The durable state at one moment.
+/// The state at one moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     pub(crate) intent: Arc<Intent>,
     pub(crate) records: Arc<Records>,
+    /// Changes that led here and are not on disk yet, in order; none in a state that is.
+    pub(crate) unwritten: Arc<Vec<PastChange>>,
 }
 
 /// Who calls what, and when.
@@ -214,7 +217,6 @@ impl Gate {
     ) -> Result<Planned, String> {
         let applied = change::apply(&state.intent, &change, call.now)
             .map_err(|refused| refused.to_string())?;
-        self.engines.loads(&applied.intent.law)?;
         let facts = facts(&state.intent, &change).map_err(|refused| refused.to_string())?;
         let engine = self.engine_of(state);
         let base = base::of_change(engine.version(), &state.intent, &applied.intent, &facts);
@@ -226,12 +228,12 @@ impl Gate {
             services: facts.services.iter().cloned().collect(),
             namespace,
         };
-        let request = self.question(
-            call,
-            state,
-            &about,
-            for_policy(&change, &facts, undo.is_some_and(|(_, own)| own)),
-        );
+        let mut judged = for_policy(&change, &facts, undo.is_some_and(|(_, own)| own));
+        if applied.intent.law.lifts(&state.intent.law, call.now) {
+            // Whatever the change is called: less is frozen afterwards.
+            judged.kinds.insert("lift_freeze".to_owned());
+        }
+        let request = self.question(call, state, &about, judged);
         let undoes = undo.map(|(revision, _)| revision);
         Ok(Planned {
             engine,
@@ -303,7 +305,11 @@ impl Gate {
         revision: Revision,
     ) -> Result<(Change, bool), String> {
         let unread = |error: crate::ports::StoreError| error.to_string();
-        let past = self.store.change(revision).await.map_err(unread)?;
+        let unwritten = state.unwritten.iter();
+        let past = match unwritten.clone().find(|past| past.revision == revision) {
+            Some(past) => Some(past.clone()),
+            None => self.store.change(revision).await.map_err(unread)?,
+        };
         let past = past.ok_or_else(|| format!("revision {revision} is no longer remembered"))?;
         let words = &past.summary;
         let inverse = past.inverse.clone().ok_or_else(|| {
@@ -322,7 +328,9 @@ impl Gate {
             .map(Some)
             .chain(past.services.is_empty().then_some(None))
         {
-            for change in self.store.changes(service, since).await.map_err(unread)? {
+            let of_it = |past: &&PastChange| service.is_none_or(|of| past.services.contains(of));
+            let written = self.store.changes(service, since).await.map_err(unread)?;
+            for change in unwritten.clone().filter(of_it).cloned().chain(written) {
                 if change.revision > revision && !passes(&change.change) {
                     undone.extend(change.undoes.map(|undoes| (undoes, change.revision)));
                     later.insert(change.revision, change);
@@ -360,7 +368,7 @@ fn passes(change: &Change) -> bool {
     )
 }
 
-impl crate::ports::PastChange {
+impl PastChange {
     /// Whether another change touched the same: a service of both, or, without services, the same kind.
     fn services_meet(&self, other: &Self) -> bool {
         if self.services.is_empty() {

@@ -138,7 +138,8 @@ impl Gate {
                 Err(error) => self.undecide(&mut ledger, batch, error).await,
             }
         }
-        staged.written().unwrap_or(Ok(()))
+        let lost = || Err(Arc::new(crate::ledger::broke_off()));
+        staged.written().unwrap_or_else(lost)
     }
 
     /// Shows what is on disk, then tells the world and those who wait.
@@ -182,7 +183,17 @@ impl Gate {
         let continued = ledger.continued_by(&*self.store, &opened).await;
         continued.map_err(|error| fail(&error))?;
         *ledger = opened;
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = ledger.state();
+        let state = ledger.state();
+        let before = std::mem::replace(
+            &mut *self.state.write().unwrap_or_else(PoisonError::into_inner),
+            state.clone(),
+        );
+        let revision = state.intent.revision;
+        if before.intent.revision != revision
+            && let Ok(Some(past)) = self.store.change(revision).await
+        {
+            self.world.intent_moved(state.intent, &past);
+        }
         Ok(())
     }
 

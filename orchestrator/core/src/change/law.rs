@@ -58,10 +58,11 @@ fn set_glass(
             ))),
         };
     };
-    let before = law.glass.insert(person.to_owned(), glass.clone());
+    law.glass.insert(person.to_owned(), glass.clone());
+    // Also where there was one before: what an undo brings back is never an emergency.
     Ok(Some(Change::SetGlass {
         person: person.to_owned(),
-        glass: before,
+        glass: None,
     }))
 }
 

@@ -55,13 +55,9 @@ fn emergency(glass: &Glass) -> String {
     glass.reason.clone()
 }
 
-/// The lines that go and come, file by file. Against the shipped policies there is nothing to compare
-/// here: those are no part of what is wanted.
+/// The lines that go and come, file by file. The shipped policies are no part of what is wanted, so against
+/// those only the files can be named.
 fn policies(before: &Law, after: &Law) -> Vec<DiffLine> {
-    let which = |law: &Law| match &law.policies {
-        Some(_) => "own".to_owned(),
-        None => "shipped".to_owned(),
-    };
     let (Some(old), Some(new)) = (&before.policies, &after.policies) else {
         let (from, to) = (which(before), which(after));
         return (from != to)
@@ -70,28 +66,81 @@ fn policies(before: &Law, after: &Law) -> Vec<DiffLine> {
             .collect();
     };
     let differs = |(file, from, to): (&String, Option<&String>, Option<&String>)| {
-        let (from, to) = (text(from), text(to));
-        line(format!("policies.{file}"), only(from, to), only(to, from))
+        let (from, to) = (lines(from), lines(to));
+        let (gone, new) = middle(&from, &to);
+        line(format!("policies.{file}"), shown(gone), shown(new))
     };
     pairs(old, new).map(differs).collect()
 }
 
-fn text(text: Option<&String>) -> &str {
-    text.map_or("", String::as_str)
+fn which(law: &Law) -> String {
+    let Some(policies) = &law.policies else {
+        return "the shipped ones".to_owned();
+    };
+    let file =
+        |(name, text): (&String, &String)| format!("{name} ({} lines)", text.lines().count());
+    let files: Vec<String> = policies.iter().map(file).collect();
+    files.join(", ")
 }
 
-/// The lines of one text that the other does not have.
-fn only(one: &str, other: &str) -> Option<String> {
-    let others: BTreeSet<&str> = other.lines().map(str::trim).collect();
-    let mut own: Vec<&str> = (one.lines().map(str::trim))
-        .filter(|line| !line.is_empty() && !others.contains(line))
-        .collect();
-    let more = own.len().saturating_sub(LINES);
-    own.truncate(LINES);
+fn lines(text: Option<&String>) -> Vec<&str> {
+    text.map_or_else(Vec::new, |text| text.lines().collect())
+}
+
+/// What lies between the lines that both texts begin with and those that both end with.
+fn middle<'t>(from: &'t [&'t str], to: &'t [&'t str]) -> (&'t [&'t str], &'t [&'t str]) {
+    let alike = |pair: &(&&str, &&str)| pair.0 == pair.1;
+    let first = from.iter().zip(to).take_while(alike).count();
+    let (from, to) = (
+        from.get(first..).unwrap_or_default(),
+        to.get(first..).unwrap_or_default(),
+    );
+    let last = from
+        .iter()
+        .rev()
+        .zip(to.iter().rev())
+        .take_while(alike)
+        .count();
+    let upto = |all: &'t [&'t str]| all.get(..all.len() - last).unwrap_or_default();
+    (upto(from), upto(to))
+}
+
+fn shown(lines: &[&str]) -> Option<String> {
+    let some: Vec<&str> = lines.iter().take(LINES).copied().collect();
+    let more = lines.len().saturating_sub(LINES);
     let rest = if more > 0 {
         format!("\n… and {more} more lines")
     } else {
         String::new()
     };
-    (!own.is_empty()).then(|| own.join("\n") + &rest)
+    (!some.is_empty()).then(|| some.join("\n") + &rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn law(text: &str) -> Law {
+        Law {
+            policies: Some(Arc::new([("a.cedar".to_owned(), text.to_owned())].into())),
+            ..Law::default()
+        }
+    }
+
+    #[test]
+    fn lines_that_change_places_are_seen() {
+        let differs = of(&law("one\nsame\ntwo\nend"), &law("two\nsame\none\nend"));
+        assert_eq!(differs.len(), 1);
+        assert_eq!(differs[0].from.as_deref(), Some("one\nsame\ntwo"));
+        assert_eq!(differs[0].to.as_deref(), Some("two\nsame\none"));
+        let grown = of(&law("one"), &law("one\ntwo"));
+        assert_eq!(
+            (grown[0].from.as_deref(), grown[0].to.as_deref()),
+            (None, Some("two"))
+        );
+        let shipped = of(&Law::default(), &law("one"));
+        assert_eq!(shipped[0].to.as_deref(), Some("a.cedar (1 lines)"));
+    }
 }

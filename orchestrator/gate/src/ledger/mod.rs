@@ -19,7 +19,7 @@ use crate::{
 };
 
 use self::stage::Stand;
-pub(crate) use self::stage::{Batch, Settled, Staged};
+pub(crate) use self::stage::{Batch, Settled, Staged, broke_off};
 
 /// How many leaves are read from the store at once.
 pub(crate) const PAGE: u32 = 1_000;
@@ -75,6 +75,7 @@ impl Ledger {
             state: State {
                 intent: Arc::new(kept.intent),
                 records: Arc::new(kept.records),
+                unwritten: Arc::default(),
             },
             tree,
             retained: kept.retained,

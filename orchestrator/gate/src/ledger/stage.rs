@@ -45,7 +45,8 @@ impl Staged {
     }
 }
 
-fn broke_off() -> StoreError {
+/// That a writer ended before it could say what became of a decision.
+pub(crate) fn broke_off() -> StoreError {
     StoreError::Failed {
         operation: "write to",
         source: "whoever wrote broke off".into(),
@@ -111,6 +112,12 @@ impl Ledger {
         &self.ahead.state
     }
 
+    /// How many leaves are not on disk yet.
+    #[cfg(test)]
+    pub(crate) fn leaves_ahead(&self) -> u64 {
+        self.ahead.tree.size() - self.durable.tree.size()
+    }
+
     /// Takes a decision in: its leaves, and what goes with them. Nothing is written yet.
     ///
     /// # Errors
@@ -160,6 +167,10 @@ impl Ledger {
             self.checkpoint = checkpoint;
         }
         self.durable = batch.stand;
+        let written = self.durable.state.intent.revision;
+        self.durable.state.unwritten = Arc::default();
+        let ahead = Arc::make_mut(&mut self.ahead.state.unwritten);
+        ahead.retain(|past| past.revision > written);
         Settled {
             state: self.durable.state.clone(),
             moves: batch.moves,
@@ -220,8 +231,9 @@ impl Ledger {
 
     fn next_state(&self, writing: &mut Writing) -> State {
         let mut next = self.ahead.state.clone();
-        if let Some((intent, _)) = &writing.moved {
+        if let Some((intent, past)) = &writing.moved {
             next.intent = Arc::clone(intent);
+            Arc::make_mut(&mut next.unwritten).push(past.clone());
         }
         let same = writing.removed.is_empty() && writing.records == Default::default();
         if !same {

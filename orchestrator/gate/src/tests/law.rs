@@ -26,6 +26,14 @@ forbid (principal, action == Action::"list_nodes", resource);"#;
     files
 }
 
+/// The shipped policies with one more.
+fn with_rule(rule: &str) -> BTreeMap<String, String> {
+    let mut files = own_policies();
+    let rule = format!("@id(\"more\") @words(\"one more\") {rule}");
+    files.insert("more.cedar".to_owned(), rule);
+    files
+}
+
 async fn second_admin(house: &House) {
     let args = json!({ "name": "zoe", "roles": [Role::Admin], "expires_in": "9h" });
     done(house.call(&admin(), "create_token", args).await);
@@ -58,6 +66,20 @@ async fn a_freeze_that_an_operator_called_is_lifted_by_an_admin_or_by_time() {
     done(house.call(&operator(), "put_secret", elsewhere).await);
     let status = done(house.call(&operator(), "get_status", json!({})).await);
     assert_eq!(status["freezes"][0]["reason"], "eggs", "{status}");
+    // Nor by calling it anew, shorter, later or elsewhere.
+    for (key, value) in [
+        ("for", json!("1m")),
+        ("namespaces", json!(["other"])),
+        ("from", json!(10_000_000_000_000_u64)),
+    ] {
+        let mut less = freeze.clone();
+        less[key] = value;
+        let (_, by) = denied(house.call(&operator(), "freeze_changes", less).await);
+        assert_eq!(by, ["only-admins-rule"], "{key}");
+    }
+    let mut more = freeze.clone();
+    (more["for"], more["namespaces"]) = (json!("3h"), json!([]));
+    done(house.call(&operator(), "freeze_changes", more).await);
     let lift = json!({ "name": "easter" });
     denied(house.call(&operator(), "lift_freeze", lift.clone()).await);
     // Nor by taking back: an undo of a freeze is a lift.
@@ -150,11 +172,15 @@ async fn a_bundle_with_a_mistake_or_without_a_way_back_leaves_the_old_one() {
     fixed.insert("invariants.cedar".to_owned(), "// none".to_owned());
     let typo =
         r#"@id("a") @words("b") permit (principal, action, resource) when { context.frosen };"#;
+    let no_way = r#"forbid (principal, action == Action::"put_policies", resource);"#;
+    let at_night = r#"forbid (principal, action == Action::"approve", resource) when { context.hour_utc == 3 };"#;
     let nobody = r#"@id("a") @words("b") permit (principal in Role::"viewer", action, resource);"#;
     for (files, named) in [
         (json!({ "own.cedar": "permit" }), "own.cedar"),
         (json!({ "own.cedar": typo }), "frosen"),
-        (json!({ "own.cedar": nobody }), "no admin could ever"),
+        (json!({ "own.cedar": nobody }), "could not always"),
+        (json!(with_rule(no_way)), "could not always"),
+        (json!(with_rule(at_night)), "could not always"),
         (json!({ "../own.cedar": nobody }), "no name for a file"),
         (json!(fixed), "invariants.cedar"),
     ] {
@@ -172,12 +198,10 @@ async fn policies_that_no_longer_load_deny_all_but_looking_and_mending() {
     let dir = tempfile::tempdir().unwrap();
     let keys = || Keys::open_or_create(dir.path()).unwrap();
     let (store, clock): (Arc<MemoryStore>, _) = (Arc::default(), Arc::default());
-    open(&store, &clock, keys())
-        .await
-        .unwrap()
-        .gate
-        .close()
-        .await;
+    let house = open(&store, &clock, keys()).await.unwrap();
+    let shop = json!({ "yaml": super::SHOP });
+    done(house.call(&operator(), "apply_services", shop).await);
+    house.gate.close().await;
     // As a version finds them that knows other tools: no call leads to that.
     store.with_intent(|intent| {
         let files = [("own.cedar".to_owned(), "no cedar".to_owned())];
@@ -187,6 +211,24 @@ async fn policies_that_no_longer_load_deny_all_but_looking_and_mending() {
     let problem = house.gate.policy_problem().unwrap();
     assert!(problem.contains("own.cedar"), "{problem}");
     done(house.call(&operator(), "list_services", json!({})).await);
+    // The kill switch and the core go on.
+    let agent = json!({ "agent": "healer" });
+    let paused = house.call(&admin(), "pause_agent", agent).await;
+    assert!(
+        matches!(
+            paused.outcome,
+            Outcome::Done { .. } | Outcome::Refused { .. }
+        ),
+        "{paused:?}"
+    );
+    let settle = json!({ "service": "shop/cart", "generation": 1 });
+    let settled = house
+        .call(&Principal::System, "settle_service", settle)
+        .await;
+    assert!(
+        matches!(settled.outcome, Outcome::Done { .. }),
+        "{settled:?}"
+    );
     let asked = json!({ "yaml": super::SHOP });
     for caller in [operator(), admin(), healer()] {
         denied(house.call(&caller, "apply_services", asked.clone()).await);

@@ -126,3 +126,35 @@ async fn a_yes_is_used_up_before_it_is_on_disk() {
     let granted = |outcome: &&Outcome| matches!(outcome, Outcome::Done { .. });
     assert_eq!(outcomes.iter().filter(granted).count(), 1, "{outcomes:?}");
 }
+
+#[tokio::test]
+async fn what_is_not_on_disk_yet_counts_for_an_undo() {
+    let house = house().await;
+    let disk = house.store.hold().await;
+    let one = later(&house, "scale_service", scale(7));
+    decided(&house, 2).await;
+    let twice = [1, 2].map(|_| later(&house, "undo_change", json!({ "revision": 2 })));
+    decided(&house, 3).await;
+    drop(disk);
+    done(one.await.unwrap());
+    let mut undone = 0;
+    for call in twice {
+        undone += usize::from(matches!(call.await.unwrap().outcome, Outcome::Done { .. }));
+    }
+    assert_eq!(undone, 1, "taken back once");
+    let disk = house.store.hold().await;
+    let one = later(&house, "scale_service", scale(8));
+    decided(&house, 4).await;
+    let two = later(&house, "scale_service", scale(9));
+    decided(&house, 5).await;
+    let below = later(&house, "undo_change", json!({ "revision": 4 }));
+    // That moves nothing: what tells that it was decided is its leaf.
+    while house.gate.ledger.lock().await.leaves_ahead() < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(disk);
+    done(one.await.unwrap());
+    done(two.await.unwrap());
+    let words = super::refused(below.await.unwrap());
+    assert!(words.contains("changed the same since"), "{words}");
+}
