@@ -42,6 +42,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod token;
+mod undo;
 mod witness;
 mod writer;
 

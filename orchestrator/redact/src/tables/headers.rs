@@ -3,6 +3,8 @@
 pub(crate) const SHAPES: &[&str] = &[
     // Schemes of Authorization, with or without its name.
     r"(?i)\b(?:bearer|basic)(?:\s+|%20)(?<m>[A-Za-z0-9+/._~-]{12,}=*)",
+    // Behind both, whatever it looks like.
+    r#"(?i)\bauthorization\\?["']?\s*[:=]\s*\\?["']?(?:bearer|basic)(?:\s+|%20)(?<s>[A-Za-z0-9+/._~-]{8,}=*)"#,
     r#"(?im)\bauthorization\\?["']?\s*[:=]\s*\\?["']?(?:[a-z][a-z0-9-]*\s+)?(?:key=)?(?<m>[^\s"'\\,;=]{8,}=*)(?:["'\\,;\r\n]|[ \t]*$)"#,
     r#"(?i)\b(?:response|cnonce|mac|signature)=\\?"(?<s>[A-Za-z0-9+/=]{16,})"#,
     r"(?i)\b(?:genie|apikey|ssws|splunk|token)\s+(?:key=)?(?<m>[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,}|00[\w-]{40})",
