@@ -9,7 +9,7 @@ mod common;
 
 use std::{process::Command, time::Duration};
 
-use common::{Daemon, alive, can_run_containers, hello, import_busybox, import_shop};
+use common::{Daemon, alive, can_run_containers, free_port, hello, import_busybox, import_shop};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -202,14 +202,6 @@ fn the_shop_works_by_name_and_by_port() {
         let answer = get(port, "/").unwrap_or_default();
         answer.starts_with("HTTP/1.1 200").then_some(())
     });
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 fn get(port: u16, path: &str) -> std::io::Result<String> {

@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Daemon, can_run_containers, hello, import_busybox, import_shop};
+use common::{Daemon, can_run_containers, free_port, hello, import_busybox, import_shop};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -220,11 +220,6 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 const FROM_PROMETHEUS: &str = "  scaling:

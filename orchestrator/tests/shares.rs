@@ -8,10 +8,10 @@
 
 mod common;
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use common::{
-    Daemon, alive, can_run_containers, import_shop,
+    Daemon, alive, can_run_containers, free_port, import_shop,
     load::{Load, ask, failed},
 };
 use serde_json::Value;
@@ -23,11 +23,6 @@ const UNJUDGED: &str = "{canary: {steps: [{share: 25%, weight: 20%, bake: 1s, pa
 const TENTH: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 1s}]}}";
 /// The same, long enough for what takes time to go wrong.
 const SLOW: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 20s}]}}";
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 /// A shop's store of some version, with a fault.
 fn web(port: u16, version: u32, fault: &str, strategy: &str) -> String {
