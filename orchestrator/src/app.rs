@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 use ostler_core::id::NodeName;
-use ostler_gate::{Gate, GateConfig, Keys, Retention};
+use ostler_gate::{Gate, GateConfig, Keys, Retention, UNLOADED};
 use ostler_policies::{Bundle, Engine};
 use ostler_runtime::{
     backend::Backend,
@@ -115,7 +115,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     configured.take_over(&config.settings).await?;
     if let Some(problem) = gate.policy_problem() {
         tracing::error!("{problem}");
-        fleet.write(|table| table.daemon.problems.push(problem));
+        fleet.problem(UNLOADED, Some(problem));
     }
     let socket = serve::unix::bind(&config.socket, SOCKET_MODE)
         .await

@@ -9,7 +9,9 @@ mod common;
 
 use std::{process::Command, time::Duration};
 
-use common::{Daemon, alive, can_run_containers, free_port, hello, import_busybox, import_shop};
+use common::{
+    Daemon, alive, can_run_containers, free_port, get, hello, import_busybox, import_shop,
+};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -202,19 +204,6 @@ fn the_shop_works_by_name_and_by_port() {
         let answer = get(port, "/").unwrap_or_default();
         answer.starts_with("HTTP/1.1 200").then_some(())
     });
-}
-
-fn get(port: u16, path: &str) -> std::io::Result<String> {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 #[test]

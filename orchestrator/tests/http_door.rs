@@ -1,44 +1,12 @@
 //! The HTTP door of the built binary: what a stranger gets, and what a token's owner may do.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod common;
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::process::{Command, Output};
 
-use common::{Daemon, can_run_containers, hello, import_busybox, npm::Npm};
+use common::{Daemon, can_run_containers, get, hello, import_busybox, npm::Npm};
 use serde_json::Value;
-
-/// The daemon's HTTP address, as `status` tells it.
-fn address(daemon: &Daemon) -> String {
-    let status = daemon.json(&["status"]);
-    let url = status["http"].as_str().unwrap();
-    let bare = url.trim_start_matches("http://");
-    bare.split('/').next().unwrap().to_owned()
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
 
 /// A client command through the HTTP door.
 fn remote(address: &str, token: &str, args: &[&str]) -> Output {
@@ -61,11 +29,15 @@ fn a_stranger_without_a_token_is_refused() {
         return;
     }
     let daemon = Daemon::start(false);
-    let address = address(&daemon);
-    let answer = get(&address, "/mcp");
+    let port = daemon.port();
+    let answer = get(port, "/mcp").unwrap();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
-    assert!(get(&address, "/metrics").contains("ostler_reconcile_seconds"));
+    assert!(get(port, "/healthz").unwrap().starts_with("HTTP/1.1 200"));
+    assert!(
+        get(port, "/metrics")
+            .unwrap()
+            .contains("ostler_reconcile_seconds")
+    );
 }
 
 #[test]
@@ -75,7 +47,7 @@ fn a_token_may_do_what_its_role_may() {
     }
     let daemon = Daemon::start(false);
     import_busybox(&daemon);
-    let address = address(&daemon);
+    let address = format!("127.0.0.1:{}", daemon.port());
     let manifest = daemon.file("hello.yaml", &hello("hello", 1, 3, ""));
     let apply = ["apply", "--yes", "-f", manifest.to_str().unwrap()];
     let (viewer, operator) = (
@@ -114,7 +86,7 @@ fn the_official_inspector_lists_the_tools_and_calls_one() {
         return;
     };
     let daemon = Daemon::start(false);
-    let url = format!("http://{}/mcp", address(&daemon));
+    let url = format!("http://127.0.0.1:{}/mcp", daemon.port());
     let bearer = format!("Authorization: Bearer {}", daemon.token("vera", "viewer"));
     let inspect = |more: &[&str]| {
         let output = inspector

@@ -11,7 +11,7 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Daemon, alive, can_run_containers, free_port, import_shop,
+    Daemon, alive, can_run_containers, free_port, get, import_shop,
     load::{Load, ask, failed},
 };
 use serde_json::Value;
@@ -86,14 +86,7 @@ fn stands(daemon: &Daemon, words: &str) {
 
 /// A counter of the daemon's metrics, zero when it is not there.
 fn counted(daemon: &Daemon, what: &str, version: &str) -> f64 {
-    let status = daemon.json(&["status"]);
-    let url = status["http"].as_str().unwrap();
-    let address = url.trim_start_matches("http://").trim_end_matches("/mcp");
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+    let text = get(daemon.port(), "/metrics").unwrap();
     let name =
         format!("ostler_proxy_{what}_total{{service=\"default/web\",version=\"{version}\"}} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&name));

@@ -23,7 +23,7 @@ use axum::{
     routing::post,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{Daemon, can_run_containers, write_secret};
+use common::{Daemon, can_run_containers, get, write_secret};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -234,7 +234,7 @@ fn a_request_is_told_signed_until_it_arrives_and_so_is_its_end() {
     };
     assert!(gone[0].signature.is_none() && once(format!("{first}-requested")));
 
-    let metrics = metrics(&daemon);
+    let metrics = get(daemon.port(), "/metrics").unwrap();
     for counted in [
         "ostler_webhook_posts_total{webhook=\"ops\",outcome=\"delivered\"}",
         "ostler_webhook_posts_total{webhook=\"chat\",outcome=\"failed\"} 1",
@@ -287,17 +287,4 @@ fn the_next_daemon_tells_what_was_not_told_and_nothing_twice() {
         .filter(|post| post.id == first)
         .count();
     assert_eq!(before, after);
-}
-
-fn metrics(daemon: &Daemon) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", daemon.port())).unwrap();
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

@@ -1,24 +1,14 @@
 //! The daemon's own histogram of a call's time in the gate, as `/metrics` shows it.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
+use crate::common::get;
 
 /// Cumulative counts by upper bound in seconds.
 pub struct Histogram(Vec<(f64, f64)>);
 
 impl Histogram {
     /// As it stands now, for a kind of tools.
-    pub fn of(address: &str, class: &str) -> Self {
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(
-            stream,
-            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+    pub fn of(port: u16, class: &str) -> Self {
+        let text = get(port, "/metrics").unwrap();
         let begins = "ostler_call_seconds_bucket{";
         let of_class = format!("kind=\"{class}\"");
         let lines =

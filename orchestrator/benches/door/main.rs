@@ -74,9 +74,8 @@ fn gated() {
     let people = tokens(&daemon);
     let file = daemon.file("cart.yaml", SERVICE);
     daemon.cli(&["apply", "--yes", "-f", file.to_str().unwrap()]);
-    let status = daemon.json(&["status"]);
-    let url = status["http"].as_str().unwrap().to_owned();
-    let address = url.trim_start_matches("http://").split('/').next().unwrap();
+    let port = daemon.port();
+    let address = &format!("127.0.0.1:{port}");
     let secret = r#"'{"secret":"shop/s' .. n % 50 .. '","value":"' .. n .. '"}'"#;
     let loads = [
         (
@@ -113,7 +112,7 @@ fn gated() {
         } else {
             "change"
         };
-        row(named, &load, || Some(Histogram::of(address, class)));
+        row(named, &load, || Some(Histogram::of(port, class)));
     }
     let verified = daemon.cli(&["audit", "verify"]);
     println!("\n{}", verified.trim());
@@ -121,11 +120,7 @@ fn gated() {
 
 /// A token each for so many admins: nothing of theirs waits for anybody.
 fn tokens(daemon: &Daemon) -> Vec<String> {
-    let make = |number: usize| {
-        let name = format!("bench{number}");
-        let made = daemon.json(&["token", "create", &name, "--role", "admin"]);
-        made["token"].as_str().unwrap().to_owned()
-    };
+    let make = |number: usize| daemon.token(&format!("bench{number}"), "admin");
     (0..PEOPLE).map(make).collect()
 }
 

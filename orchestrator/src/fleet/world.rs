@@ -141,10 +141,7 @@ impl Fleet {
             // What was put in force loads, or it would not be.
             Change::SetPolicies { .. } => {
                 tracing::warn!(by = past.principal, "{}", past.summary);
-                self.write(|table| {
-                    let problems = &mut table.daemon.problems;
-                    problems.retain(|problem| !problem.starts_with(UNLOADED));
-                });
+                self.problem(UNLOADED, None);
             }
             _ => {}
         }
