@@ -118,6 +118,7 @@ impl World {
             outcome: None,
             services: Default::default(),
             lease_until: None,
+            another: None,
         };
         self.records.proposals.insert(id.clone(), proposal);
         done(&ProposalTouched {

@@ -50,6 +50,7 @@ fn one(past: &PastIn, (id, proposal): (IncidentId, ProposalId), by: &str) -> (In
         outcome: None,
         services: [past.service.clone()].into(),
         lease_until: None,
+        another: None,
     };
     let correction = past.corrected.clone().map(|words| Correction {
         by: "user:ann".to_owned(),

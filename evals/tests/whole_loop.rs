@@ -186,3 +186,35 @@ async fn a_no_is_a_no() {
         (1, 0)
     );
 }
+
+/// A person says no to what is proposed and wants another plan, again and again; what was proposed, in order.
+async fn asked_for_others(name: &str) -> (Vec<String>, IncidentState) {
+    let mut replay = Replay::new(&bundle(name)).unwrap();
+    replay.start();
+    until(&replay, proposal_is(ProposalState::Waiting)).await;
+    for _ in 0..600 {
+        for proposal in replay.world().records.proposals.values_mut() {
+            if proposal.state == ProposalState::Waiting {
+                proposal.state = ProposalState::Rejected;
+                proposal.another = Some("that is too dear".to_owned());
+            }
+        }
+        if replay.seen().incidents[0].state == IncidentState::NeedsPerson {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let seen = replay.seen();
+    let calls = (seen.proposals.iter()).map(|proposal| format!("{:?}", proposal.body.calls));
+    (calls.collect(), seen.incidents[0].state)
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_plan_is_another_and_there_may_be_none() {
+    let (calls, state) = asked_for_others("bad-change-crash-loop").await;
+    assert_eq!(
+        (calls.len(), state),
+        (1, IncidentState::NeedsPerson),
+        "{calls:#?}"
+    );
+}

@@ -36,6 +36,7 @@ fn actions() -> Vec<Action> {
         ("approve", "approve"),
         ("pause_agent", "admin"),
         ("create_console_session", "admin"),
+        ("rotate_audit_key", "admin"),
         ("promote_agent", "admin"),
         ("freeze_changes", "admin"),
         ("lift_freeze", "admin"),

@@ -21,6 +21,7 @@ use crate::{
     look::Look,
     paper,
     planner::Planner,
+    refused::Refused,
     symptom::{Notice, Symptom},
     world,
 };
@@ -207,7 +208,8 @@ impl Agent {
             (Move::Verified, Some(proposal)) => self.verified(case, proposal).await,
             (Move::Withdraw, Some(proposal)) => self.withdraw(case, proposal).await,
             (Move::Undo(why), Some(proposal)) => self.undo(case, proposal, &why, now).await,
-            (Move::Replan(why), _) => {
+            (Move::Replan(why), proposal) => {
+                case.refused.extend(proposal.and_then(Refused::of));
                 let again_at = now + Span::seconds(5);
                 case.phase = Phase::Looking { looks: 0, again_at };
                 paper::note(

@@ -10,7 +10,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use crate::{regress::Watch, symptom::Symptom, watch::Readings};
+use crate::{refused::Refused, regress::Watch, symptom::Symptom, watch::Readings};
 
 /// Without a symptom this long, it went away by itself.
 pub const CALM: Span = Span::seconds(20);
@@ -34,6 +34,8 @@ pub struct Case {
     pub calm_since: Option<Time>,
     /// The sorts of symptoms that were there when it was thought about; grows only.
     pub known: BTreeSet<String>,
+    /// Plans that a person said no to, wanting another.
+    pub refused: Vec<Refused>,
     /// The last note, so that nothing is noted twice.
     pub last_note: String,
     /// What the current proposal was foretold to lead to, as read before it was begun.
@@ -56,6 +58,7 @@ impl Case {
             proposals: 0,
             calm_since: None,
             known: BTreeSet::new(),
+            refused: Vec::new(),
             last_note: String::new(),
             foretold: None,
             watch: None,
@@ -233,7 +236,7 @@ impl Case {
             ProposalState::Waiting | ProposalState::Approved if calm => Move::Withdraw,
             ProposalState::Waiting => Move::Wait,
             ProposalState::Approved | ProposalState::Acting => Move::Act,
-            ProposalState::Rejected => Move::HandOver("a person rejected the proposal".to_owned()),
+            ProposalState::Rejected => self.next_refused(proposal, seen.proposals_limit),
             ProposalState::Expired if calm => Move::Close,
             ProposalState::Expired if self.proposals >= seen.proposals_limit => {
                 Move::HandOver(format!("{} proposals came to nothing", self.proposals))
@@ -244,6 +247,18 @@ impl Case {
             ProposalState::Verifying => Move::Wait,
             ProposalState::Failed => self.ended_by_others(seen).unwrap_or(Move::Forget),
             ProposalState::Verified | ProposalState::Undone => Move::Forget,
+        }
+    }
+
+    /// A person said no: it is theirs now, unless they want another plan.
+    fn next_refused(&self, proposal: &Proposal, limit: u32) -> Move {
+        match &proposal.another {
+            None => Move::HandOver("a person rejected the proposal".to_owned()),
+            Some(_) if self.proposals >= limit => Move::HandOver(format!(
+                "a person wants another plan, and {} came to nothing",
+                self.proposals
+            )),
+            Some(why) => Move::Replan(format!("a person wants another plan: {why}")),
         }
     }
 
@@ -349,6 +364,7 @@ mod tests {
             outcome: None,
             services: BTreeSet::new(),
             lease_until: None,
+            another: None,
         }
     }
 
@@ -377,6 +393,22 @@ mod tests {
             acting: false,
             tries: 0,
         })
+    }
+
+    #[test]
+    fn another_plan_is_thought_of_until_there_were_enough() {
+        let mut refused = proposal(ProposalState::Rejected);
+        refused.another = Some("too dear".to_owned());
+        let mut case = proposed();
+        case.proposals = 2;
+        let next = case.next(seen(9, Some(&refused), ServiceState::Down));
+        let Move::Replan(why) = next else {
+            panic!("{next:?}");
+        };
+        assert!(why.contains("too dear"), "{why}");
+        case.proposals = 3;
+        let next = case.next(seen(9, Some(&refused), ServiceState::Down));
+        assert!(matches!(next, Move::HandOver(_)), "{next:?}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     client::{CallError, Caller},
     look::{Glance, WINDOW, known},
     recall,
+    refused::Refused,
     situation::{Cited, ServiceFacts, Situation},
     symptom::Symptom,
     template, world,
@@ -53,6 +54,7 @@ impl<'a> Gather<'a> {
         glance: &Glance,
         subject: &ServiceKey,
         symptoms: &[Symptom],
+        refused: &[Refused],
     ) -> Result<Situation, CallError> {
         let mut situation = Situation {
             now: self.now,
@@ -64,6 +66,7 @@ impl<'a> Gather<'a> {
             facts: BTreeMap::new(),
             nodes: BTreeMap::new(),
             past: Vec::new(),
+            refused: refused.to_vec(),
         };
         for service in chain(&situation, subject) {
             if let Some(facts) = self.facts(&service).await? {

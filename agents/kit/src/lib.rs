@@ -16,6 +16,7 @@ mod paper;
 pub mod planner;
 pub mod reader;
 pub mod recall;
+pub mod refused;
 pub mod regress;
 mod resume;
 pub mod situation;

@@ -10,6 +10,7 @@ use crate::{
     agent::Agent,
     case::{Case, Phase},
     client::CallError,
+    refused::Refused,
     world,
 };
 
@@ -57,6 +58,10 @@ impl Agent {
         case.services.insert(incident.service.clone());
         case.proposals = u32::try_from(incident.proposals.len()).unwrap_or(u32::MAX);
         case.known.clone_from(&incident.symptoms);
+        for proposal in &incident.proposals {
+            let proposal = world::proposal(&*self.caller, proposal).await?;
+            case.refused.extend(Refused::of(&proposal.value.proposal));
+        }
         let last = incident.timeline.last();
         case.last_note = last.map(|entry| entry.what.clone()).unwrap_or_default();
         Ok(case)
@@ -87,7 +92,9 @@ impl Agent {
                 since: now,
                 good_since: None,
             },
-            ProposalState::Expired if incident.state != IncidentState::NeedsPerson => {
+            ProposalState::Expired | ProposalState::Rejected
+                if incident.state != IncidentState::NeedsPerson =>
+            {
                 Phase::Looking {
                     looks: 0,
                     again_at: now,

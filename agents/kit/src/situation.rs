@@ -15,6 +15,7 @@ use ostler_tools::answer::{
 };
 
 use crate::{
+    refused::Refused,
     symptom::{Symptom, SymptomKind},
     template::Template,
     text,
@@ -69,6 +70,8 @@ pub struct Situation {
     pub nodes: BTreeMap<NodeName, Cited<Signals>>,
     /// Incidents of the past with symptoms like these, newest first.
     pub past: Vec<Cited<IncidentDetail>>,
+    /// Plans for this incident that a person said no to, wanting another.
+    pub refused: Vec<Refused>,
 }
 
 /// Who needs whom and who is unwell: enough to walk to a culprit.

@@ -20,6 +20,7 @@ use crate::{
     planner::{Planner, PlannerError, Thought, Verdict},
     reader::Reader,
     recall,
+    refused::Refused,
     situation::{Situation, Web},
     symptom::Symptom,
 };
@@ -101,7 +102,7 @@ impl Agent {
             tracing::warn!(%subject, "too many open incidents to open another");
             return Ok(());
         }
-        let Some(thought) = self.think(subject, symptoms, now).await? else {
+        let Some(thought) = self.think(subject, symptoms, &[], now).await? else {
             return Ok(());
         };
         let culprit = match &thought.verdict {
@@ -178,7 +179,7 @@ impl Agent {
     ) -> Result<(), CallError> {
         let subject = case.culprit.clone();
         case.know(symptoms);
-        match self.think(&subject, symptoms, now).await? {
+        match self.think(&subject, symptoms, &case.refused, now).await? {
             Some(thought) => self.settle(case, thought, now).await,
             None => Ok(()),
         }
@@ -189,6 +190,7 @@ impl Agent {
         &mut self,
         subject: &ServiceKey,
         symptoms: &[Symptom],
+        refused: &[Refused],
         now: Time,
     ) -> Result<Option<Thought>, CallError> {
         if !self.ledger.take_turn(&self.parts.budget, now) {
@@ -199,7 +201,7 @@ impl Agent {
             return Ok(None);
         };
         let gather = Gather::new(&*self.caller, &self.parts.budget, now);
-        let situation = gather.situation(glance, subject, symptoms).await?;
+        let situation = gather.situation(glance, subject, symptoms, refused).await?;
         let tools = match self.tools.take() {
             Some(tools) => tools,
             None => self.caller.tools().await?,
@@ -387,6 +389,7 @@ mod tests {
             facts: BTreeMap::new(),
             nodes: BTreeMap::new(),
             past: Vec::new(),
+            refused: Vec::new(),
         }
     }
 

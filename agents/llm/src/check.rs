@@ -6,6 +6,7 @@
 use ostler_agents_kit::{
     client::ToolInfo,
     planner::Verdict,
+    refused::why_not,
     situation::{ServiceFacts, Situation},
     text,
 };
@@ -150,6 +151,12 @@ fn checked_proposal(
         .iter()
         .filter_map(|call| checked_call(call, against, wrong))
         .collect();
+    if let Some(why) = why_not(&against.situation.refused, &calls) {
+        let why = text::clean(why, text::CLAIM_LIMIT);
+        wrong.push(format!(
+            "a person said no to exactly these calls ({why}): propose something else, or answer `unresolved`"
+        ));
+    }
     let watched = service(&proposal.verify_service, "proposal.verify_service", wrong);
     if let Some(watched) = &watched
         && !against.situation.facts.contains_key(watched)

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use ostler_agents_kit::situation::{Cited, ServiceFacts, Situation};
+use ostler_agents_kit::{
+    refused::Refused,
+    situation::{Cited, ServiceFacts, Situation},
+};
 use ostler_core::id::CallId;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -73,7 +76,15 @@ fn whole(situation: &Situation, known: &mut Known) -> Value {
         "facts": facts,
         "nodes": nodes,
         "untrusted past": past(situation, known),
+        "refused": refused(situation),
     })
+}
+
+/// Plans that a person said no to, wanting another.
+fn refused(situation: &Situation) -> Vec<Value> {
+    let plan =
+        |plan: &Refused| json!({ "title": plan.title, "calls": plan.calls, "why": plan.why });
+    situation.refused.iter().map(plan).collect()
 }
 
 /// Incidents of the past, without their timelines. Titles may quote what workloads or models wrote.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use ostler_agents_kit::{
     planner::{ACT_FROM, Planner, PlannerError, Thought, Verdict},
     reader::Reader,
+    refused::why_not,
     situation::{ServiceFacts, Situation},
     text,
 };
@@ -80,6 +81,12 @@ fn judged(patient: &Patient<'_>) -> (Option<(CauseKind, Diagnosis)>, Vec<String>
             Judged::Out(why) => ruled_out.push(format!("{}: {why}", rule.name)),
         }
     }
+    let (theirs, mut fits): (Vec<_>, Vec<_>) =
+        (fits.into_iter()).partition(|(_, _, one)| refused(patient, one).is_some());
+    let theirs = theirs.into_iter().map(|(_, name, one)| {
+        let why = refused(patient, &one).unwrap_or_default();
+        format!("{name}: a person said no to what mends it: {why}")
+    });
     // The first of equals wins: rules stand in order of how specific they are.
     fits.sort_by(|(_, _, one), (_, _, other)| other.confidence.total_cmp(&one.confidence));
     let mut fits = fits.into_iter();
@@ -91,8 +98,18 @@ fn judged(patient: &Patient<'_>) -> (Option<(CauseKind, Diagnosis)>, Vec<String>
             other.explanation
         )
     });
-    let others = others.chain(ruled_out).map(|words| text::claim(&words));
+    let others = theirs
+        .chain(others)
+        .chain(ruled_out)
+        .map(|words| text::claim(&words));
     (best, others.collect())
+}
+
+/// Why a person said no to what mends a cause, if they did.
+fn refused(patient: &Patient<'_>, diagnosis: &Diagnosis) -> Option<String> {
+    let planned = planned(patient, diagnosis)?;
+    let why = why_not(&patient.situation.refused, &[planned.call])?;
+    Some(why.to_owned())
 }
 
 /// One end, and it runs again: the core's business.
@@ -130,13 +147,44 @@ fn decide(
         let why = format!("{}; not sure enough to act", best.explanation);
         return stuck(why, cause, true);
     }
-    let (title, call, hold, within) = match best.remedy {
-        Remedy::Person(advice) => {
-            return stuck(format!("{}. {advice}", best.explanation), cause, true);
-        }
-        Remedy::Wait(words) => {
-            return stuck(format!("{}. {words}", best.explanation), cause, false);
-        }
+    let Some(planned) = planned(patient, &best) else {
+        let person = matches!(best.remedy, Remedy::Person(_));
+        let (Remedy::Person(words) | Remedy::Wait(words)) = best.remedy else {
+            return stuck(best.explanation, cause, true);
+        };
+        return stuck(format!("{}. {words}", best.explanation), cause, person);
+    };
+    let (hold, within) = (planned.hold, planned.within);
+    let verify = Verify {
+        service: service.clone(),
+        state: ServiceState::Healthy,
+        hold,
+        within,
+    };
+    let expected = format!("`{service}` is healthy within {within} and stays so for {hold}");
+    Verdict::Proposal(Box::new(ProposalBody {
+        title: planned.title,
+        cause,
+        calls: vec![planned.call],
+        expected,
+        verify,
+        alternatives,
+    }))
+}
+
+/// What mends a cause, and how long that takes.
+struct Planned {
+    title: String,
+    call: ProposedCall,
+    hold: Span,
+    within: Span,
+}
+
+/// What mends a cause, where that is not a person's or time's business.
+fn planned(patient: &Patient<'_>, best: &Diagnosis) -> Option<Planned> {
+    let service = patient.facts.key();
+    let (title, call, hold, within) = match &best.remedy {
+        Remedy::Person(_) | Remedy::Wait(_) => return None,
         Remedy::RollBack(to) => (
             format!("Roll back `{service}` to generation {to}"),
             proposed(
@@ -168,21 +216,12 @@ fn decide(
             Span::minutes(3),
         ),
     };
-    let verify = Verify {
-        service: service.clone(),
-        state: ServiceState::Healthy,
+    Some(Planned {
+        title,
+        call,
         hold,
         within,
-    };
-    let expected = format!("`{service}` is healthy within {within} and stays so for {hold}");
-    Verdict::Proposal(Box::new(ProposalBody {
-        title,
-        cause,
-        calls: vec![call],
-        expected,
-        verify,
-        alternatives,
-    }))
+    })
 }
 
 fn proposed(tool: &str, arguments: Value, reason: &str) -> ProposedCall {
@@ -241,7 +280,8 @@ fn unexplained(
         return Verdict::Unresolved {
             why: looked,
             cause: None,
-            person: false,
+            // Whoever wants another plan is told that there is none.
+            person: !patient.situation.refused.is_empty(),
         };
     }
     let subject = &patient.situation.subject;

@@ -19,16 +19,22 @@ fn done(posted: &Posted, words: String) -> Response {
 /// A yes or a no to a request for approval.
 pub(crate) async fn answer(Path(id): Path<String>, posted: Posted) -> Result<Response, Problem> {
     let reason = posted.text("reason");
-    let args = json!({ "id": id, "reason": reason });
+    let mut args = json!({ "id": id, "reason": reason });
     let (tool, words) = match posted.needed("answer")? {
         "yes" => ("approve", "You said yes."),
         "no" => ("reject", "You said no."),
-        _ => return Err(Problem::bad("`answer` must be `yes` or `no`")),
+        "another" => ("reject", "You asked for another plan."),
+        _ => {
+            return Err(Problem::bad("`answer` must be `yes`, `no` or `another`"));
+        }
     };
     if tool == "reject" && reason.is_none() {
         return Err(Problem::bad(
             "a no needs a reason: whoever asked reads it, and learns from it",
         ));
+    }
+    if posted.needed("answer")? == "another" {
+        args["another_plan"] = true.into();
     }
     let _decided: Decision = posted.visit.ask(tool, args).await?;
     Ok(done(&posted, words.to_owned()))

@@ -39,6 +39,9 @@ pub struct Proposal {
     /// When that lease ends at the latest.
     #[serde(default)]
     pub lease_until: Option<Time>,
+    /// Why the person who said no wants another plan, where they do.
+    #[serde(default)]
+    pub another: Option<String>,
 }
 
 impl Proposal {

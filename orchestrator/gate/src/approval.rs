@@ -9,7 +9,7 @@ use ostler_core::{
 use ostler_policies::Decision;
 use ostler_tools::{
     base::Base,
-    principal::Role,
+    principal::{Principal, Role},
     record::{Approval, ApprovalCall, ApprovalState, Records},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     facts::role,
     keys::Keys,
     ledger::Writing,
+    mcp::Standing,
     permit::Use,
     plan::{Call, Deed, Planned, State},
     redact::redacted,
@@ -228,6 +229,35 @@ pub(crate) fn expire(records: &Records, changed: &mut Records, now: Time) {
 }
 
 impl Gate {
+    /// How a caller's own request stands; of what others asked for nothing is said.
+    #[must_use]
+    pub fn standing(&self, caller: &Principal, approval: &ApprovalId) -> Standing {
+        let (records, now) = (self.records(), self.clock.now());
+        let by = caller.to_string();
+        let mine = (records.approvals.get(approval)).filter(|of| of.requested_by == by);
+        let Some(approval) = mine else {
+            return Standing::Over(format!("there is no request `{approval}` of {by}"));
+        };
+        let id = &approval.id;
+        let over = |why: String| Standing::Over(format!("`{id}` {why}; nothing was changed"));
+        match approval.state {
+            ApprovalState::Waiting if now < approval.expires_at => Standing::Waits {
+                left: (approval.expires_at + approval.valid_for).since(now),
+            },
+            ApprovalState::Granted if is_live(approval, now) => Standing::Given,
+            ApprovalState::Rejected => over(format!(
+                "was rejected by {}: {}",
+                approval.decided_by.as_deref().unwrap_or("somebody"),
+                approval.reason.as_deref().unwrap_or_default()
+            )),
+            ApprovalState::Used => Standing::Over(format!("the yes to `{id}` is used up already")),
+            ApprovalState::Waiting | ApprovalState::Granted | ApprovalState::Expired => {
+                let why = approval.reason.as_deref().unwrap_or("in time");
+                over(format!("was not answered, or its yes not used: {why}"))
+            }
+        }
+    }
+
     /// The approval that a held call waits for: one that waits already, or a new one. With a note
     /// when a yes was given but no longer fits.
     pub(crate) fn hold(&self, state: &State, held: Held) -> Result<(Approval, String), String> {

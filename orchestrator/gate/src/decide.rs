@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Said<'a> {
     pub(crate) yes: bool,
     pub(crate) reason: &'a str,
+    /// Whether, with a no, another plan is wanted.
+    pub(crate) another: bool,
 }
 
 impl Gate {
@@ -46,6 +48,12 @@ impl Gate {
         if !said.yes && said.reason.trim().is_empty() {
             return Err("`reason` is empty; a no needs a reason".to_owned().into());
         }
+        if said.another && approval.proposal.is_none() {
+            return Err(format!(
+                "`{id}` is for a call, not for a proposal: there is no plan to have another of"
+            )
+            .into());
+        }
         if said.yes {
             self.still_stands(call, state, approval)?;
         }
@@ -57,7 +65,7 @@ impl Gate {
                 .and_then(|id| state.records.proposals.get(id))
                 .filter(|_| said.yes);
             let tried = calls.map(|proposal| self.tried(call, state, &proposal.body.calls));
-            crate::proposal::answered(call, state, writing, &answered, (said.reason, tried));
+            crate::proposal::answered(call, state, writing, &answered, (said, tried));
         }
         let decision = answer::Decision {
             approval: id.clone(),

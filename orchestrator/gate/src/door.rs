@@ -24,7 +24,6 @@ use zeroize::Zeroizing;
 
 use crate::{
     answer::{Answer, Outcome},
-    audit::Signer,
     calendar::{Calendar, InForce, Lately},
     certificate::Evaluators,
     config::{GateConfig, GateError, Limits},
@@ -110,8 +109,9 @@ impl Gate {
         let no_id =
             CallId::new("call_0").map_err(|error| GateError::Catalogue(error.to_string()))?;
         let kept = store.load().await?;
-        let signer = Signer::new(keys.signing.clone());
-        let ledger = Ledger::open(signer, kept, limits)?;
+        let last = crate::audit::Chain::newest(&kept.handovers);
+        keys.settle(last.as_deref());
+        let ledger = Ledger::open(keys.signer(), kept, limits)?;
         let state = ledger.state();
         let lately = Lately::of(store.changes(None, crate::calendar::REMEMBERED).await?);
         let (queue, waiting) = mpsc::channel(crate::writer::QUEUE);

@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -18,12 +19,27 @@ use ostler_tools::{contract::Refusal, view::Sealer};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::audit::Signer;
+
 const NONCE: usize = 24;
+
+const SIGNING: &str = "audit-signing.key";
+/// A new signing key until the log is signed by it.
+const NEXT: &str = "audit-signing.next.key";
+const SEALING: &str = "secret-sealing.key";
 
 /// The keys, in memory.
 pub struct Keys {
-    pub(crate) signing: SigningKey,
+    signing: Mutex<Signing>,
     sealing: Zeroizing<[u8; 32]>,
+    /// Where they are kept.
+    dir: Option<PathBuf>,
+}
+
+/// The log's key, and the one that is to follow it.
+struct Signing {
+    now: SigningKey,
+    next: Option<SigningKey>,
 }
 
 /// Why keys could not be used.
@@ -58,6 +74,12 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys(…)")
@@ -70,11 +92,22 @@ impl Keys {
     /// # Errors
     /// When a file cannot be read or written, has another length, or can be read by others.
     pub fn open_or_create(dir: &Path) -> Result<Self, KeyError> {
-        let signing = key(&dir.join("audit-signing.key"))?;
-        let sealing = key(&dir.join("secret-sealing.key"))?;
+        let signing = key(&dir.join(SIGNING))?;
+        let sealing = key(&dir.join(SEALING))?;
+        let next = match read(&dir.join(NEXT)) {
+            Err(error) if error.is_absent() => None,
+            next => {
+                let next = next?;
+                Some(SigningKey::from_bytes(&next))
+            }
+        };
         Ok(Self {
-            signing: SigningKey::from_bytes(&signing),
+            signing: Mutex::new(Signing {
+                now: SigningKey::from_bytes(&signing),
+                next,
+            }),
             sealing,
+            dir: Some(dir.to_owned()),
         })
     }
 
@@ -82,9 +115,70 @@ impl Keys {
     #[must_use]
     pub fn ephemeral() -> Self {
         Self {
-            signing: SigningKey::from_bytes(&Zeroizing::new(rand::random())),
+            signing: Mutex::new(Signing {
+                now: SigningKey::from_bytes(&Zeroizing::new(rand::random())),
+                next: None,
+            }),
             sealing: Zeroizing::new(rand::random()),
+            dir: None,
         }
+    }
+
+    /// What signs the log now.
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::new(self.signing().now.clone())
+    }
+
+    /// What is to sign the log next, on disk already. As long as the log is not known to be signed by it, it
+    /// is always the same: whether a write that failed was written after all is known at the next start only.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub(crate) fn next_signer(&self) -> Result<Signer, KeyError> {
+        let mut signing = self.signing();
+        if signing.next.is_none() {
+            let next = match &self.dir {
+                Some(dir) => make(&dir.join(NEXT))?,
+                None => Zeroizing::new(rand::random()),
+            };
+            signing.next = Some(SigningKey::from_bytes(&next));
+        }
+        let next = signing.next.clone().unwrap_or_else(|| signing.now.clone());
+        Ok(Signer::new(next))
+    }
+
+    /// The log is signed by the next key: the one before is no more. A file that cannot be moved now is at
+    /// the next start.
+    pub(crate) fn took_over(&self) {
+        let mut signing = self.signing();
+        let Some(next) = signing.next.take() else {
+            return;
+        };
+        signing.now = next;
+        let moved = self.dir.as_deref().map(|dir| {
+            let from = dir.join(NEXT);
+            fs::rename(&from, dir.join(SIGNING)).and_then(|()| fs::File::open(dir)?.sync_all())
+        });
+        if let Some(Err(error)) = moved {
+            tracing::error!(%error, "the log's key changed, but the old key's file could not be replaced; restart the daemon");
+        }
+    }
+
+    /// At the start: whether a change of the key that was under way came through, by what the log says.
+    pub(crate) fn settle(&self, last: Option<&str>) {
+        let next = self.signing().next.clone().map(Signer::new);
+        let Some(next) = next else { return };
+        if last == Some(next.public_key().as_str()) {
+            return self.took_over();
+        }
+        self.signing().next = None;
+        if let Some(dir) = &self.dir {
+            let _absent = fs::remove_file(dir.join(NEXT));
+        }
+    }
+
+    fn signing(&self) -> MutexGuard<'_, Signing> {
+        self.signing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a sealed secret; only its own name fits.
@@ -145,9 +239,7 @@ fn bound(name: &SecretKey) -> String {
 
 fn key(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     match read(path) {
-        Err(KeyError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            make(path)
-        }
+        Err(error) if error.is_absent() => make(path),
         other => other,
     }
 }
@@ -213,7 +305,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let made = Keys::open_or_create(dir.path()).unwrap();
         let again = Keys::open_or_create(dir.path()).unwrap();
-        assert_eq!(made.signing.to_bytes(), again.signing.to_bytes());
+        assert_eq!(made.signer().public_key(), again.signer().public_key());
         let path = dir.path().join("secret-sealing.key");
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -230,6 +322,31 @@ mod tests {
             Keys::open_or_create(dir.path()),
             Err(KeyError::Length { found: 5, .. })
         ));
+    }
+
+    #[test]
+    fn a_change_of_the_key_that_was_cut_off_is_settled_by_what_the_log_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Keys::open_or_create(dir.path()).unwrap();
+        let there = || dir.path().join(NEXT).exists();
+        let keys = open();
+        let (now, next) = (keys.signer().public_key(), keys.next_signer().unwrap());
+        assert_eq!(
+            keys.next_signer().unwrap().public_key(),
+            next.public_key(),
+            "it stays the same until it is known to sign"
+        );
+        let other = open();
+        other.settle(Some("another key"));
+        assert_eq!(other.signer().public_key(), now);
+        assert!(!there(), "the log was never signed by it");
+        let next = keys.next_signer().map(|_| make(&dir.path().join(NEXT)));
+        let next = Signer::new(SigningKey::from_bytes(&next.unwrap().unwrap()));
+        let again = open();
+        again.settle(Some(&next.public_key()));
+        assert_eq!(again.signer().public_key(), next.public_key());
+        assert_eq!(open().signer().public_key(), next.public_key());
+        assert!(!there());
     }
 
     #[test]

@@ -98,9 +98,19 @@ impl Signer {
     /// The text with a signature below; it must end with a line's end.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
+        format!("{text}\n{}", self.signature(text))
+    }
+
+    /// A note that somebody signed, with a further signature below.
+    pub(crate) fn sign_too(&self, note: &str) -> String {
+        let text = note.rsplit_once("\n\n").map_or("", |(text, _)| text);
+        format!("{note}{}", self.signature(&format!("{text}\n")))
+    }
+
+    fn signature(&self, text: &str) -> String {
         let signature = self.key.sign(text.as_bytes());
         let line = BASE64.encode([self.id.as_slice(), &signature.to_bytes()].concat());
-        format!("{text}\n\u{2014} {} {line}\n", self.name)
+        format!("\u{2014} {} {line}\n", self.name)
     }
 }
 

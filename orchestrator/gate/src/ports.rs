@@ -14,6 +14,8 @@ use ostler_tools::{query::Query, record::Records, view::WorldView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::audit::Handover;
+
 /// Keeps what must survive: intent, records, past changes, the audit log. One transaction each call.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -82,6 +84,8 @@ pub struct Kept {
     pub leaves: u64,
     /// The last signed checkpoint of the audit log.
     pub checkpoint: Option<String>,
+    /// Changes of the key that signs it, oldest first.
+    pub handovers: Vec<Handover>,
     /// Where the kept log begins.
     pub retained: Retained,
 }
@@ -125,6 +129,8 @@ pub struct Commit {
     pub leaf_index: u64,
     /// A new signed checkpoint, where one is due.
     pub checkpoint: Option<String>,
+    /// The last head of the key that signed until now, where another takes over.
+    pub handover: Option<Handover>,
     /// What retention takes away.
     pub taken: Option<Taken>,
 }

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::{
     approval::{Room, approval_call},
+    decide::Said,
     door::Gate,
     facts::role,
     ledger::Writing,
@@ -110,6 +111,7 @@ impl Gate {
                 ProposalState::Approved
             },
             lease_until: Some(self.lease_until(call.now, &body.verify)),
+            another: None,
             services,
             body,
             approval: approval.clone(),
@@ -255,7 +257,7 @@ pub(crate) fn answered(
     state: &State,
     writing: &mut Writing,
     approval: &Approval,
-    (reason, tried): (&str, Option<String>),
+    (said, tried): (&Said<'_>, Option<String>),
 ) {
     let proposal = approval
         .proposal
@@ -265,6 +267,7 @@ pub(crate) fn answered(
         return;
     };
     let granted = approval.state == ApprovalState::Granted;
+    proposal.another = (said.another && !granted).then(|| said.reason.to_owned());
     proposal.state = if granted {
         ProposalState::Approved
     } else {
@@ -274,11 +277,14 @@ pub(crate) fn answered(
         if let Some(tried) = tried {
             note(&mut incident, call, tried);
         }
-        let verb = if granted { "approved" } else { "rejected" };
-        let because = if reason.is_empty() {
-            String::new()
-        } else {
-            format!(": {reason}")
+        let verb = match (granted, said.another) {
+            (true, _) => "approved",
+            (false, false) => "rejected",
+            (false, true) => "asked for another plan than",
+        };
+        let because = match said.reason {
+            "" => String::new(),
+            reason => format!(": {reason}"),
         };
         note(
             &mut incident,
@@ -286,7 +292,10 @@ pub(crate) fn answered(
             format!("{verb} \u{201c}{}\u{201d}{because}", proposal.body.title),
         );
         if !granted && incident.state == IncidentState::Proposed {
-            incident.state = IncidentState::NeedsPerson;
+            incident.state = match said.another {
+                true => IncidentState::Open,
+                false => IncidentState::NeedsPerson,
+            };
         }
         writing
             .records

@@ -4,7 +4,7 @@ use ostler_policies::Verdict;
 use ostler_tools::{
     answer::{
         self, AuditEntries, AuditEntry, AuditExport, AuditVerification, Changes, Explanation,
-        ExportCut, PastChangeInfo, PolicyWord,
+        ExportCut, KeyHandover, PastChangeInfo, PolicyWord,
     },
     query::Query,
 };
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     answers::value,
-    audit::{Checkpoint, Report, Tampered},
+    audit::{Chain, Check, Checkpoint, Handover, Report, Seen, Tampered},
     digest::hex,
     door::Gate,
     facts::role,
@@ -31,10 +31,20 @@ struct Head {
     size: u64,
     checkpoint: String,
     public_key: String,
+    handovers: Vec<Handover>,
     retained: Retained,
 }
 
 impl Head {
+    /// The head itself, and what leaves are held against.
+    fn opened(&self) -> Result<(Check, Checkpoint), Tampered> {
+        let chain = Chain::read(&self.handovers, &self.public_key)?;
+        let checkpoint = chain.open(&self.checkpoint, &self.public_key);
+        let checkpoint = checkpoint.map_err(Tampered::log)?;
+        let check = Check::from(self.retained.cut, &self.peaks())?;
+        Ok((check.with(Seen::read("", chain)?), checkpoint))
+    }
+
     /// The edge at the cut, hexadecimal.
     fn peaks(&self) -> Vec<String> {
         self.retained.peaks.iter().map(|peak| hex(peak)).collect()
@@ -133,6 +143,7 @@ impl Gate {
             size,
             checkpoint,
             public_key: ledger.public_key(),
+            handovers: ledger.handovers().to_vec(),
             retained: ledger.retained().clone(),
         })
     }
@@ -200,6 +211,7 @@ impl Gate {
             root: report.map(|report| report.root.clone()).unwrap_or_default(),
             checkpoint: head.checkpoint,
             public_key: head.public_key,
+            keys: head.handovers.len() as u64 + 1,
             problem,
             bad_leaf,
         })
@@ -212,10 +224,8 @@ impl Gate {
     }
 
     async fn check(&self, head: &Head) -> Result<Result<Report, Tampered>, String> {
-        let checkpoint =
-            Checkpoint::open(&head.checkpoint, &head.public_key).map_err(ToOwned::to_owned)?;
-        let mut check = match crate::audit::Check::from(head.retained.cut, &head.peaks()) {
-            Ok(check) => check,
+        let (mut check, checkpoint) = match head.opened() {
+            Ok(opened) => opened,
             Err(tampered) => return Ok(Err(tampered)),
         };
         let mut next = head.retained.cut;
@@ -259,6 +269,12 @@ impl Gate {
             total: head.size,
             checkpoint: head.checkpoint,
             public_key: head.public_key,
+            handovers: (head.handovers.into_iter())
+                .map(|of| KeyHandover {
+                    handover: of.handover,
+                    public_key: of.public_key,
+                })
+                .collect(),
         })
     }
 

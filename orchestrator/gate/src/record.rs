@@ -7,7 +7,7 @@ use ostler_core::{
     time::Time,
 };
 use ostler_tools::{
-    answer::{IncidentTouched, ProposalTouched, TokenMade},
+    answer::{AuditKeyRotated, IncidentTouched, ProposalTouched, TokenMade},
     principal::{Principal, Role},
     record::{Approval, ApprovalCall, RecordChange, Records, Token},
 };
@@ -74,14 +74,21 @@ impl Gate {
                 approval: id,
                 yes,
                 reason,
+                another,
             } => {
                 approval = Some(id.clone());
                 words = state.records.approvals.get(&id).map(|of| about(of, yes));
                 let said = Said {
                     yes,
                     reason: &reason,
+                    another,
                 };
                 value(&self.answer(call, state, writing, &id, &said)?)
+            }
+            RecordChange::RotateAuditKey => {
+                let (rotated, said) = self.rotate_key(writing)?;
+                words = Some(said);
+                value(&rotated)
             }
             other => simple(call, state, writing, other),
         }?;
@@ -90,6 +97,31 @@ impl Gate {
             approval,
             words,
         })
+    }
+}
+
+impl Gate {
+    /// Another key signs the log from the commit on that takes this in.
+    fn rotate_key(&self, writing: &mut Writing) -> Result<(AuditKeyRotated, String), String> {
+        let signer = self.keys.next_signer().map_err(|error| in_words(&error))?;
+        let rotated = AuditKeyRotated {
+            public_key: signer.public_key(),
+            previous: self.keys.signer().public_key(),
+        };
+        let words = format!(
+            "the audit log is signed by {} from here on; {} signed it until now",
+            rotated.public_key, rotated.previous
+        );
+        writing.signer = Some(signer);
+        Ok((rotated, words))
+    }
+}
+
+/// An error with what led to it.
+fn in_words(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 
@@ -236,9 +268,9 @@ fn simple(
                 expires_at: token.expires_at,
             })
         }
-        RecordChange::SubmitProposal { .. } | RecordChange::Decide { .. } => {
-            Err("this move is not simple".to_owned())
-        }
+        RecordChange::SubmitProposal { .. }
+        | RecordChange::Decide { .. }
+        | RecordChange::RotateAuditKey => Err("this move is not simple".to_owned()),
     }
 }
 

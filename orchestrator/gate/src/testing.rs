@@ -136,6 +136,7 @@ impl Store for MemoryStore {
             });
             held.kept.leaves += 1;
         }
+        held.kept.handovers.extend(commit.handover.clone());
         if let Some(checkpoint) = &commit.checkpoint {
             held.kept.checkpoint = Some(checkpoint.clone());
         }

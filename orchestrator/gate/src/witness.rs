@@ -2,7 +2,7 @@
 //! older copy fits its own checkpoint, but not this.
 
 use crate::{
-    audit::{Checkpoint, SignedHead, Tampered},
+    audit::{Chain, SignedHead, Tampered},
     config::GateError,
     door::Gate,
     ledger::{OpenError, is_there},
@@ -22,10 +22,11 @@ impl Gate {
     /// another history, must not go on. A leaf whose text alone was changed is found when the log is verified.
     ///
     /// # Errors
-    /// When it does not, was signed by another key, or cannot be read; names the first entry that is wrong.
+    /// When it does not, was not signed by a key of the log, or cannot be read; names the first entry that is wrong.
     pub async fn continues(&self, seen: &SignedHead) -> Result<(), GateError> {
         let ledger = self.ledger.lock().await;
-        let opened = Checkpoint::open(&seen.checkpoint, &ledger.public_key());
+        let chain = Chain::read(ledger.handovers(), &ledger.public_key())?;
+        let opened = chain.open(&seen.checkpoint, &seen.public_key);
         let checkpoint = opened.map_err(Tampered::log)?;
         let retained = ledger.retained().cut;
         if checkpoint.size < retained {

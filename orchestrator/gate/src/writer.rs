@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     answer::Outcome,
-    audit::Signer,
     door::Gate,
     ledger::{Batch, Ledger, Settled, Staged, Writing},
     plan::{Call, State},
@@ -148,6 +147,9 @@ impl Gate {
         for (intent, past) in &settled.moves {
             self.world.intent_moved(Arc::clone(intent), past);
         }
+        if settled.signed_anew {
+            self.keys.took_over();
+        }
         if settled.of_incident {
             // A hint that is under way already is as good as another.
             let _full = self.noted.try_send(());
@@ -177,8 +179,7 @@ impl Gate {
         let fail =
             |error: &dyn std::fmt::Display| format!("the state could not be read again: {error}");
         let kept = self.store.load().await.map_err(|error| fail(&error))?;
-        let signer = Signer::new(self.keys.signing.clone());
-        let opened = Ledger::open(signer, kept, self.limits);
+        let opened = Ledger::open(self.keys.signer(), kept, self.limits);
         let opened = opened.map_err(|error| fail(&error))?;
         let continued = ledger.continued_by(&*self.store, &opened).await;
         continued.map_err(|error| fail(&error))?;

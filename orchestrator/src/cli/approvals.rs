@@ -45,6 +45,9 @@ pub struct RejectArgs {
     /// Why; the one who asked reads it
     #[arg(long)]
     reason: String,
+    /// Have the agent think of another plan, knowing why
+    #[arg(long)]
+    another_plan: bool,
 }
 
 /// Runs `approvals`.
@@ -200,7 +203,7 @@ pub async fn reject(args: RejectArgs, client: &Client, out: &mut Out) -> Result<
         client,
         out,
         "reject",
-        json!({ "id": args.id, "reason": args.reason }),
+        json!({ "id": args.id, "reason": args.reason, "another_plan": args.another_plan }),
     )
     .await
 }

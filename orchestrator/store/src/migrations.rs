@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Number, name and text of each step, as in `migrations/sqlite`.
-const STEPS: [(i64, &str, &str); 5] = [
+const STEPS: [(i64, &str, &str); 6] = [
     (
         1,
         "initial",
@@ -31,6 +31,11 @@ const STEPS: [(i64, &str, &str); 5] = [
         5,
         "law",
         include_str!("../../../migrations/sqlite/0005_law.sql"),
+    ),
+    (
+        6,
+        "audit keys",
+        include_str!("../../../migrations/sqlite/0006_audit_keys.sql"),
     ),
 ];
 

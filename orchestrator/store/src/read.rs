@@ -6,7 +6,10 @@ use ostler_core::{
     id::{IncidentId, Revision, ServiceKey},
     intent::{Intent, Sealed},
 };
-use ostler_gate::ports::{Kept, PastChange, Retained, StoreError, StoredLeaf};
+use ostler_gate::{
+    audit::Handover,
+    ports::{Kept, PastChange, Retained, StoreError, StoredLeaf},
+};
 use serde::de::DeserializeOwned;
 use sqlx::{SqliteConnection, SqlitePool};
 
@@ -25,6 +28,7 @@ pub(crate) async fn load(pool: &SqlitePool) -> Result<Kept, StoreError> {
     let mut kept = Kept {
         leaves,
         checkpoint,
+        handovers: handovers(connection).await?,
         retained: retained(connection).await?,
         ..Kept::default()
     };
@@ -113,6 +117,16 @@ async fn read_records(
         records.tokens.insert(id, json("token", &body)?);
     }
     Ok(())
+}
+
+async fn handovers(connection: &mut SqliteConnection) -> Result<Vec<Handover>, StoreError> {
+    let query = "SELECT note, public_key FROM audit_handovers ORDER BY size";
+    let handover = |(handover, public_key)| Handover {
+        handover,
+        public_key,
+    };
+    let found = pairs(connection, query).await?;
+    Ok(found.into_iter().map(handover).collect())
 }
 
 async fn retained(connection: &mut SqliteConnection) -> Result<Retained, StoreError> {

@@ -337,6 +337,12 @@ async fn write_leaves(
         )
         .await?;
     }
+    if let Some(of) = &commit.handover {
+        let query = "INSERT INTO audit_handovers (size, note, public_key) VALUES (?, ?, ?)";
+        let query = sqlx::query(query).bind(number(position)?);
+        let query = query.bind(of.handover.clone()).bind(of.public_key.clone());
+        run(connection, query).await?;
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use ostler_core::{
     time::Time,
 };
 use ostler_gate::{
+    audit::Handover,
     ports::{
         Commit, Kept, Moved, NewLeaf, PastChange, RecordKind, Retained, Store, StoreError, Taken,
     },
@@ -67,6 +68,7 @@ fn moving(kept: &Kept, change: Change, services: Vec<ServiceKey>) -> Commit {
         leaves: vec![leaf(kept.leaves)],
         leaf_index: kept.leaves,
         checkpoint: Some(format!("checkpoint {}", kept.leaves + 1)),
+        handover: None,
         taken: None,
     }
 }
@@ -96,6 +98,7 @@ async fn suite(store: &dyn Store) {
     starts_empty(store).await;
     keeps_the_intent(store).await;
     keeps_records(store).await;
+    keeps_changes_of_the_key(store).await;
     refuses_conflicts(store).await;
     pages_leaves(store).await;
     remembers_changes(store).await;
@@ -274,6 +277,21 @@ async fn keeps_the_law(store: &dyn Store) {
         policies(&[]),
     ] {
         step(store, change, Vec::new()).await;
+    }
+}
+
+async fn keeps_changes_of_the_key(store: &dyn Store) {
+    let mut told = Vec::new();
+    for number in 0..12 {
+        let kept = store.load().await.unwrap();
+        let mut commit = still(&kept);
+        told.push(Handover {
+            handover: format!("from {number} to {}", number + 1),
+            public_key: format!("key {number}"),
+        });
+        commit.handover = told.last().cloned();
+        store.commit(&commit).await.unwrap();
+        assert_eq!(store.load().await.unwrap().handovers, told, "oldest first");
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use ostler_core::id::ApprovalId;
 use ostler_gate::{
     Watched,
     answer::{Answer, Outcome},
-    mcp::Door,
+    mcp::{Door, Standing},
 };
 use ostler_tools::{catalogue, contract::Tool, principal::Principal};
 use serde_json::Value;
@@ -43,6 +44,10 @@ impl Door for Remembers {
 
     async fn authenticate(&self, _: &str) -> Option<Principal> {
         None
+    }
+
+    fn standing(&self, _: &Principal, approval: &ApprovalId) -> Standing {
+        Standing::Over(format!("there is no request `{approval}`"))
     }
 
     fn stamp(&self, _: &Watched) -> u64 {

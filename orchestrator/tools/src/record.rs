@@ -84,6 +84,8 @@ pub enum RecordChange {
         yes: bool,
         /// Why; required for a no.
         reason: String,
+        /// Whether, with a no to a proposal, its author is to think of another plan.
+        another: bool,
     },
     /// Makes a token. The gate makes the secret, stores its hash, and answers it once.
     CreateToken {
@@ -99,6 +101,8 @@ pub enum RecordChange {
         /// Which.
         name: String,
     },
+    /// Another key signs the audit log from here on. The gate makes it.
+    RotateAuditKey,
 }
 
 /// A request for a person's yes, and its answer.

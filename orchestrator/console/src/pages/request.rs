@@ -91,6 +91,9 @@ pub(super) fn answer(frame: &Frame, approval: &Approval, action: &str) -> Markup
             div.buttons {
                 @if frame.may.tool("approve") { button.yes type="submit" name="answer" value="yes" { "Approve" } }
                 @if frame.may.tool("reject") { button.no type="submit" name="answer" value="no" { "Reject" } }
+                @if frame.may.tool("reject") && approval.proposal.is_some() {
+                    button.plain type="submit" name="answer" value="another" { "Ask for another plan" }
+                }
             }
         }
     }

@@ -1,16 +1,21 @@
 //! Signed checkpoints: C2SP `tlog-checkpoint` in a C2SP `signed-note`, Ed25519.
 //!
-//! The one extension line carries the tree's peaks, so that a restart needs the leaves after the
-//! checkpoint only.
+//! An extension line carries the tree's peaks, so that a restart needs the leaves after the checkpoint
+//! only. A second one, in the last head that a key signs, names the key after it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
-use super::tree::{Frontier, Hash};
+use super::{
+    handover::Handover,
+    tree::{Frontier, Hash},
+};
 use crate::note;
 
 /// The log's and the key's name.
 const ORIGIN: &str = "ostler.dev/audit";
+/// Begins the line that names the next key.
+const NEXT: &str = "next ";
 
 /// The public key as text (C2SP `vkey`): name, key id, algorithm and key.
 #[must_use]
@@ -33,18 +38,32 @@ impl Signer {
 
     /// The signed head of a tree.
     pub(crate) fn sign(&self, tree: &Frontier) -> String {
-        let peaks: Vec<String> = tree
-            .peaks()
-            .iter()
-            .map(|peak| BASE64.encode(peak))
-            .collect();
-        self.0.sign(&format!(
-            "{ORIGIN}\n{}\n{}\npeaks {}\n",
-            tree.size(),
-            BASE64.encode(tree.root()),
-            peaks.join(" ")
-        ))
+        self.0.sign(&text(tree))
     }
+
+    /// The last head of this key: it names the next one, which signs it too.
+    pub(crate) fn hand_over(&self, tree: &Frontier, next: &Self) -> Handover {
+        let text = format!("{}{NEXT}{}\n", text(tree), next.public_key());
+        Handover {
+            handover: next.0.sign_too(&self.0.sign(&text)),
+            public_key: self.public_key(),
+        }
+    }
+}
+
+/// What is signed of a tree.
+fn text(tree: &Frontier) -> String {
+    let peaks: Vec<String> = tree
+        .peaks()
+        .iter()
+        .map(|peak| BASE64.encode(peak))
+        .collect();
+    format!(
+        "{ORIGIN}\n{}\n{}\npeaks {}\n",
+        tree.size(),
+        BASE64.encode(tree.root()),
+        peaks.join(" ")
+    )
 }
 
 /// A checkpoint whose signature was checked.
@@ -53,6 +72,8 @@ pub(crate) struct Checkpoint {
     pub(crate) size: u64,
     pub(crate) root: Hash,
     pub(crate) tree: Frontier,
+    /// The key that signs from here on, where this one ends.
+    pub(crate) next: Option<String>,
 }
 
 impl Checkpoint {
@@ -80,7 +101,17 @@ impl Checkpoint {
             .map(hash)
             .collect::<Option<Vec<_>>>()?;
         let tree = Frontier::from_parts(size, peaks)?;
-        (tree.root() == root).then_some(Self { size, root, tree })
+        let next = match lines.next() {
+            Some(line) => Some(line.strip_prefix(NEXT)?.to_owned()),
+            None => None,
+        };
+        let whole = tree.root() == root && lines.next().is_none();
+        whole.then_some(Self {
+            size,
+            root,
+            tree,
+            next,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! An export taken apart: leaves, hashes, and what is known of those before the cut. For proofs.
 
 use super::{
+    handover::Handover,
     seen::SignedHead,
     tree::Hash,
     verify::{BAD_EDGE, Line, Tampered, last_head, unhex},
@@ -13,6 +14,7 @@ pub(super) struct Parts {
     /// Text from the cut on; empty where retention dropped it.
     pub(super) leaves: Vec<String>,
     hashes: Vec<Hash>,
+    pub(super) handovers: Vec<Handover>,
     pub(super) head: SignedHead,
 }
 
@@ -24,6 +26,7 @@ impl Parts {
             peaks: Vec::new(),
             leaves: Vec::new(),
             hashes: Vec::new(),
+            handovers: Vec::new(),
             head: last_head(export).ok_or_else(damaged)?,
         };
         for line in export.lines() {
@@ -34,6 +37,7 @@ impl Parts {
                     parts.cut = cut;
                     parts.peaks = peaks.iter().filter_map(|peak| unhex(peak)).collect();
                 }
+                Ok(Line::Handover(handover)) => parts.handovers.push(handover),
                 Ok(Line::Head(_)) => {}
                 Err(error) => return Err(Tampered::log(error.to_string())),
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{
-    note::Checkpoint,
+    handover::{Chain, Handover},
     parts::Parts,
     seen::SignedHead,
     tree::{Hash, node_hash},
@@ -25,6 +25,9 @@ pub struct Proof {
     pub leaf: String,
     /// The hashes beside the way from leaf to root, lowest first, hexadecimal.
     pub path: Vec<String>,
+    /// The keys that signed the log before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
     /// The signed head.
     #[serde(flatten)]
     pub head: SignedHead,
@@ -58,6 +61,7 @@ pub fn prove(export: &str, index: u64) -> Result<Proof, Tampered> {
         index,
         leaf: leaf.clone(),
         path: path.iter().map(|hash| hex(hash)).collect(),
+        handovers: parts.handovers,
         head: parts.head,
     })
 }
@@ -99,17 +103,18 @@ fn split(size: u64) -> u64 {
 }
 
 impl Proof {
-    /// Checks it. With `public_key` (kept from elsewhere) a log that somebody signed anew is found too.
+    /// Checks it. With `public_key` (the log's, or one it had before, kept from elsewhere) a log that somebody signed anew is found too.
     ///
     /// # Errors
     /// When leaf, path, root and signature do not fit each other.
     pub fn verify(&self, public_key: Option<&str>) -> Result<(), Tampered> {
-        if public_key.is_some_and(|key| key != self.head.public_key) {
+        let chain = Chain::read(&self.handovers, &self.head.public_key)?;
+        if public_key.is_some_and(|key| !chain.knows(key)) {
             return Err(Tampered::log(
                 "the proof names another key than the given one",
             ));
         }
-        let opened = Checkpoint::open(&self.head.checkpoint, &self.head.public_key);
+        let opened = chain.open(&self.head.checkpoint, &self.head.public_key);
         let checkpoint = opened.map_err(Tampered::log)?;
         let digests: Option<Vec<_>> = self.path.iter().map(|hash| unhex(hash)).collect();
         let digests = digests.ok_or_else(|| Tampered::log("a hash of the path is damaged"))?;
@@ -172,6 +177,7 @@ mod tests {
             hashes,
             next: None,
             total: count,
+            handovers: Vec::new(),
             checkpoint: signer.sign(&tree),
             public_key: signer.public_key(),
         })

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{note::Checkpoint, tree::Hash, verify::Tampered};
+use super::{handover::Chain, note::Checkpoint, tree::Hash, verify::Tampered};
 
 /// A signed checkpoint with the key that opens it; one line of a witness's file, and the last of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,31 +28,40 @@ impl SignedHead {
 
 /// What was seen of a log before, smallest first.
 #[derive(Debug, Default)]
-pub struct Seen(Vec<Checkpoint>);
+pub struct Seen {
+    heads: Vec<Checkpoint>,
+    /// How many leaves each head of the witness covers.
+    witnessed: Vec<u64>,
+}
 
 impl Seen {
-    /// Reads a witness's file: lines of JSON. All must be signed by the log's key.
+    /// Reads a witness's file: lines of JSON. All must be signed by a key of the log, while it was that. What
+    /// keys ended with counts as seen too.
     ///
     /// # Errors
-    /// When a line is no checkpoint, or not by this key; names the line.
-    pub fn read(text: &str, public_key: &str) -> Result<Self, Tampered> {
-        let mut seen = Vec::new();
+    /// When a line is no checkpoint, or not by such a key; names the line.
+    pub(crate) fn read(text: &str, chain: Chain) -> Result<Self, Tampered> {
+        let mut heads = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let wrong = |what: &dyn std::fmt::Display| {
                 Tampered::log(format!("line {} of the witness: {what}", number + 1))
             };
             let head: SignedHead = serde_json::from_str(line).map_err(|error| wrong(&error))?;
-            let opened = Checkpoint::open(&head.checkpoint, public_key);
-            seen.push(opened.map_err(|what| wrong(&what))?);
+            let opened = chain.open(&head.checkpoint, &head.public_key);
+            heads.push(opened.map_err(|what| wrong(&what))?);
         }
-        seen.sort_by_key(|checkpoint| checkpoint.size);
-        Ok(Self(seen))
+        let witnessed = heads.iter().map(|head| head.size).collect();
+        heads.extend(chain.heads());
+        heads.sort_by_key(|head| head.size);
+        Ok(Self { heads, witnessed })
     }
 
     /// The roots that a tree has, or should have, when it has grown to `size`.
     pub(super) fn contradicts(&self, size: u64, root: &Hash) -> bool {
-        let from = self.0.partition_point(|checkpoint| checkpoint.size < size);
-        let there = self.0.iter().skip(from);
+        let from = self
+            .heads
+            .partition_point(|checkpoint| checkpoint.size < size);
+        let there = self.heads.iter().skip(from);
         there
             .take_while(|checkpoint| checkpoint.size == size)
             .any(|checkpoint| checkpoint.root != *root)
@@ -60,27 +69,29 @@ impl Seen {
 
     /// Whether a tree of this size was seen, so that its root is worth working out.
     pub(super) fn knows(&self, size: u64) -> bool {
-        self.0
+        self.heads
             .binary_search_by_key(&size, |checkpoint| checkpoint.size)
             .is_ok()
     }
 
     /// The largest size that was seen up to `size`.
     pub(super) fn before(&self, size: u64) -> u64 {
-        let from = self.0.partition_point(|checkpoint| checkpoint.size < size);
+        let from = self
+            .heads
+            .partition_point(|checkpoint| checkpoint.size < size);
         from.checked_sub(1)
-            .and_then(|at| self.0.get(at))
+            .and_then(|at| self.heads.get(at))
             .map_or(0, |checkpoint| checkpoint.size)
     }
 
     /// The largest size of all.
     pub(super) fn largest(&self) -> u64 {
-        self.0.last().map_or(0, |checkpoint| checkpoint.size)
+        self.heads.last().map_or(0, |checkpoint| checkpoint.size)
     }
 
-    /// How many of them a log that begins at `cut` can be held against.
+    /// How many heads of the witness a log that begins at `cut` can be held against.
     pub(super) fn within(&self, cut: u64) -> u64 {
-        let from = self.0.partition_point(|checkpoint| checkpoint.size < cut);
-        self.0.len().saturating_sub(from) as u64
+        let sizes = self.witnessed.iter();
+        sizes.filter(|size| **size >= cut).count() as u64
     }
 }

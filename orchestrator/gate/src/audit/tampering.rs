@@ -35,6 +35,7 @@ fn log(leaves: Vec<String>) -> String {
         from: 0,
         cut: None,
         hashes: hashes.collect(),
+        handovers: Vec::new(),
         next: None,
         total: tree.size(),
         checkpoint: signer().sign(&tree),

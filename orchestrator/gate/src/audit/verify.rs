@@ -4,6 +4,7 @@ use ostler_tools::answer::AuditExport;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    handover::{Chain, Handover},
     note::Checkpoint,
     seen::{Seen, SignedHead},
     tree::{Frontier, Hash, leaf_hash},
@@ -23,6 +24,8 @@ pub struct Report {
     pub root: String,
     /// Checkpoints that were seen earlier and agree with it.
     pub agreed: u64,
+    /// Keys that signed it, one after the other.
+    pub keys: u64,
 }
 
 /// What is wrong with a log.
@@ -58,11 +61,12 @@ pub(super) enum Line {
     Leaf { hash: String, leaf: String },
     Dropped { hash: String, dropped: bool },
     Cut { cut: u64, peaks: Vec<String> },
+    Handover(Handover),
     Head(SignedHead),
 }
 
 /// A page of the log as lines of JSON. The first page says where the kept log begins, the last ends
-/// with the signed checkpoint; pages written one after the other are what [`verify`] reads.
+/// with the keys that signed it before, and the signed checkpoint; pages written one after the other are what [`verify`] reads.
 #[must_use]
 pub fn export_lines(page: &AuditExport) -> String {
     let leaves = page.leaves.iter().enumerate().map(|(index, leaf)| {
@@ -86,7 +90,14 @@ pub fn export_lines(page: &AuditExport) -> String {
         cut: cut.size,
         peaks: cut.peaks.clone(),
     });
-    let head = page.next.is_none().then(|| {
+    let last = page.next.is_none();
+    let handovers = page.handovers.iter().filter(|_| last).map(|handover| {
+        Line::Handover(Handover {
+            handover: handover.handover.clone(),
+            public_key: handover.public_key.clone(),
+        })
+    });
+    let head = last.then(|| {
         Line::Head(SignedHead {
             checkpoint: page.checkpoint.clone(),
             public_key: page.public_key.clone(),
@@ -94,13 +105,14 @@ pub fn export_lines(page: &AuditExport) -> String {
     });
     let lines = begins
         .chain(leaves)
+        .chain(handovers)
         .chain(head)
         .filter_map(|line| serde_json::to_string(&line).ok());
     lines.map(|line| line + "\n").collect()
 }
 
-/// Checks an exported log. With `public_key` (kept from elsewhere) a log that somebody wrote and
-/// signed anew is found too; without it, the key in the export is believed.
+/// Checks an exported log. With `public_key` (its own, or one it had before, kept from elsewhere) a log that
+/// somebody wrote and signed anew is found too; without it, the key in the export is believed.
 ///
 /// # Errors
 /// [`Tampered`] names the first leaf that was flipped, dropped, moved or cut off, where it can be named.
@@ -119,16 +131,20 @@ pub fn verify_since(
     witness: &str,
 ) -> Result<Report, Tampered> {
     let head = last_head(export);
-    let own_key = head.as_ref().map(|head| head.public_key.as_str());
-    if let (Some(given), Some(own)) = (public_key, own_key)
-        && given != own
+    let chain = match (&head, public_key) {
+        (Some(head), _) => Some(Chain::read(&handovers(export), &head.public_key)?),
+        (None, given) => given.map(Chain::of),
+    };
+    if let (Some(given), Some(chain)) = (public_key, &chain)
+        && !chain.knows(given)
     {
         return Err(Tampered::log(
             "the export names another key than the given one",
         ));
     }
-    let seen = match own_key.or(public_key) {
-        Some(key) => Seen::read(witness, key)?,
+    let keys = chain.as_ref().map_or(0, Chain::len);
+    let seen = match chain {
+        Some(chain) => Seen::read(witness, chain)?,
         None => Seen::default(),
     };
     let check = read_leaves(export, seen)?;
@@ -138,7 +154,20 @@ pub fn verify_since(
             .unwrap_or_else(|| Tampered::log("the export ends before its checkpoint")));
     };
     let checkpoint = Checkpoint::open(&head.checkpoint, &head.public_key).map_err(Tampered::log)?;
-    check.against(&checkpoint)
+    let report = check.against(&checkpoint)?;
+    Ok(Report { keys, ..report })
+}
+
+/// The changes of the key that an export tells of, before its head.
+fn handovers(export: &str) -> Vec<Handover> {
+    let before = export.lines().rev().skip(1);
+    let told = before.map_while(|line| match serde_json::from_str(line) {
+        Ok(Line::Handover(handover)) => Some(handover),
+        _ => None,
+    });
+    let mut told: Vec<_> = told.collect();
+    told.reverse();
+    told
 }
 
 /// The signed head that an export ends with, if it does.
@@ -155,21 +184,22 @@ fn read_leaves(export: &str, seen: Seen) -> Result<Check, Tampered> {
         seen,
         ..Check::default()
     };
-    let mut ended = false;
+    let (mut handed, mut ended) = (false, false);
     for (number, text) in export.lines().enumerate() {
         if ended {
             let what = format!("line {}: text after the checkpoint", number + 1);
             return Err(Tampered::log(what));
         }
         match serde_json::from_str(text) {
+            Ok(Line::Handover(_)) => handed = true,
+            Ok(Line::Leaf { .. } | Line::Dropped { .. }) if handed => {
+                check.wrong("it stands after the changes of the key");
+            }
             Ok(Line::Leaf { hash, leaf }) => check.leaf(leaf.as_bytes(), &hash),
             Ok(Line::Dropped { hash, dropped: _ }) => check.leaf(&[], &hash),
             Ok(Line::Cut { cut, peaks }) if number == 0 => {
                 let seen = std::mem::take(&mut check.seen);
-                check = Check {
-                    seen,
-                    ..Check::from(cut, &peaks)?
-                };
+                check = Check::from(cut, &peaks)?.with(seen);
             }
             Ok(Line::Cut { .. }) => check.wrong("the log begins twice"),
             Ok(Line::Head(_)) => ended = true,
@@ -205,6 +235,11 @@ impl Check {
             cut,
             ..Self::default()
         })
+    }
+
+    /// To be held against what was seen before.
+    pub(crate) fn with(self, seen: Seen) -> Self {
+        Self { seen, ..self }
     }
 
     pub(crate) fn leaf(&mut self, bytes: &[u8], stored: &str) {
@@ -291,6 +326,7 @@ impl Check {
             dropped: self.missing.iter().map(|(from, to)| to - from).sum(),
             root: hex(&checkpoint.root),
             agreed: self.seen.within(self.cut),
+            keys: 1,
         })
     }
 
@@ -364,6 +400,7 @@ mod tests {
             cut: None,
             leaves,
             hashes,
+            handovers: Vec::new(),
             next: None,
             total: count,
             checkpoint: signer.sign(&tree),

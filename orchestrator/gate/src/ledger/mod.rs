@@ -12,7 +12,7 @@ use ostler_core::{id::Revision, intent::Intent};
 use ostler_tools::record::Records;
 
 use crate::{
-    audit::{Checkpoint, Frontier, Signer, Tampered, leaf_hash},
+    audit::{Chain, Checkpoint, Frontier, Handover, Signer, Tampered, leaf_hash},
     config::Limits,
     plan::State,
     ports::{Kept, PastChange, RecordKind, Retained, Store, StoreError, StoredLeaf, Taken},
@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     durable: Stand,
     /// Its signed head.
     checkpoint: String,
+    /// Changes of the key, oldest first.
+    handovers: Vec<Handover>,
     /// What was decided since, on top of it.
     ahead: Stand,
     /// Decisions that wait to be written.
@@ -50,6 +52,8 @@ pub(crate) struct Writing {
     pub(crate) removed: Vec<(RecordKind, String)>,
     /// What retention takes of the log.
     pub(crate) taken: Option<Taken>,
+    /// What signs the log from here on.
+    pub(crate) signer: Option<Signer>,
 }
 
 impl Ledger {
@@ -57,6 +61,7 @@ impl Ledger {
     /// does not cover exactly the stored leaves was not left by a daemon, and is never signed over.
     pub(crate) fn open(signer: Signer, kept: Kept, limits: Limits) -> Result<Self, Tampered> {
         let leaves = kept.leaves;
+        Chain::read(&kept.handovers, &signer.public_key())?;
         let tree = match kept.checkpoint.as_deref() {
             Some(note) => {
                 Checkpoint::open(note, &signer.public_key())
@@ -86,6 +91,7 @@ impl Ledger {
             ahead: durable.clone(),
             durable,
             checkpoint,
+            handovers: kept.handovers,
             forming: None,
         })
     }
@@ -160,6 +166,11 @@ impl Ledger {
 
     pub(crate) fn public_key(&self) -> String {
         self.signer.public_key()
+    }
+
+    /// Changes of the key, oldest first.
+    pub(crate) fn handovers(&self) -> &[Handover] {
+        &self.handovers
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     records::{holds, merge, outdated, remove},
 };
 use crate::{
-    audit::{Frontier, leaf_hash},
+    audit::{Frontier, Signer, leaf_hash},
     digest::{canonical, capped},
     plan::State,
     ports::{Commit, Moved, NewLeaf, PastChange, Retained, StoreError},
@@ -60,6 +60,8 @@ pub(crate) struct Batch {
     /// Each move with what it led to, in order.
     moves: Vec<(Arc<Intent>, PastChange)>,
     stand: Stand,
+    /// What signs the log afterwards, where that changes.
+    signer: Option<Signer>,
     waiting: Vec<oneshot::Sender<Written>>,
 }
 
@@ -84,6 +86,7 @@ impl Batch {
         commit.removed.extend(writing.removed);
         // One round of retention at a time: there is never a second in one batch.
         commit.taken = writing.taken.or(commit.taken.take());
+        self.signer = writing.signer.or(self.signer.take());
     }
 }
 
@@ -94,6 +97,8 @@ pub(crate) struct Settled {
     pub(crate) moves: Vec<(Arc<Intent>, PastChange)>,
     /// Whether something was written of an incident.
     pub(crate) of_incident: bool,
+    /// Whether another key signs the log now.
+    pub(crate) signed_anew: bool,
     waiting: Vec<oneshot::Sender<Written>>,
 }
 
@@ -157,7 +162,17 @@ impl Ledger {
     /// What was decided since the last time, signed, to be written now.
     pub(crate) fn take(&mut self) -> Option<Batch> {
         let mut batch = self.forming.take()?;
-        batch.commit.checkpoint = Some(self.signer.sign(&batch.stand.tree));
+        let tree = &batch.stand.tree;
+        // Who asked twice before the first was done gets one change.
+        batch.signer =
+            (batch.signer.take()).filter(|next| next.public_key() != self.signer.public_key());
+        let signer = batch.signer.as_ref().unwrap_or(&self.signer);
+        batch.commit.checkpoint = Some(signer.sign(tree));
+        let handover = batch
+            .signer
+            .as_ref()
+            .map(|next| self.signer.hand_over(tree, next));
+        batch.commit.handover = handover;
         Some(batch)
     }
 
@@ -166,6 +181,11 @@ impl Ledger {
         if let Some(checkpoint) = batch.commit.checkpoint {
             self.checkpoint = checkpoint;
         }
+        let signed_anew = batch.signer.is_some();
+        if let Some(signer) = batch.signer {
+            self.signer = signer;
+        }
+        self.handovers.extend(batch.commit.handover);
         self.durable = batch.stand;
         let written = self.durable.state.intent.revision;
         self.durable.state.unwritten = Arc::default();
@@ -175,6 +195,7 @@ impl Ledger {
             state: self.durable.state.clone(),
             moves: batch.moves,
             of_incident: !batch.commit.records.incidents.is_empty(),
+            signed_anew,
             waiting: batch.waiting,
         }
     }
@@ -201,10 +222,12 @@ impl Ledger {
                 leaves: Vec::new(),
                 leaf_index: tree.size(),
                 checkpoint: None,
+                handover: None,
                 taken: None,
             },
             moves: Vec::new(),
             stand: self.ahead.clone(),
+            signer: None,
             waiting: Vec::new(),
         }
     }

@@ -14,6 +14,8 @@ use crate::answer::{Answer, Outcome};
 pub const CALL_KEY: &str = "ostler.dev/call";
 /// The key in `_meta` of the revision that a change made.
 pub const REVISION_KEY: &str = "ostler.dev/revision";
+/// The key in `_meta` of the approval that a held call waits for.
+pub const APPROVAL_KEY: &str = "ostler.dev/approval";
 /// The key in `_meta` of a tool's class.
 const CLASS_KEY: &str = "ostler.dev/class";
 
@@ -48,12 +50,7 @@ fn object(schema: Value) -> Arc<JsonObject> {
 #[must_use]
 pub fn result_of(answer: &Answer) -> CallToolResult {
     let recorded = ContentBlock::text(format!("Recorded as `{}`.", answer.call));
-    let mut meta = JsonObject::new();
-    meta.insert(CALL_KEY.to_owned(), answer.call.as_str().into());
-    let mut result = if let Outcome::Done { value, revision } = &answer.outcome {
-        if let Some(revision) = revision {
-            meta.insert(REVISION_KEY.to_owned(), revision.0.into());
-        }
+    let mut result = if let Outcome::Done { value, .. } = &answer.outcome {
         let mut done =
             CallToolResult::success(vec![ContentBlock::text(value.to_string()), recorded]);
         done.structured_content = Some(value.clone());
@@ -64,8 +61,25 @@ pub fn result_of(answer: &Answer) -> CallToolResult {
         error.structured_content = serde_json::to_value(answer).ok();
         error
     };
-    result.meta = Some(MetaObject(meta));
+    result.meta = Some(meta_of(answer));
     result
+}
+
+/// What `_meta` says of an answer.
+pub(super) fn meta_of(answer: &Answer) -> MetaObject {
+    let mut meta = JsonObject::new();
+    meta.insert(CALL_KEY.to_owned(), answer.call.as_str().into());
+    match &answer.outcome {
+        Outcome::Done {
+            revision: Some(revision),
+            ..
+        } => drop(meta.insert(REVISION_KEY.to_owned(), revision.0.into())),
+        Outcome::Held { approval, .. } => {
+            meta.insert(APPROVAL_KEY.to_owned(), approval.as_str().into());
+        }
+        _ => {}
+    }
+    MetaObject(meta)
 }
 
 /// What did not happen and why, in words.

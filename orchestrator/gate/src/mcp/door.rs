@@ -3,10 +3,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ostler_core::{id::ApprovalId, time::Span};
 use ostler_tools::{contract::Tool, principal::Principal};
 use serde_json::Value;
 
 use crate::{Gate, Watched, answer::Answer};
+
+/// How a caller's own request for a yes stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody, or not everybody, answered yet.
+    Waits {
+        /// How long it can be answered, and the yes be used, at most.
+        left: Span,
+    },
+    /// The yes is there and can be used.
+    Given,
+    /// It leads to nothing any more; why, in words.
+    Over(String),
+}
 
 /// The one door. Whatever comes in by any transport goes through these.
 #[async_trait]
@@ -18,6 +33,8 @@ pub trait Door: Send + Sync {
     fn tools_for(&self, caller: &Principal) -> Vec<&'static Tool>;
     /// Whom a bearer token stands for; nobody when it is unknown, revoked or expired.
     async fn authenticate(&self, bearer: &str) -> Option<Principal>;
+    /// How a request for a yes stands; of what others asked for it says nothing.
+    fn standing(&self, caller: &Principal, approval: &ApprovalId) -> Standing;
     /// A number that differs when something moved; see [`Gate::stamp`].
     fn stamp(&self, watched: &Watched) -> u64;
 }
@@ -34,6 +51,10 @@ impl Door for Gate {
 
     async fn authenticate(&self, bearer: &str) -> Option<Principal> {
         Gate::authenticate(self, bearer).await
+    }
+
+    fn standing(&self, caller: &Principal, approval: &ApprovalId) -> Standing {
+        Gate::standing(self, caller, approval)
     }
 
     fn stamp(&self, watched: &Watched) -> u64 {

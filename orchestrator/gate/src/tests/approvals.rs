@@ -1,6 +1,6 @@
 //! A person's yes: to one exact call, by somebody else, in time, once.
 
-use ostler_core::{proposal::ProposalState, time::Span};
+use ostler_core::{incident::IncidentState, proposal::ProposalState, time::Span};
 use ostler_tools::{principal::Role, record::ApprovalState};
 use serde_json::{Value, json};
 
@@ -256,6 +256,37 @@ async fn one_yes_covers_a_proposal_in_order() {
             .call(&healer(), "undo_change", json!({ "revision": revision }))
             .await,
     );
+}
+
+#[tokio::test]
+async fn who_says_no_may_ask_for_another_plan() {
+    let house = house().await;
+    let (incident, call) = incident(&house).await;
+    let restarts = json!([{ "tool": "restart_instances", "arguments": restart(), "reason": "x" }]);
+    let args = json!({ "incident": incident, "proposal": body(&restarts, &call) });
+    let made = done(house.call(&healer(), "submit_proposal", args).await);
+    let proposal = made["proposal"].as_str().unwrap();
+    let no = json!({ "id": proposal, "reason": "it is noon", "another_plan": true });
+    denied(house.call(&healer(), "reject", no.clone()).await);
+    done(house.call(&operator(), "reject", no).await);
+    let records = house.gate.records();
+    let told = &records.proposals[&proposal.parse().unwrap()];
+    assert_eq!(
+        (told.state, told.another.as_deref()),
+        (ProposalState::Rejected, Some("it is noon"))
+    );
+    let incident = &records.incidents[&incident.parse().unwrap()];
+    assert_eq!(incident.state, IncidentState::Open);
+    let last = &incident.timeline.last().unwrap().what;
+    assert!(
+        last.contains("another plan") && last.contains("noon"),
+        "{last}"
+    );
+
+    let id = asked(&house).await;
+    let no = json!({ "id": id, "reason": "x", "another_plan": true });
+    let words = refused(house.call(&operator(), "reject", no).await);
+    assert!(words.contains("no plan"), "{words}");
 }
 
 #[tokio::test]

@@ -206,6 +206,7 @@ async fn a_forged_leaf_is_never_signed_over() {
         }],
         leaf_index: kept.leaves,
         checkpoint: None,
+        handover: None,
         taken: None,
     };
     store.commit(&forged).await.unwrap();

@@ -258,11 +258,13 @@ const KINDS: &[Kind] = &[
         |_, _| json!({ "service": "shop/cart" }),
     ),
     kind("revoke_token", "of none", |_, word| json!({ "name": word })),
+    kind("rotate_audit_key", "", |_, _| json!({})),
     kind(
         "rollback_service",
         "without a past",
         |_, _| json!({ "service": "shop/cart" }),
     ),
+    kind("rotate_audit_key", "", |_, _| json!({})),
     kind(
         "scale_service",
         "one more",

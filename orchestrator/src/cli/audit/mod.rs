@@ -12,7 +12,9 @@ use std::{
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, Color};
 use ostler_gate::audit::{export_lines, verify_since};
-use ostler_tools::answer::{AuditEntries, AuditEntry, AuditExport, AuditVerification};
+use ostler_tools::answer::{
+    AuditEntries, AuditEntry, AuditExport, AuditKeyRotated, AuditVerification,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -36,6 +38,8 @@ pub enum AuditCommand {
     Proof(ProofArgs),
     /// Print the signed head, to be kept elsewhere: a witness
     Checkpoint,
+    /// Have another key sign the log from here on; the old one says so and ends
+    RotateKey,
 }
 
 /// Arguments of `audit list`.
@@ -123,6 +127,7 @@ pub async fn run(command: AuditCommand, client: &Client, out: &mut Out) -> Resul
             proof::make(args.index, args.file.as_deref(), client, out).await
         }
         AuditCommand::Checkpoint => proof::checkpoint(client, out).await,
+        AuditCommand::RotateKey => rotate_key(client, out).await,
     }
 }
 
@@ -188,6 +193,9 @@ async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
             ("Root", found.root.clone()),
             ("Public key", found.public_key.clone()),
         ];
+        if found.keys > 1 {
+            lines.push(("Keys so far", found.keys.to_string()));
+        }
         if let Some(leaf) = found.bad_leaf {
             lines.push(("Wrong entry", leaf.to_string()));
         }
@@ -200,6 +208,20 @@ async fn verify_online(client: &Client, out: &mut Out) -> Result<(), CliError> {
             problem.unwrap_or_else(|| "the log does not verify".to_owned()),
         )),
     }
+}
+
+async fn rotate_key(client: &Client, out: &mut Out) -> Result<(), CliError> {
+    let done = (client.call::<AuditKeyRotated>("rotate_audit_key", json!({}))).await?;
+    let text = out.render(&done.raw, |_| {
+        let lines = [
+            ("Public key", done.value.public_key.clone()),
+            ("Until now", done.value.previous.clone()),
+        ];
+        pairs(&lines)
+    })?;
+    out.line(&text)?;
+    out.note("keep the new public key elsewhere; the one before still verifies the log");
+    Ok(())
 }
 
 /// What of the log is kept, in words.
@@ -228,7 +250,7 @@ pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> 
     let report = verify_since(&read(file)?, key, witness.as_deref().unwrap_or_default())
         .map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
     let raw = json!({ "ok": true, "leaves": report.leaves, "kept_from": report.kept_from, "dropped": report.dropped,
-        "root": report.root, "key_given": key.is_some(), "agreed": report.agreed });
+        "root": report.root, "key_given": key.is_some(), "agreed": report.agreed, "keys": report.keys });
     let text = out.render(&raw, |_| {
         let trust = if key.is_some() {
             ""

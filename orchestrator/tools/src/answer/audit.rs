@@ -75,6 +75,9 @@ pub struct AuditVerification {
     pub checkpoint: String,
     /// The public key that verifies it, in the form `ostler audit verify --offline --key` takes.
     pub public_key: String,
+    /// How many keys signed the log so far, one after the other.
+    #[serde(default)]
+    pub keys: u64,
     /// What is wrong, in words.
     pub problem: Option<String>,
     /// The first entry that is wrong, where one can be named.
@@ -102,6 +105,27 @@ pub struct AuditExport {
     pub checkpoint: String,
     /// The public key that verifies it.
     pub public_key: String,
+    /// The keys that signed the log before, oldest first.
+    #[serde(default)]
+    pub handovers: Vec<KeyHandover>,
+}
+
+/// The last that a key of the log signed: that another follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyHandover {
+    /// A signed checkpoint that names the next key, signed by both.
+    pub handover: String,
+    /// The public key that ends with it.
+    pub public_key: String,
+}
+
+/// What changing the log's key answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditKeyRotated {
+    /// The public key from here on: keep it elsewhere, in the place of the one before.
+    pub public_key: String,
+    /// The public key until now; it still verifies the log, by the old key's word for the new one.
+    pub previous: String,
 }
 
 /// Where a log begins whose first entries are gone.

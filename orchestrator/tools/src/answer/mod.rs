@@ -16,8 +16,9 @@ mod service;
 mod signal;
 
 pub use audit::{
-    AuditEntries, AuditEntry, AuditExport, AuditVerification, ConsoleLink, Explanation, ExportCut,
-    Policies, PolicyFile, PolicyWord, TokenInfo, TokenMade, Tokens, Verdict,
+    AuditEntries, AuditEntry, AuditExport, AuditKeyRotated, AuditVerification, ConsoleLink,
+    Explanation, ExportCut, KeyHandover, Policies, PolicyFile, PolicyWord, TokenInfo, TokenMade,
+    Tokens, Verdict,
 };
 pub use capture::{
     Capture, CapturedGeneration, CapturedInstance, CapturedNode, CapturedPast, CapturedSeries,

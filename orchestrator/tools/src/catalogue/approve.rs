@@ -46,6 +46,7 @@ impl Describe for Approve {
                 approval,
                 yes: true,
                 reason,
+                another: false,
             },
             about,
         })

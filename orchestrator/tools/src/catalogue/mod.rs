@@ -72,6 +72,7 @@ pub mod resume_agent;
 pub mod resume_rollout;
 pub mod revoke_token;
 pub mod rollback_service;
+pub mod rotate_audit_key;
 pub mod scale_service;
 pub mod set_limits;
 pub mod settle_service;
@@ -159,6 +160,7 @@ pub const ALL: &[Tool] = &[
     tool::<create_token::CreateToken>(),
     tool::<revoke_token::RevokeToken>(),
     tool::<create_console_session::CreateConsoleSession>(),
+    tool::<rotate_audit_key::RotateAuditKey>(),
 ];
 
 /// A tool by its name.

@@ -23,6 +23,10 @@ pub struct Args {
     pub id: String,
     /// Why; 500 characters at most.
     pub reason: String,
+    /// Whether the agent is to think of another plan, knowing why; for a proposal. False when absent: then the incident is
+    /// a person's.
+    #[serde(default)]
+    pub another_plan: bool,
 }
 
 impl Describe for Reject {
@@ -31,7 +35,7 @@ impl Describe for Reject {
     const NAME: &'static str = "reject";
     const TITLE: &'static str = "Say no";
     const DESCRIPTION: &'static str = "Says no to a request for approval, by its id `apr_…` or by the id `prp_…` of the proposal \
-        that waits for it. A reason is required: the one who asked reads it.";
+        that waits for it. A reason is required: the one who asked reads it. With `another_plan` the agent thinks again.";
     const CLASS: Class = Class::Approve;
 
     fn decide(view: &View<'_>, args: Self::Args) -> Result<Decided, Refusal> {
@@ -43,6 +47,7 @@ impl Describe for Reject {
                 approval,
                 yes: false,
                 reason,
+                another: args.another_plan,
             },
             about,
         })
