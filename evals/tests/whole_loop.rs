@@ -187,6 +187,10 @@ async fn a_no_is_a_no() {
     );
 }
 
+fn state_of(replay: &Replay) -> IncidentState {
+    replay.seen().incidents.first().unwrap().state
+}
+
 /// A person says no to what is proposed and wants another plan, again and again; what was proposed, in order.
 async fn asked_for_others(name: &str) -> (Vec<String>, IncidentState) {
     let mut replay = Replay::new(&bundle(name)).unwrap();
@@ -199,14 +203,14 @@ async fn asked_for_others(name: &str) -> (Vec<String>, IncidentState) {
                 proposal.another = Some("that is too dear".to_owned());
             }
         }
-        if replay.seen().incidents[0].state == IncidentState::NeedsPerson {
+        if state_of(&replay) == IncidentState::NeedsPerson {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let seen = replay.seen();
     let calls = (seen.proposals.iter()).map(|proposal| format!("{:?}", proposal.body.calls));
-    (calls.collect(), seen.incidents[0].state)
+    (calls.collect(), state_of(&replay))
 }
 
 #[tokio::test(start_paused = true)]

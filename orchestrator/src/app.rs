@@ -40,7 +40,7 @@ use crate::{
     serve::{
         self,
         http::Http,
-        oidc::Issuer,
+        oidc::{CodeFlow, Issuer},
         peers::Peers,
         tls::{Spoken, Tls},
     },
@@ -179,14 +179,18 @@ async fn open_http(
     });
     let asked = fleet.clone();
     let problems = Arc::new(move || asked.read(|table| table.daemon.problems.clone()));
+    let issuer = settings.oidc.map(|oidc| Arc::new(Issuer::new(oidc)));
+    let elsewhere = issuer
+        .as_ref()
+        .and_then(|issuer| CodeFlow::of(issuer, tls.is_some()));
     let http = Http {
         door: gate.clone(),
         metrics,
         problems,
         hosts,
-        issuer: settings.oidc.map(|oidc| Arc::new(Issuer::new(oidc))),
+        issuer,
         tls,
-        console: ostler_console::router(gate.clone(), stop.child_token()),
+        console: ostler_console::router(gate.clone(), elsewhere, stop.child_token()),
         turned_away,
     };
     let stop = stop.clone();

@@ -48,6 +48,8 @@ impl Configured {
         self.gate.follow(settings.calendar.clone());
         self.notifier.put(hooks).await;
         self.fleet.ask_of(settings.prometheus.clone());
+        let prices = settings.prices.clone();
+        self.fleet.write(|table| table.daemon.prices = prices);
         self.household.settle(&models, &settings.guests).await;
         Ok(())
     }

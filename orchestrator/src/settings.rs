@@ -14,6 +14,7 @@ use ostler_broker::config::{
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
 use ostler_signals::prometheus::Prometheus;
+use ostler_tools::price::Prices;
 use serde::Deserialize;
 
 use crate::{
@@ -54,6 +55,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// When changes may be made.
     pub calendar: Calendar,
+    /// What resources cost.
+    pub prices: Option<Prices>,
 }
 
 /// The file as it is written.
@@ -84,6 +87,8 @@ struct File {
     freezes: Vec<FreezeEntry>,
     #[serde(default)]
     change_windows: Vec<WindowEntry>,
+    #[serde(default)]
+    prices: Option<Prices>,
 }
 
 /// Who else says who somebody is.
@@ -152,6 +157,7 @@ impl Settings {
             notify,
             freezes,
             change_windows,
+            prices,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -164,12 +170,13 @@ impl Settings {
                 .iter()
                 .map(|key| evaluator(key))
                 .collect::<Result<_, _>>()?,
-            oidc: identity.oidc.map(OidcConfig::check).transpose()?,
+            oidc: (identity.oidc).map(|oidc| oidc.check(folder)).transpose()?,
             tls: tls.map(|tls| tls.check(folder)).transpose()?,
             notify: notify
                 .map_or_else(|| Ok(NotifySettings::default()), |told| told.check(folder))?,
             witness: audit.witness.map(|file| folder.join(file)),
             calendar: calendar(freezes, change_windows)?,
+            prices: prices.map(priced).transpose()?,
             ..Self::default()
         };
         for (name, mut entry) in agents {
@@ -224,6 +231,19 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Prices that make sense.
+fn priced(prices: Prices) -> anyhow::Result<Prices> {
+    let sane = |price: f64| (0.0..=1_000_000.0).contains(&price);
+    let named = (1..=8).contains(&prices.currency.chars().count())
+        && prices.currency.chars().all(char::is_alphanumeric);
+    if !sane(prices.cpu_hour) || !sane(prices.gib_hour) || !named {
+        bail!(
+            "`prices`: give `cpu_hour` and `gib_hour` from 0 to 1000000 and a `currency` of 1 to 8 letters, such as EUR"
+        );
+    }
+    Ok(prices)
 }
 
 /// A Prometheus that may be asked.
@@ -317,6 +337,10 @@ agents:
                 "holds the agent's sockets",
             ),
             ("agents: { mine: { programme: {} } }", "programme"),
+            (
+                "prices: { cpu_hour: -1, gib_hour: 0, currency: EUR }",
+                "`prices`",
+            ),
         ];
         for (text, words) in cases {
             let said = refused(text);

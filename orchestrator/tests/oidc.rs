@@ -5,21 +5,32 @@
 mod common;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex},
 };
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{
+    Form, Json, Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use common::door::Remembers;
 use ed25519_dalek::SigningKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ostler::{
-    serve::{self, http::Http, oidc::Issuer},
+    serve::{
+        self,
+        http::Http,
+        oidc::{CodeFlow, Issuer},
+    },
     settings::Settings,
 };
 use ostler_tools::principal::{Principal, Role};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 const AUDIENCE: &str = "http://127.0.0.1:7070/mcp";
@@ -28,6 +39,7 @@ const AUDIENCE: &str = "http://127.0.0.1:7070/mcp";
 struct Provider {
     address: String,
     keys: Arc<Mutex<Vec<(&'static str, SigningKey)>>>,
+    codes: Codes,
     stop: CancellationToken,
 }
 
@@ -38,9 +50,33 @@ impl Drop for Provider {
 }
 
 type Published = (String, Arc<Mutex<Vec<(&'static str, SigningKey)>>>);
+/// For each code: what a token request must bring, and the token that it is answered with.
+type Codes = Arc<Mutex<BTreeMap<String, (BTreeMap<String, String>, String)>>>;
 
 async fn discovery(State((address, _)): State<Published>) -> Json<Value> {
-    Json(json!({ "issuer": address, "jwks_uri": format!("{address}/keys") }))
+    Json(json!({
+        "issuer": address, "jwks_uri": format!("{address}/keys"),
+        "authorization_endpoint": format!("{address}/authorize"), "token_endpoint": format!("{address}/token"),
+    }))
+}
+
+/// A code is good once, for who brings what it was given for.
+async fn token(
+    State(codes): State<Codes>,
+    Form(mut sent): Form<BTreeMap<String, String>>,
+) -> Result<Json<Value>, StatusCode> {
+    let code = sent.remove("code").ok_or(StatusCode::BAD_REQUEST)?;
+    let known = codes.lock().unwrap().remove(&code);
+    let (wanted, token) = known.ok_or(StatusCode::BAD_REQUEST)?;
+    let verifier = sent.remove("code_verifier").unwrap_or_default();
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+    sent.insert("code_challenge".to_owned(), challenge);
+    if sent != wanted {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    Ok(Json(
+        json!({ "access_token": "x", "token_type": "Bearer", "id_token": token }),
+    ))
 }
 
 async fn keys(State((_, keys)): State<Published>) -> Json<Value> {
@@ -60,10 +96,16 @@ impl Provider {
             "first",
             SigningKey::from_bytes(&[1; 32]),
         )]));
+        let codes = Codes::default();
         let app = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
-            .with_state((address.clone(), held.clone()));
+            .with_state((address.clone(), held.clone()))
+            .merge(
+                Router::new()
+                    .route("/token", post(token))
+                    .with_state(Arc::clone(&codes)),
+            );
         let stop = CancellationToken::new();
         let ends = stop.clone().cancelled_owned();
         tokio::spawn(async move {
@@ -74,13 +116,14 @@ impl Provider {
         Self {
             address,
             keys: held,
+            codes,
             stop,
         }
     }
 
     fn configured(&self) -> Issuer {
         let text = format!(
-            "identity:\n  oidc:\n    issuer: {}\n    audience: {AUDIENCE}\n    roles: {{ viewer: [everyone], operator: [sre] }}\n",
+            "identity:\n  oidc:\n    issuer: {}\n    audience: {AUDIENCE}\n    roles: {{ viewer: [everyone], operator: [sre] }}\n    console: {{ clientId: ostler-console }}\n",
             self.address
         );
         Issuer::new(
@@ -281,4 +324,102 @@ async fn the_door_says_where_tokens_come_from_and_lets_them_in() {
     let last = door.callers().pop();
     assert_eq!(last.unwrap().to_string(), "user:ann@127.0.0.1");
     stop.cancel();
+}
+
+const BACK: &str = "http://127.0.0.1:7070/sign-in/back";
+
+/// Somebody at the issuer's page: where they were sent, and what their browser keeps.
+struct Sent {
+    asked: BTreeMap<String, String>,
+    browser: String,
+}
+
+impl Sent {
+    async fn by(flow: &dyn ostler_console::Elsewhere) -> Self {
+        let begun = flow.begin(BACK).await.unwrap();
+        let url = reqwest::Url::parse(&begun.to).unwrap();
+        Self {
+            asked: url.query_pairs().into_owned().collect(),
+            browser: begun.browser.to_string(),
+        }
+    }
+
+    fn asked(&self, what: &str) -> &str {
+        self.asked.get(what).unwrap()
+    }
+
+    /// What the issuer makes of a yes there: a code for this client alone.
+    fn says_yes(&self, provider: &Provider, code: &str, claims: &Value) {
+        let wanted = [
+            ("grant_type", "authorization_code"),
+            ("redirect_uri", BACK),
+            ("client_id", "ostler-console"),
+            ("code_challenge", self.asked("code_challenge")),
+        ];
+        let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let made = (wanted.into(), signed("first", 1, claims));
+        provider.codes.lock().unwrap().insert(code.to_owned(), made);
+    }
+}
+
+fn told(provider: &Provider, sent: &Sent) -> Value {
+    let claims = with(&provider.claims(), "aud", json!("ostler-console"));
+    with(&claims, "nonce", json!(sent.asked("nonce")))
+}
+
+#[tokio::test]
+async fn who_comes_back_from_the_issuer_is_who_it_says() {
+    let provider = Provider::start().await;
+    let issuer = Arc::new(provider.configured());
+    let flow = CodeFlow::of(&issuer, false).unwrap();
+    let sent = Sent::by(&*flow).await;
+    assert_eq!(sent.asked("response_type"), "code");
+    assert_eq!(sent.asked("code_challenge_method"), "S256");
+    assert_eq!(sent.asked("redirect_uri"), BACK);
+    sent.says_yes(&provider, "c1", &told(&provider, &sent));
+    let state = sent.asked("state");
+    let who = flow.finish(state, "c1", &sent.browser).await.unwrap();
+    assert_eq!(who.to_string(), "user:ann@127.0.0.1");
+    sent.says_yes(&provider, "c2", &told(&provider, &sent));
+    assert!(
+        flow.finish(state, "c2", &sent.browser).await.is_none(),
+        "once"
+    );
+}
+
+#[tokio::test]
+async fn whoever_comes_back_otherwise_is_nobody() {
+    let provider = Provider::start().await;
+    let issuer = Arc::new(provider.configured());
+    let flow = CodeFlow::of(&issuer, false).unwrap();
+    let other = Sent::by(&*flow).await;
+    for what in [
+        "browser", "state", "code", "nonce", "aud", "groups", "verifier",
+    ] {
+        let mut sent = Sent::by(&*flow).await;
+        let mut claims = told(&provider, &sent);
+        match what {
+            "nonce" => claims = with(&claims, "nonce", json!(other.asked("nonce"))),
+            "aud" => claims = with(&claims, "aud", json!(AUDIENCE)),
+            "groups" => claims = with(&claims, "groups", json!(["guests"])),
+            "verifier" => {
+                let stolen = other.asked("code_challenge").to_owned();
+                sent.asked.insert("code_challenge".to_owned(), stolen);
+            }
+            _ => {}
+        }
+        sent.says_yes(&provider, "code", &claims);
+        let state = if what == "state" {
+            "x"
+        } else {
+            sent.asked("state")
+        };
+        let code = if what == "code" { "x" } else { "code" };
+        let browser = match what {
+            "browser" => &other.browser,
+            _ => &sent.browser,
+        };
+        assert_eq!(flow.finish(state, code, browser).await, None, "{what}");
+    }
+    provider.stop.cancel();
 }

@@ -215,10 +215,8 @@ impl Bundle {
     /// # Errors
     /// Any mistake in any file.
     pub fn policies(&self, actions: &[Action]) -> Result<PolicySet, BundleError> {
-        let text = crate::schema::schema_text(actions)?;
-        let (schema, _) = Schema::from_cedarschema_str(&text)
-            .map_err(|error| BundleError::Schema(error.to_string()))?;
-        Ok(self.parse(&schema)?.set)
+        let known = crate::schema::known(actions)?;
+        Ok(self.parse(&known.schema)?.set)
     }
 
     /// Parses every file and checks it strictly against the schema.

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     Authorizer, Decision as Cedar, Effect, Entities, EntityUid, PolicySet, PrincipalConstraint,
-    Request as CedarRequest, Schema,
+    Request as CedarRequest,
 };
 
 use crate::{
     bundle::{Bundle, BundleError, Parsed, Source},
     entities::{Types, context, uid},
     request::{Action, Decision, Reason, Request, Verdict, Who},
-    schema::schema_text,
 };
 
 /// The sets of roles that can be asked for a yes, smallest first.
@@ -62,13 +61,10 @@ impl Engine {
     /// # Errors
     /// Any mistake in any file: nothing is half-loaded.
     pub fn load(bundle: &Bundle, actions: &[Action]) -> Result<Self, BundleError> {
-        let text = schema_text(actions)?;
-        let (schema, _) = Schema::from_cedarschema_str(&text)
-            .map_err(|error| BundleError::Schema(error.to_string()))?;
-        let Parsed { set, reasons } = bundle.parse(&schema)?;
+        let known = crate::schema::known(actions)?;
+        let Parsed { set, reasons } = bundle.parse(&known.schema)?;
         let refuse = |error: &dyn std::fmt::Display| BundleError::Schema(error.to_string());
         let types = Types::new(&set).map_err(|error| refuse(&error))?;
-        let all = schema.action_entities().map_err(|error| refuse(&error))?;
         let actions: BTreeMap<_, _> = actions
             .iter()
             .map(|action| {
@@ -80,17 +76,17 @@ impl Engine {
             .collect();
         let mut entities = BTreeMap::new();
         for (name, (uid, _)) in &actions {
-            let own = Entities::from_entities(all.get(uid).cloned(), None);
+            let own = Entities::from_entities(known.actions.get(uid).cloned(), None);
             entities.insert(name.clone(), own.map_err(|error| refuse(&error))?);
         }
-        let version = bundle.version(&text);
+        let version = bundle.version(&known.text);
         let scopes = scopes(&set, &actions);
         let speaking = speaking(&set, &actions)?;
         Ok(Self {
             policies: set,
             reasons,
             actions,
-            schema: text,
+            schema: known.text.clone(),
             entities,
             types,
             authorizer: Authorizer::new(),

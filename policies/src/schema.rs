@@ -1,5 +1,9 @@
 //! The Cedar schema, generated from the list of actions: a tool that exists is an action that policies can name.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cedar_policy::{Entities, Schema};
+
 use crate::{bundle::BundleError, request::Action};
 
 /// The classes of actions; each is a Cedar action group, named `CLASS tools` so that no tool can take its name.
@@ -93,6 +97,38 @@ pub fn schema_text(actions: &[Action]) -> Result<String, BundleError> {
         ));
     }
     Ok(text)
+}
+
+/// A schema that was read.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// As text.
+    pub(crate) text: String,
+    /// As the validator wants it.
+    pub(crate) schema: Schema,
+    /// The actions with their groups.
+    pub(crate) actions: Entities,
+}
+
+/// The schema of these actions. A process has one catalogue, and reading its schema takes longer than reading a
+/// whole bundle: the last one is kept.
+pub(crate) fn known(actions: &[Action]) -> Result<Arc<Known>, BundleError> {
+    static LAST: Mutex<Option<Arc<Known>>> = Mutex::new(None);
+    let text = schema_text(actions)?;
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = last.as_ref().filter(|known| known.text == text) {
+        return Ok(Arc::clone(known));
+    }
+    let refuse = |error: &dyn std::fmt::Display| BundleError::Schema(error.to_string());
+    let (schema, _) = Schema::from_cedarschema_str(&text).map_err(|error| refuse(&error))?;
+    let actions = schema.action_entities().map_err(|error| refuse(&error))?;
+    let known = Arc::new(Known {
+        text,
+        schema,
+        actions,
+    });
+    *last = Some(Arc::clone(&known));
+    Ok(known)
 }
 
 fn check(name: &str, group: &str, new: bool) -> Result<(), BundleError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ostler_tools::kinds::kind_of;
 use serde::{Deserialize, Serialize};
 
 use crate::text::Untrusted;
@@ -26,7 +27,7 @@ pub struct Template {
 pub fn fold<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Template> {
     let mut seen: BTreeMap<Untrusted, Template> = BTreeMap::new();
     for (index, line) in lines.enumerate().take(2_000) {
-        let text = Untrusted::new(&mask(line));
+        let text = Untrusted::new(&kind_of(line));
         if text.as_str().is_empty() {
             continue;
         }
@@ -64,35 +65,6 @@ pub fn speaks_of_failure(text: &Untrusted) -> bool {
         "cannot",
         "failed",
     ])
-}
-
-fn mask(line: &str) -> String {
-    line.split_whitespace()
-        .take(60)
-        .map(mask_word)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// A word that holds digits varies, unless it is a path or a short word such as `p99`.
-fn mask_word(word: &str) -> String {
-    let digits = word.chars().filter(char::is_ascii_digit).count();
-    if digits == 0 {
-        return word.to_owned();
-    }
-    let mut out = String::new();
-    let mut in_number = false;
-    for letter in word.chars() {
-        let number =
-            letter.is_ascii_digit() || (in_number && letter.is_ascii_hexdigit() && digits > 3);
-        if number && !in_number {
-            out.push('#');
-        } else if !number {
-            out.push(letter);
-        }
-        in_number = number;
-    }
-    out
 }
 
 #[cfg(test)]

@@ -19,11 +19,12 @@ fn done(posted: &Posted, words: String) -> Response {
 /// A yes or a no to a request for approval.
 pub(crate) async fn answer(Path(id): Path<String>, posted: Posted) -> Result<Response, Problem> {
     let reason = posted.text("reason");
-    let mut args = json!({ "id": id, "reason": reason });
-    let (tool, words) = match posted.needed("answer")? {
-        "yes" => ("approve", "You said yes."),
-        "no" => ("reject", "You said no."),
-        "another" => ("reject", "You asked for another plan."),
+    let plain = || json!({ "id": id, "reason": reason });
+    let another = || json!({ "id": id, "reason": reason, "another_plan": true });
+    let (tool, args, words) = match posted.needed("answer")? {
+        "yes" => ("approve", plain(), "You said yes."),
+        "no" => ("reject", plain(), "You said no."),
+        "another" => ("reject", another(), "You asked for another plan."),
         _ => {
             return Err(Problem::bad("`answer` must be `yes`, `no` or `another`"));
         }
@@ -32,9 +33,6 @@ pub(crate) async fn answer(Path(id): Path<String>, posted: Posted) -> Result<Res
         return Err(Problem::bad(
             "a no needs a reason: whoever asked reads it, and learns from it",
         ));
-    }
-    if posted.needed("answer")? == "another" {
-        args["another_plan"] = true.into();
     }
     let _decided: Decision = posted.visit.ask(tool, args).await?;
     Ok(done(&posted, words.to_owned()))

@@ -9,6 +9,7 @@
 mod act;
 mod ask;
 mod assets;
+mod elsewhere;
 mod guard;
 mod live;
 pub mod pages;
@@ -19,4 +20,5 @@ mod state;
 pub mod ui;
 mod visit;
 
+pub use elsewhere::{Begun, Elsewhere};
 pub use routes::router;

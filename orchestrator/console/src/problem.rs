@@ -23,6 +23,10 @@ pub(crate) enum Problem {
     Foreign,
     /// The sign-in link is not good.
     BadLink,
+    /// The issuer's page cannot be found now.
+    NoIssuer,
+    /// Nobody who may be anything here came back from the issuer.
+    NotKnown,
     /// Policy says no.
     Denied { words: String, call: CallId },
     /// Somebody else must say yes first.
@@ -53,14 +57,14 @@ impl Problem {
     const fn status(&self) -> StatusCode {
         match self {
             Self::SignedOut | Self::GoSignIn => StatusCode::UNAUTHORIZED,
-            Self::Forged | Self::Foreign | Self::BadLink | Self::Denied { .. } => {
+            Self::Forged | Self::Foreign | Self::BadLink | Self::NotKnown | Self::Denied { .. } => {
                 StatusCode::FORBIDDEN
             }
             Self::Held { .. } => StatusCode::ACCEPTED,
             Self::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NoPage => StatusCode::NOT_FOUND,
             Self::Failed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NoIssuer => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -70,6 +74,8 @@ impl Problem {
             Self::Forged => "This form was not sent from a page of your session",
             Self::Foreign => "This request came from another site",
             Self::BadLink => "This link is not good any more",
+            Self::NoIssuer => "Your identity provider cannot be asked",
+            Self::NotKnown => "You are not signed in",
             Self::Denied { .. } => "Policy says no",
             Self::Held { .. } => "Held until somebody says yes",
             Self::Refused { .. } => "Not accepted",
@@ -91,6 +97,12 @@ impl Problem {
             Self::BadLink => {
                 "A link is good once, and for five minutes. Run `ostler console` again for a new one."
             }
+            Self::NoIssuer => {
+                "It does not answer, or does not say where people sign in; the daemon's log says which. `ostler console` gives a link meanwhile."
+            }
+            Self::NotKnown => {
+                "Your identity provider did not say who you are in time, or you are in no group that may be anything here. Try again from the sign-in page."
+            }
             Self::Denied { words, .. }
             | Self::Held { words, .. }
             | Self::Refused { words, .. }
@@ -109,7 +121,10 @@ impl Problem {
     }
 
     fn page(&self) -> Markup {
-        let home = !matches!(self, Self::SignedOut | Self::BadLink);
+        let home = !matches!(
+            self,
+            Self::SignedOut | Self::BadLink | Self::NoIssuer | Self::NotKnown
+        );
         bare(
             self.title(),
             &html! {

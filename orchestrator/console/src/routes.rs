@@ -9,10 +9,18 @@ use axum::{
 use ostler_gate::Reception;
 use tokio_util::sync::CancellationToken;
 
-use crate::{act, assets, guard, live, pages, problem::Problem, sign_in, state::Console};
+use crate::{
+    act, assets, elsewhere::Elsewhere, guard, live, pages, problem::Problem, sign_in,
+    state::Console,
+};
 
-/// The console's pages, to be served at `/` beside the other doors. Whoever follows is let go at `stop`.
-pub fn router(gate: Arc<dyn Reception>, stop: CancellationToken) -> Router {
+/// The console's pages, to be served at `/` beside the other doors. People may sign in `elsewhere` too; whoever
+/// follows is let go at `stop`.
+pub fn router(
+    gate: Arc<dyn Reception>,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
+    stop: CancellationToken,
+) -> Router {
     let looks = Router::new()
         .route("/", get(pages::night::show))
         .route("/approvals/{id}", get(pages::approval::show))
@@ -43,10 +51,13 @@ pub fn router(gate: Arc<dyn Reception>, stop: CancellationToken) -> Router {
         )
         .route("/services/{namespace}/{name}/restart", post(act::restart))
         .route("/services/{namespace}/{name}/rollout", post(act::rollout))
+        .route("/instances/{id}/exec", post(pages::exec::run))
         .route("/audit/verify", post(pages::audit::verify))
         .route("/policy", post(pages::policy::explain));
     let doors = Router::new()
         .route("/sign-in", get(sign_in::form).post(sign_in::enter))
+        .route("/sign-in/elsewhere", get(crate::elsewhere::begin))
+        .route("/sign-in/back", get(crate::elsewhere::finish))
         .route("/sign-out", post(sign_in::leave))
         .route("/live", get(live::follow))
         .route("/assets/{name}", get(assets::serve));
@@ -55,5 +66,5 @@ pub fn router(gate: Arc<dyn Reception>, stop: CancellationToken) -> Router {
         .merge(doors)
         .fallback(|| async { Problem::NoPage })
         .layer(middleware::from_fn(guard::guard))
-        .with_state(Console::new(gate, stop))
+        .with_state(Console::new(gate, elsewhere, stop))
 }

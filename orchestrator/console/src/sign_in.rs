@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The page with the form.
-pub(crate) async fn form() -> Html<String> {
+pub(crate) async fn form(State(console): State<Arc<Console>>) -> Html<String> {
     let page = bare(
         "Sign in",
         &html! {
@@ -32,6 +32,9 @@ pub(crate) async fn form() -> Html<String> {
                 label for="code" { "Code" }
                 input #code type="password" name="code" autocomplete="off" required autofocus;
                 button type="submit" { "Sign in" }
+            }
+            @if console.elsewhere.is_some() {
+                p { "Or " a href="/sign-in/elsewhere" { "sign in with your identity provider" } "." }
             }
         },
     );
@@ -61,9 +64,14 @@ pub(crate) async fn leave(headers: HeaderMap, posted: Posted) -> Result<Response
 }
 
 fn with_cookie(secret: &str, lasts: u64, tls: bool) -> Result<Response, Problem> {
+    let cookie = cookie(secret, lasts, tls)?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+}
+
+/// The cookie of a session that lasts so many seconds.
+pub(crate) fn cookie(secret: &str, lasts: u64, tls: bool) -> Result<HeaderValue, Problem> {
     let secure = if tls { "; Secure" } else { "" };
     let text =
         format!("{COOKIE}={secret}; Path=/; Max-Age={lasts}; HttpOnly; SameSite=Strict{secure}");
-    let cookie = HeaderValue::from_str(&text).map_err(|_| Problem::BadLink)?;
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+    HeaderValue::from_str(&text).map_err(|_| Problem::BadLink)
 }

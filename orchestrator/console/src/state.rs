@@ -10,6 +10,8 @@ use ostler_gate::Reception;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::elsewhere::Elsewhere;
+
 /// Most messages that wait for their page.
 const TOLD: usize = 512;
 /// Most browsers that follow at a time.
@@ -19,6 +21,8 @@ const FOLLOWERS: usize = 128;
 pub(crate) struct Console {
     /// The gate.
     pub(crate) gate: Arc<dyn Reception>,
+    /// Who else says who people are.
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
     /// Places for those who follow.
     pub(crate) followers: Arc<Semaphore>,
     /// Ends what would follow for ever.
@@ -46,9 +50,14 @@ pub struct Checked {
 }
 
 impl Console {
-    pub(crate) fn new(gate: Arc<dyn Reception>, stop: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(
+        gate: Arc<dyn Reception>,
+        elsewhere: Option<Arc<dyn Elsewhere>>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             gate,
+            elsewhere,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stop,
             kept: Mutex::default(),

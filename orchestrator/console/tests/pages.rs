@@ -335,6 +335,153 @@ async fn the_log_is_checked_and_exported() {
 }
 
 #[tokio::test]
+async fn a_command_runs_for_who_may_and_its_words_are_not_the_pages() {
+    let house = House::open().await;
+    let viewer = house.sign_in(&user("vic", Role::Viewer)).await;
+    let page = viewer.get("/instances/cart-aaaaaaaa").await.body;
+    assert!(!page.contains("Run a command"), "{page}");
+    let guest = house.sign_in(&user("ann", Role::Operator)).await;
+    let token = guest.form_token().await;
+    let run = async |command: &str| {
+        let fields = [("form_token", token.as_str()), ("command", command)];
+        guest.post("/instances/cart-aaaaaaaa/exec", &fields).await
+    };
+    let answer = run("echo 'two words' <b>").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    for words in ["exit 0", "two words\n", "&lt;b&gt;"] {
+        assert!(answer.body.contains(words), "{words}: {}", answer.body);
+    }
+    assert!(!answer.body.contains("<b>"));
+    let leaf = house.last_of("exec_instance").await;
+    assert_eq!(leaf.principal, "user:ann");
+    assert_eq!(
+        run("echo 'open").await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(run(" ").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let token = viewer.form_token().await;
+    let fields = [("form_token", token.as_str()), ("command", "id")];
+    let denied = viewer.post("/instances/cart-aaaaaaaa/exec", &fields).await;
+    assert_eq!(denied.status, StatusCode::FORBIDDEN);
+    assert_eq!(house.last_of("exec_instance").await.outcome, "denied");
+}
+
+#[tokio::test]
+async fn kinds_of_lines_are_counted() {
+    let house = House::open().await;
+    house.says("item 17 <i>sold</i>");
+    let guest = house.sign_in(&admin()).await;
+    let page = guest.get("/instances/cart-aaaaaaaa?kinds=true").await.body;
+    assert!(page.contains("item # &lt;i&gt;sold"), "{page}");
+    let page = guest.get("/instances/cart-aaaaaaaa?find=17").await.body;
+    assert!(page.contains("item 17"), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_promised_and_what_it_costs_is_seen() {
+    let house = House::open().await;
+    house.priced().await;
+    let guest = house.sign_in(&user("vic", Role::Viewer)).await;
+    let page = guest.get("/services/shop/cart").await.body;
+    for words in [
+        "99.9 %",
+        "99 % under 250ms",
+        "no requests of the last day",
+        "45.00 EUR a month",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let list = guest.get("/services").await.body;
+    assert!(list.contains("45.00 EUR a month"), "{list}");
+}
+
+#[tokio::test]
+async fn another_plan_is_asked_for() {
+    let house = House::open().await;
+    let paper = house.paper("fine").await;
+    let guest = house.sign_in(&user("ann", Role::Operator)).await;
+    let path = format!("/proposals/{}", paper.proposal);
+    assert!(guest.get(&path).await.body.contains("Ask for another plan"));
+    let lone = guest.get(&format!("/approvals/{}", paper.approval)).await;
+    assert!(
+        !lone.body.contains("Ask for another plan"),
+        "no plan to have another of"
+    );
+    let token = guest.form_token().await;
+    let post = async |reason: &str| {
+        let fields = [
+            ("form_token", token.as_str()),
+            ("answer", "another"),
+            ("reason", reason),
+        ];
+        guest.post(&format!("{path}/answer"), &fields).await.status
+    };
+    assert_eq!(post("").await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post("it is noon").await, StatusCode::SEE_OTHER);
+    let page = guest.get(&path).await.body;
+    assert!(page.contains("it is noon"), "{page}");
+}
+
+#[tokio::test]
+async fn people_sign_in_by_the_issuers_page() {
+    let house = House::open().await;
+    let stranger = house.stranger();
+    let page = stranger.get("/sign-in").await.body;
+    assert!(page.contains("/sign-in/elsewhere"), "{page}");
+    let away = stranger.get("/sign-in/elsewhere").await;
+    assert_eq!(away.status, StatusCode::SEE_OTHER);
+    assert!(
+        away.header("location")
+            .contains("back=https://localhost/sign-in/back")
+    );
+    let tied = away.header("set-cookie");
+    assert!(
+        tied.contains("SameSite=Lax") && tied.contains("HttpOnly") && tied.contains("Secure"),
+        "{tied}"
+    );
+
+    let mut guest = house.stranger();
+    guest.bring("ostler_sign_in=tied");
+    let back = guest.get("/sign-in/back?state=s&code=operator").await;
+    assert_eq!(back.status, StatusCode::OK, "{}", back.body);
+    let cookie = back.header("set-cookie");
+    assert!(
+        cookie.contains("SameSite=Strict") && cookie.contains("Secure"),
+        "{cookie}"
+    );
+    assert!(back.body.contains("url=/"));
+    guest.bring(cookie.split(';').next().unwrap());
+    let page = guest.get("/").await.body;
+    assert!(
+        page.contains("ann@issuer") && page.contains("operator"),
+        "{page}"
+    );
+    assert_eq!(
+        house.last_of("create_console_session").await.principal,
+        "user:ann@issuer"
+    );
+
+    for (cookie, query) in [
+        ("ostler_sign_in=other", "state=s&code=operator"),
+        ("x=y", "state=s&code=operator"),
+        ("ostler_sign_in=tied", "state=t&code=operator"),
+        ("ostler_sign_in=tied", "error=access_denied"),
+        ("ostler_sign_in=tied", "state=s&code=nothing"),
+    ] {
+        let mut guest = house.stranger();
+        guest.bring(cookie);
+        let back = guest.get(&format!("/sign-in/back?{query}")).await;
+        assert_eq!(
+            back.status,
+            StatusCode::FORBIDDEN,
+            "{cookie} {query}: {}",
+            back.body
+        );
+        assert!(!back.names("set-cookie"));
+    }
+}
+
+#[tokio::test]
 async fn pages_are_small_with_a_thousand_services_and_ten_thousand_instances() {
     let house = House::open().await;
     house.crowd(1_000, 10).await;

@@ -38,10 +38,7 @@ pub fn read(text: &str) -> Option<Counters> {
 fn add(counters: &mut Counters, sample: &Sample) -> bool {
     if sample.metric.ends_with("_request_duration_seconds") {
         if let Value::Histogram(buckets) = &sample.value {
-            for bucket in buckets
-                .iter()
-                .filter(|bucket| bucket.count.is_finite() && bucket.count >= 0.0)
-            {
+            for bucket in buckets.iter().filter(|bucket| is_sane(bucket.count)) {
                 *counters
                     .buckets
                     .entry(micros(bucket.less_than))
@@ -61,7 +58,7 @@ fn add(counters: &mut Counters, sample: &Sample) -> bool {
     else {
         return false;
     };
-    if !count.is_finite() || *count < 0.0 {
+    if !is_sane(*count) {
         return false;
     }
     let status = sample
@@ -75,11 +72,17 @@ fn add(counters: &mut Counters, sample: &Sample) -> bool {
     true
 }
 
+/// Whether a number can be a count. From 2^53 on, counts are no longer exact, and sums of what some workload made up
+/// could end as infinite.
+fn is_sane(count: f64) -> bool {
+    (0.0..9_007_199_254_740_992.0).contains(&count)
+}
+
 fn add_queue(counters: &mut Counters, value: &Value) -> bool {
     let (Value::Gauge(depth) | Value::Untyped(depth)) = value else {
         return false;
     };
-    let sane = depth.is_finite() && *depth >= 0.0;
+    let sane = is_sane(*depth);
     if sane {
         *counters.queue.get_or_insert(0.0) += depth;
     }

@@ -20,7 +20,7 @@ use ostler_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{principal::Principal, record::Records};
+use crate::{price::Prices, principal::Principal, record::Records};
 
 /// One consistent moment.
 pub struct View<'a> {
@@ -159,6 +159,8 @@ pub struct DaemonStatus {
     pub http: Option<String>,
     /// Things that are wrong with the daemon itself, in words.
     pub problems: Vec<String>,
+    /// What resources cost, where the operator says.
+    pub prices: Option<Prices>,
 }
 
 /// Encrypts secrets with the daemon's key.

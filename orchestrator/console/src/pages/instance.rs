@@ -1,4 +1,4 @@
-//! One instance and what it wrote.
+//! One instance: its state, its signals, a command in it, and what it wrote.
 
 use axum::{
     extract::{Path, Query},
@@ -7,39 +7,29 @@ use axum::{
 use maud::{Markup, html};
 use ostler_core::observed::Answer;
 use ostler_tools::{
-    answer::{InstanceInfo, LogAnswer, LogStream},
-    words::{span, untrusted},
+    answer::{InstanceInfo, LogAnswer},
+    words::span,
 };
-use serde::Deserialize;
 use serde_json::json;
 
-use super::{instances::phase, measured};
+use super::{exec, instances::phase, log, measured};
 use crate::{
     problem::Problem,
     ui::{
-        bits::{self, fact, foreign, nothing, part, stamp, time},
+        bits::{self, fact, foreign, nothing, part, time},
         frame::Frame,
     },
     visit::Visit,
 };
 
-/// Lines that are read.
-const TAIL: u32 = 500;
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    find: String,
-}
-
 pub(crate) async fn show(
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<log::Asked>,
     visit: Visit,
 ) -> Result<Html<String>, Problem> {
     let info: InstanceInfo = visit.ask("get_instance", json!({ "instance": id })).await?;
     let logs = visit
-        .ask_if_may::<LogAnswer>("read_logs", json!({ "instance": id, "tail": TAIL }))
+        .ask_if_may::<LogAnswer>("read_logs", json!({ "instance": id, "tail": log::TAIL }))
         .await?;
     let measured = measured::of_instance(&visit, &info.instance).await?;
     let frame = visit.frame(&id, &format!("/instances/{}", part(info.instance.as_str())));
@@ -50,10 +40,11 @@ pub(crate) async fn show(
         p { (phase(&info)) " since " (time(info.seen.since, frame.now)) }
         section { h2 { "State" } (facts(&frame, &info)) }
         @if measured::any(&measured) { section { h2 { "Signals of the last hour" } (measured::plots(&measured, &[])) } }
+        @if info.seen.pid.is_some() { (exec::form(&frame, &info.instance, "")) }
         section #logs {
             h2 { "Log" }
             @match (&logs, may) {
-                (Some(logs), _) => (log(&frame, logs, asked.find.trim())),
+                (Some(logs), _) => (log::section(&frame, logs, &asked)),
                 (None, false) => p.quiet { "Your role does not see what workloads write." },
                 (None, true) => (nothing("The log cannot be read.")),
             }
@@ -86,31 +77,6 @@ fn probe(frame: &Frame, answer: &Answer) -> Markup {
             Answer::Unknown => span.quiet { "not asked" },
             Answer::Yes { since } => { "passes, since " (time(*since, frame.now)) },
             Answer::No { since, reason } => { "fails, since " (time(*since, frame.now)) ": " (foreign(reason)) },
-        }
-    }
-}
-
-fn log(frame: &Frame, logs: &LogAnswer, find: &str) -> Markup {
-    let lines: Vec<_> = logs
-        .untrusted_lines
-        .iter()
-        .filter(|line| line.text.contains(find))
-        .collect();
-    html! {
-        form.filter method="get" role="search" {
-            label { "Find " input type="search" name="find" value=(untrusted(find)) autocomplete="off" data-search; }
-            button type="submit" { "Find" }
-        }
-        @if lines.is_empty() { (nothing("No such line among the last 500.")) }
-        @else {
-            figure.foreign-block.log {
-                figcaption { "Written by the workload: data, not instructions" }
-                ol tabindex="0" {
-                    @for line in lines {
-                        li class=[(line.stream == LogStream::Stderr).then_some("stderr")] { (stamp(line.at, frame.now)) " " bdi { (untrusted(&line.text)) } }
-                    }
-                }
-            }
         }
     }
 }

@@ -9,7 +9,7 @@ use ostler_tools::{
 };
 use serde_json::json;
 
-use super::{instances, measured, rollout};
+use super::{instances, measured, objectives, rollout};
 use crate::{
     problem::Problem,
     ui::{
@@ -30,12 +30,24 @@ pub(crate) async fn show(
         .ask("get_service", json!({ "service": service }))
         .await?;
     let key = &detail.summary.service;
-    let measured = measured::of_these(&visit, key, &detail.instances, "1h").await?;
+    let promised = detail.spec.objectives.as_ref();
+    let (measured, day) = tokio::try_join!(
+        measured::of_these(&visit, key, &detail.instances, "1h"),
+        objectives::measured(&visit, key, promised),
+    )?;
     let frame = visit.frame(&service, &bits::service_path(&detail.summary.service));
-    Ok(Html(page(&frame, &detail, &measured).into_string()))
+    let promises = promised.map(|promised| objectives::section(promised, day.as_ref()));
+    Ok(Html(
+        page(&frame, &detail, &measured, promises.as_ref()).into_string(),
+    ))
 }
 
-fn page(frame: &Frame, detail: &ServiceDetail, measured: &[Signals]) -> Markup {
+fn page(
+    frame: &Frame,
+    detail: &ServiceDetail,
+    measured: &[Signals],
+    promises: Option<&Markup>,
+) -> Markup {
     let summary = &detail.summary;
     frame.page(&html! {
         p.crumbs { a href="/services" { "Services" } }
@@ -44,6 +56,7 @@ fn page(frame: &Frame, detail: &ServiceDetail, measured: &[Signals]) -> Markup {
             (bits::state(summary.state))
             span { strong { (summary.ready) } " of " (summary.wanted) " ready" }
             span { (bits::many(summary.restarts as usize, "restart")) }
+            @if let Some(cost) = &summary.cost { span title="What its instances reserve, at the prices of the configuration" { (cost.monthly()) } }
             code { (untrusted(&summary.image)) }
             (actions(frame, detail))
         }
@@ -53,6 +66,7 @@ fn page(frame: &Frame, detail: &ServiceDetail, measured: &[Signals]) -> Markup {
         @for one in &summary.findings { p { (badge(Tone::Warn, "found")) " " (finding(one, frame.now)) } }
         @for secret in &detail.missing_secrets { p { (badge(Tone::Bad, "missing secret")) " " (secret) } }
         @if let Some(info) = &detail.rollout { (rollout::section(frame, info)) }
+        @if let Some(promises) = promises { (promises) }
         (plots(detail, measured))
         section { h2 { "Instances" (bits::count(detail.instances.len())) } (instances::table(frame, &detail.instances, false)) }
         div.columns {

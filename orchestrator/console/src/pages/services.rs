@@ -74,11 +74,13 @@ fn page(frame: &Frame, asked: &Asked, services: &[ServiceSummary]) -> Markup {
 }
 
 fn table(frame: &Frame, services: &[ServiceSummary]) -> Markup {
+    let priced = services.iter().any(|one| one.cost.is_some());
     html! {
         div.scroll tabindex="0" role="region" aria-label="Services" {
             table {
                 thead { tr {
                     th scope="col" { "Service" } th scope="col" { "State" } th.number scope="col" { "Ready" } th.number scope="col" { "Restarts" }
+                    @if priced { th.number scope="col" { "Cost" } }
                     th scope="col" { "Image" } th scope="col" { "Changed" } th scope="col" { "Findings" }
                 } }
                 tbody {
@@ -88,6 +90,7 @@ fn table(frame: &Frame, services: &[ServiceSummary]) -> Markup {
                             td { (bits::state(one.state)) }
                             td.number { (one.ready) "/" (one.wanted) }
                             td.number { (one.restarts) }
+                            @if priced { td.number { @if let Some(cost) = &one.cost { (cost.monthly()) } } }
                             td { code { (untrusted(&one.image)) } }
                             td { (time(one.changed_at, frame.now)) }
                             td { @if let Some(first) = one.findings.first() { (finding(first, frame.now)) } }

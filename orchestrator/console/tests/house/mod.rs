@@ -8,11 +8,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode},
 };
+use ostler_console::Begun;
 use ostler_core::{
     id::{Generation, InstanceId},
     observed::{Answer as Probe, Health, InstanceSeen, Phase, Problem, ProblemKind},
@@ -29,6 +31,7 @@ use ostler_policies::{Bundle, Engine};
 use ostler_tools::{
     answer::{AuditEntry, LogAnswer, LogLine, LogStream},
     catalogue::ALL,
+    price::Prices,
     principal::{Principal, Role},
     view::{AgentLine, AgentStatus, WorldView},
 };
@@ -79,6 +82,39 @@ spec: {{ image: 'shop/cart:1', replicas: {{ min: 1, max: 20 }}, {needs} resource
     )
 }
 
+/// An issuer that everybody who comes back with its code is called `ann@issuer` by, as the code says.
+struct Elsewhere;
+
+#[async_trait]
+impl ostler_console::Elsewhere for Elsewhere {
+    fn secure(&self) -> bool {
+        true
+    }
+
+    fn address(&self) -> Option<&str> {
+        None
+    }
+
+    async fn begin(&self, back: &str) -> Option<Begun> {
+        Some(Begun {
+            to: format!("https://issuer.example/?back={back}"),
+            browser: "tied".to_owned().into(),
+        })
+    }
+
+    async fn finish(&self, state: &str, code: &str, browser: &str) -> Option<Principal> {
+        let roles = match code {
+            "operator" => vec![Role::Operator],
+            "nothing" => Vec::new(),
+            _ => return None,
+        };
+        (state == "s" && browser == "tied").then(|| Principal::User {
+            name: "ann@issuer".to_owned(),
+            roles,
+        })
+    }
+}
+
 /// The gate with one service, a console before it.
 pub struct House {
     pub gate: Arc<Gate>,
@@ -108,6 +144,10 @@ pub struct Seen {
 }
 
 impl Seen {
+    pub fn names(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
     pub fn header(&self, name: &str) -> String {
         let value = self
             .headers
@@ -138,7 +178,11 @@ impl House {
             limits: Limits::default(),
         };
         let gate = Gate::open(config).await.unwrap();
-        let app = ostler_console::router(Arc::clone(&gate) as _, CancellationToken::new());
+        let app = ostler_console::router(
+            Arc::clone(&gate) as _,
+            Some(Arc::new(Elsewhere)),
+            CancellationToken::new(),
+        );
         let house = Self { gate, world, app };
         house
             .call(
@@ -188,6 +232,25 @@ impl House {
             cursor: 1,
             truncated: false,
         }];
+    }
+
+    /// What resources cost, and that the cart promises something.
+    pub async fn priced(&self) {
+        let mut view = (**self.world.view.lock().unwrap()).clone();
+        view.daemon.prices = Some(Prices {
+            cpu_hour: 0.04,
+            gib_hour: 1.0,
+            currency: "EUR".to_owned(),
+        });
+        *self.world.view.lock().unwrap() = Arc::new(view);
+        let promise =
+            "objectives: { availability: 99.9, latency: { quantile: 99, under: 250ms } }, ";
+        let cart = service("cart", promise).replace(
+            "limits: { memory",
+            "requests: { memory: 64Mi }, limits: { memory",
+        );
+        self.call(&admin(), "apply_services", json!({ "yaml": cart }))
+            .await;
     }
 
     /// A new version of the cart comes in as a canary that somebody must promote.
@@ -364,6 +427,11 @@ fn instance(service: &str, text: &str) -> InstanceSeen {
 }
 
 impl Guest {
+    /// Sends this cookie from now on, and no other.
+    pub fn bring(&mut self, cookie: &str) {
+        self.cookie = Some(cookie.to_owned());
+    }
+
     pub async fn get(&self, path: &str) -> Seen {
         self.send(Request::get(path).body(Body::empty()).unwrap())
             .await

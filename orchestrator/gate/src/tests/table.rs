@@ -264,7 +264,6 @@ const KINDS: &[Kind] = &[
         "without a past",
         |_, _| json!({ "service": "shop/cart" }),
     ),
-    kind("rotate_audit_key", "", |_, _| json!({})),
     kind(
         "scale_service",
         "one more",

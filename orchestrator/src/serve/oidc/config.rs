@@ -1,6 +1,9 @@
 //! What the operator says of an issuer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::bail;
 use ostler_core::time::Span;
@@ -8,6 +11,7 @@ use ostler_tools::principal::Role;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::sign_in::{ClientConfig, OidcClient};
 use crate::urls::is_private;
 
 /// Largest skew of clocks that may be asked for.
@@ -32,6 +36,9 @@ pub struct OidcConfig {
     /// How far clocks may be apart; 60 s where absent, 5 min at most.
     #[serde(default)]
     pub skew: Option<Span>,
+    /// How the console is known to the issuer; absent: nobody signs in to it by the issuer's page.
+    #[serde(default)]
+    pub console: Option<ClientConfig>,
 }
 
 /// The same, checked.
@@ -43,15 +50,16 @@ pub struct Oidc {
     pub(super) name_claim: String,
     pub(super) groups_claim: String,
     pub(super) skew_seconds: u64,
+    pub(super) console: Option<OidcClient>,
     roles: BTreeMap<Role, BTreeSet<String>>,
 }
 
 impl OidcConfig {
-    /// Checks it.
+    /// Checks it; files that it names are looked for in `folder`.
     ///
     /// # Errors
     /// In words that name the field.
-    pub fn check(self) -> anyhow::Result<Oidc> {
+    pub fn check(self, folder: &Path) -> anyhow::Result<Oidc> {
         let host = host(&self.issuer)?;
         if self.audience.trim().is_empty() {
             bail!(
@@ -74,6 +82,9 @@ impl OidcConfig {
             name_claim: self.name_claim.unwrap_or_else(|| "sub".to_owned()),
             groups_claim: self.groups_claim.unwrap_or_else(|| "groups".to_owned()),
             skew_seconds: skew.0 / 1_000,
+            console: (self.console)
+                .map(|client| client.check(folder))
+                .transpose()?,
             roles: self.roles,
         })
     }
@@ -121,7 +132,7 @@ mod tests {
     fn parsed(more: &str) -> anyhow::Result<Oidc> {
         let text =
             format!("issuer: https://login.example.com/ops\naudience: https://ostler\n{more}");
-        serde_saphyr::from_str::<OidcConfig>(&text)?.check()
+        serde_saphyr::from_str::<OidcConfig>(&text)?.check(Path::new("."))
     }
 
     #[test]
@@ -145,6 +156,11 @@ mod tests {
             ("roles: {viewer: [a]}\nskew: 10m", "5m at most"),
             ("roles: {root: [a]}", "root"),
             ("roles: {viewer: [a]}\nsecret: x", "secret"),
+            ("roles: {viewer: [a]}\nconsole: {clientId: ''}", "clientId"),
+            (
+                "roles: {viewer: [a]}\nconsole: {clientId: x, address: 'http://ostler.example.com'}",
+                "address",
+            ),
         ] {
             let error = format!("{:#}", parsed(text).unwrap_err());
             assert!(error.contains(words), "{text}: {error}");

@@ -10,8 +10,10 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{Jwk, JwkSet, PublicKeyUse},
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 /// Largest document that is read, in bytes.
 const DOCUMENT_LIMIT: usize = 1 << 20;
@@ -32,6 +34,7 @@ pub struct Keys {
 #[derive(Default)]
 struct Held {
     keys: Option<(Instant, Arc<JwkSet>)>,
+    endpoints: Option<(Instant, Endpoints)>,
     /// Fetches of the last window.
     tried: Vec<Instant>,
 }
@@ -41,11 +44,22 @@ struct Held {
 struct Discovery {
     issuer: String,
     jwks_uri: String,
+    #[serde(default)]
+    authorization_endpoint: Option<String>,
+    #[serde(default)]
+    token_endpoint: Option<String>,
+}
+
+/// Where people are sent, and where codes are taken.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoints {
+    pub(super) authorization: String,
+    pub(super) token: String,
 }
 
 /// Why keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub(super) enum FetchError {
     #[error("cannot ask the issuer: {0}")]
     Ask(#[from] reqwest::Error),
     #[error("the issuer's answer is larger than {DOCUMENT_LIMIT} bytes")]
@@ -54,8 +68,12 @@ enum FetchError {
     Shape(#[from] serde_json::Error),
     #[error("the document names another issuer, `{0}`")]
     Issuer(String),
-    #[error("its keys are not at an https address")]
+    #[error("its document names an address that is not https")]
     Insecure,
+    #[error("its document does not say where people sign in")]
+    NoPlace,
+    #[error("it was asked too often of late")]
+    Often,
 }
 
 impl Keys {
@@ -100,24 +118,83 @@ impl Keys {
     }
 
     async fn fetch(&self) -> Result<JwkSet, FetchError> {
-        install_provider();
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let client = client()?;
+        let found = self.discover(&client).await?;
+        self.private(&found.jwks_uri)?;
+        document(&client, &found.jwks_uri).await
+    }
+
+    /// Where people sign in; asked for anew every hour.
+    pub(super) async fn endpoints(&self) -> Result<Endpoints, FetchError> {
+        let mut held = self.held.lock().await;
+        if let Some((at, endpoints)) = &held.endpoints
+            && at.elapsed() < FRESH
+        {
+            return Ok(endpoints.clone());
+        }
+        held.tried.retain(|at| at.elapsed() < WINDOW);
+        if held.tried.len() >= IN_A_WINDOW {
+            return Err(FetchError::Often);
+        }
+        held.tried.push(Instant::now());
+        let found = self.discover(&client()?).await?;
+        let (Some(authorization), Some(token)) =
+            (found.authorization_endpoint, found.token_endpoint)
+        else {
+            return Err(FetchError::NoPlace);
+        };
+        self.private(&authorization)?;
+        self.private(&token)?;
+        let endpoints = Endpoints {
+            authorization,
+            token,
+        };
+        held.endpoints = Some((Instant::now(), endpoints.clone()));
+        Ok(endpoints)
+    }
+
+    async fn discover(&self, client: &reqwest::Client) -> Result<Discovery, FetchError> {
         let place = format!(
             "{}/.well-known/openid-configuration",
             self.issuer.trim_end_matches('/')
         );
-        let found: Discovery = document(&client, &place).await?;
+        let found: Discovery = document(client, &place).await?;
         if found.issuer != self.issuer {
             return Err(FetchError::Issuer(found.issuer.chars().take(200).collect()));
         }
-        if self.issuer.starts_with("https:") && !found.jwks_uri.starts_with("https:") {
-            return Err(FetchError::Insecure);
-        }
-        document(&client, &found.jwks_uri).await
+        Ok(found)
     }
+
+    /// An issuer that is spoken to in private names no address that is not.
+    fn private(&self, url: &str) -> Result<(), FetchError> {
+        match self.issuer.starts_with("https:") && !url.starts_with("https:") {
+            true => Err(FetchError::Insecure),
+            false => Ok(()),
+        }
+    }
+}
+
+fn client() -> Result<reqwest::Client, FetchError> {
+    install_provider();
+    let client = reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none());
+    Ok(client.build()?)
+}
+
+/// Sends a form; what comes back, as JSON.
+pub(super) async fn post<T: DeserializeOwned>(
+    url: &str,
+    fields: &[(&str, &str)],
+) -> Result<T, FetchError> {
+    let pairs = fields.iter().map(|(name, value)| {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        format!("{}={}", encode(name), encode(value))
+    });
+    let body = Zeroizing::new(pairs.collect::<Vec<_>>().join("&"));
+    let kind = "application/x-www-form-urlencoded";
+    let request = client()?.post(url).header("content-type", kind);
+    answer(request.body(body.as_bytes().to_vec())).await
 }
 
 impl Held {
@@ -140,7 +217,11 @@ async fn document<T: DeserializeOwned>(
     client: &reqwest::Client,
     url: &str,
 ) -> Result<T, FetchError> {
-    let mut response = client.get(url).send().await?.error_for_status()?;
+    answer(client.get(url)).await
+}
+
+async fn answer<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, FetchError> {
+    let mut response = request.send().await?.error_for_status()?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);

@@ -7,6 +7,7 @@
 
 mod config;
 mod keys;
+mod sign_in;
 
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use ostler_tools::principal::Principal;
@@ -14,6 +15,8 @@ use serde_json::{Map, Value};
 
 pub use config::{Oidc, OidcConfig};
 use keys::Keys;
+pub use sign_in::CodeFlow;
+use sign_in::OidcClient;
 
 /// Longest token that is looked at, in bytes.
 const TOKEN_LIMIT: usize = 16 << 10;
@@ -52,6 +55,12 @@ impl Issuer {
         &self.config.issuer
     }
 
+    /// How the console is known to it, where people may sign in by it.
+    #[must_use]
+    pub fn console(&self) -> Option<&OidcClient> {
+        self.config.console.as_ref()
+    }
+
     /// What tokens must be made for.
     #[must_use]
     pub fn audience(&self) -> &str {
@@ -61,6 +70,12 @@ impl Issuer {
     /// Whom a token speaks for; nobody when anything about it is not as it must be, or when its bearer is
     /// in no group that may be anything here.
     pub async fn authenticate(&self, token: &str) -> Option<Principal> {
+        let claims = self.claims(token, &self.config.audience).await?;
+        self.principal(&claims)
+    }
+
+    /// What a token says that was made for an audience; nothing when anything about it is not as it must be.
+    async fn claims(&self, token: &str, audience: &str) -> Option<Map<String, Value>> {
         if token.len() > TOKEN_LIMIT || token.split('.').count() != 3 {
             return None;
         }
@@ -69,16 +84,15 @@ impl Issuer {
             return None;
         }
         let key = self.keys.find(header.kid.as_deref(), header.alg).await?;
-        let claims = decode::<Map<String, Value>>(token, &key, &self.rules(header.alg))
-            .ok()?
-            .claims;
-        self.principal(&claims)
+        let rules = self.rules(header.alg, audience);
+        let decoded = decode::<Map<String, Value>>(token, &key, &rules);
+        decoded.ok().map(|decoded| decoded.claims)
     }
 
-    fn rules(&self, algorithm: Algorithm) -> Validation {
+    fn rules(&self, algorithm: Algorithm, audience: &str) -> Validation {
         let mut rules = Validation::new(algorithm);
         rules.set_issuer(&[&self.config.issuer]);
-        rules.set_audience(&[&self.config.audience]);
+        rules.set_audience(&[audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         rules.leeway = self.config.skew_seconds;
         rules.validate_nbf = true;

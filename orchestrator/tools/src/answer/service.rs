@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{InstanceInfo, RolloutInfo};
+use crate::price::Cost;
 
 /// Services at a glance.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +59,9 @@ pub struct ServiceSummary {
     pub restarts: u32,
     /// What rules found and cannot settle by themselves, or are busy settling.
     pub findings: Vec<Finding>,
+    /// What the wanted instances cost by what they reserve, where the operator gave prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// One service in full.

@@ -43,10 +43,12 @@ pub fn summary_of(
     restarts: u32,
 ) -> ServiceSummary {
     let status = view.world.report.get(key);
+    let wanted = status.map_or(service.replicas, |status| status.wanted);
+    let prices = view.world.daemon.prices.as_ref();
     ServiceSummary {
         service: key.clone(),
         state: status.map(|status| status.state),
-        wanted: status.map_or(service.replicas, |status| status.wanted),
+        wanted,
         running: status.map_or(0, |status| status.running),
         ready: status.map_or(0, |status| status.ready),
         updated: status.map_or(0, |status| status.updated),
@@ -59,6 +61,7 @@ pub fn summary_of(
         findings: status
             .map(|status| status.findings.clone())
             .unwrap_or_default(),
+        cost: prices.map(|prices| prices.of(service.spec.reserved(), wanted)),
     }
 }
 
