@@ -27,8 +27,21 @@ step "format"
 cargo fmt --all --check
 step "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
+step "fuzz targets, with the examples that are kept"
+orchestrator/fuzz/run 0
 step "tests"
+cargo test --workspace --locked --no-fail-fast --no-run
+# Tests wait a lot: a minute of each fuzz target fits in between, with what is left of the processors.
+nice -n 19 chrt --idle 0 orchestrator/fuzz/run 60 >"${CARGO_TARGET_DIR:-target}/fuzz/last.log" 2>&1 &
+fuzzing=$!
+trap 'kill "$fuzzing" 2>/dev/null || true' EXIT
 cargo test --workspace --locked --no-fail-fast
+step "a minute of each fuzz target"
+if ! wait "$fuzzing"; then
+    cat "${CARGO_TARGET_DIR:-target}/fuzz/last.log" >&2
+    exit 1
+fi
+grep 'Done' "${CARGO_TARGET_DIR:-target}/fuzz/last.log" >&2
 step "documentation"
 RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --locked --document-private-items
 step "all green"
