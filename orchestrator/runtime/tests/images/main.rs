@@ -9,6 +9,8 @@
 
 mod layout;
 mod registry;
+mod signatures;
+mod signer;
 
 use std::{
     fs,

@@ -20,15 +20,15 @@ use ostler_runtime::image::{Images, ImagesConfig};
 use crate::layout::{self, Layer, Packing};
 
 /// A registry on a free port, ended when dropped.
-struct Registry {
+pub struct Registry {
     child: Child,
-    address: String,
+    pub address: String,
     dir: tempfile::TempDir,
 }
 
 impl Registry {
     /// Starts one, unless the programs are missing: then the test is skipped, loudly.
-    fn start(test: &str, password: Option<(&str, &str)>) -> Option<Self> {
+    pub fn start(test: &str, password: Option<(&str, &str)>) -> Option<Self> {
         let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
         if !nix::unistd::geteuid().is_root() || !there("docker-registry") || !there("skopeo") {
             eprintln!("SKIPPED {test}: it needs root, docker-registry and skopeo");
@@ -79,7 +79,7 @@ impl Registry {
     }
 
     /// Pushes an image of these layers; returns its name.
-    fn push(&self, name: &str, layers: &[(Vec<u8>, Packing)], credentials: &[&str]) -> String {
+    pub fn push(&self, name: &str, layers: &[(Vec<u8>, Packing)], credentials: &[&str]) -> String {
         let source = tempfile::tempdir_in(self.dir.path()).unwrap();
         layout::write(source.path(), "x", layers);
         let full = format!("{}/{name}", self.address);
@@ -106,7 +106,7 @@ impl Drop for Registry {
     }
 }
 
-fn store(dir: &Path, docker_config: Option<PathBuf>) -> Images {
+pub fn store(dir: &Path, docker_config: Option<PathBuf>) -> Images {
     let config = ImagesConfig {
         attempts: 3,
         read_timeout: Duration::from_secs(5),
