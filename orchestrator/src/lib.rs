@@ -14,6 +14,7 @@ pub mod execute;
 pub mod fleet;
 pub mod front;
 pub mod happening;
+mod images;
 mod key_file;
 pub mod launch;
 pub mod metrics;

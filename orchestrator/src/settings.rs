@@ -13,11 +13,13 @@ use ostler_broker::config::{
 };
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
+use ostler_runtime::image::SignatureRules;
 use ostler_signals::prometheus::Prometheus;
 use serde::Deserialize;
 
 use crate::{
     calendar::{FreezeEntry, WindowEntry, calendar},
+    images::ImagesConfig,
     notify::{NotifyConfig, NotifySettings},
     serve::{
         oidc::{Oidc, OidcConfig},
@@ -54,6 +56,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// When changes may be made.
     pub calendar: Calendar,
+    /// What images must be to run.
+    pub signatures: SignatureRules,
 }
 
 /// The file as it is written.
@@ -84,6 +88,8 @@ struct File {
     freezes: Vec<FreezeEntry>,
     #[serde(default)]
     change_windows: Vec<WindowEntry>,
+    #[serde(default)]
+    images: ImagesConfig,
 }
 
 /// Who else says who somebody is.
@@ -152,6 +158,7 @@ impl Settings {
             notify,
             freezes,
             change_windows,
+            images,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -170,6 +177,7 @@ impl Settings {
                 .map_or_else(|| Ok(NotifySettings::default()), |told| told.check(folder))?,
             witness: audit.witness.map(|file| folder.join(file)),
             calendar: calendar(freezes, change_windows)?,
+            signatures: images.check(folder)?,
             ..Self::default()
         };
         for (name, mut entry) in agents {

@@ -52,6 +52,7 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
             place: "in the local store".to_owned(),
         });
     };
+    store.refuse_unasked(name)?;
     let fetch = Fetch::begin(store, reference).await?;
     let (mut candidate, manifest) = fetch.manifest(name.digest.as_ref()).await?;
     // Nothing of an image that may not run is unpacked.

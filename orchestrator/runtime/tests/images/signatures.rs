@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::{
     count,
     layout::{self, Layer, Packing},
-    registry::{Registry, store},
+    registry::store,
+    server::Registry,
     signer::{
         INDEX, MANIFEST, Signer, digest_of, layer, manifest, payload, place, put_manifest, sign,
     },

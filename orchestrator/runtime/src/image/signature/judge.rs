@@ -107,6 +107,22 @@ impl Inner {
         self.admit(name, &candidate).await
     }
 
+    /// Refuses what no answer of a registry could help, so that nobody is asked.
+    pub(in crate::image) fn refuse_unasked(&self, name: &Name) -> Result<(), ImageError> {
+        let rules = self.judge.rules();
+        let repository = name.repository();
+        let Some(rule) = repository.and_then(|repository| rules.of(&repository).cloned()) else {
+            return Ok(());
+        };
+        match rule.demand() {
+            Demand::Vouched { keys, digests } if keys.is_empty() && digests.is_empty() => {
+                let why = "it names no key that could have signed it; put a rule with the key, or with the digest, before it";
+                Err(refused_by(&rule, name, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn candidate(&self, name: &Name, record: ImageRecord) -> Result<Candidate, ImageError> {
         let registry = self.config.default_registry.as_deref();
         let source = match (record.source, &name.reference) {
@@ -190,9 +206,7 @@ impl Inner {
                 }
             }
         }
-        let why = found.in_words(candidate, keys);
-        let detail = format!("the rule for `{}` refuses it: {why}", rule.pattern());
-        Err(untrusted(name, detail))
+        Err(refused_by(rule, name, &found.in_words(candidate, keys)))
     }
 
     /// Whether somebody of the keys signed this digest: by what is kept, or by what the registry has.
@@ -270,6 +284,11 @@ impl Findings {
             }
         }
     }
+}
+
+fn refused_by(rule: &SignatureRule, name: &Name, why: &str) -> ImageError {
+    let pattern: String = rule.pattern().chars().take(100).collect();
+    untrusted(name, format!("the rule for `{pattern}` refuses it: {why}"))
 }
 
 fn untrusted(name: &Name, detail: impl Into<String>) -> ImageError {

@@ -10,14 +10,22 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-
-use crate::layout::digest;
+use sha2::{Digest, Sha256};
 
 pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// `sha256:…` of some bytes.
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{hex}")
+}
 
 /// A private key in a file of its own.
 pub struct Signer {
