@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod news;
 pub mod notify;
 pub mod observe;
+mod rehearsal;
 pub mod retain;
 pub mod routes;
 pub mod serve;

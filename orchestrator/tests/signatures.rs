@@ -147,7 +147,7 @@ fn what_nobody_vouches_for_does_not_start_and_what_runs_is_left_alone() {
     // A stricter rule stops nothing that runs, and nothing that it refuses starts again.
     reload(&daemon, &config(&registry, "theirs.pub"));
     daemon.until("the configuration is in force", SOON, || {
-        (daemon.json(&["status"])["problems"].to_string() == "[]").then_some(())
+        (daemon.json(&["status"])["problems"] == serde_json::json!([])).then_some(())
     });
     assert_eq!(pid(&daemon), Some(second));
     kill(Pid::from_raw(second), Signal::SIGKILL).unwrap();
