@@ -89,6 +89,15 @@ fn pid(daemon: &Daemon) -> Option<i32> {
     i32::try_from(pids.next()?).ok()
 }
 
+/// Waits until there is a version to go back to.
+fn settled(daemon: &Daemon) {
+    daemon.until("it settled", SOON, || {
+        let all = daemon.json(&["get", "services", "web"]);
+        let web = &all["services"][0];
+        (web["settled"] == true && web["state"] == "healthy").then_some(())
+    });
+}
+
 fn described(daemon: &Daemon, words: &str) {
     daemon.until(words, SOON, || {
         let shown = daemon.cli(&["describe", "service", "web"]);
@@ -115,7 +124,7 @@ fn what_nobody_vouches_for_does_not_start_and_what_runs_is_left_alone() {
         config(&registry, "ours.pub")
     });
     apply(&daemon, &good);
-    daemon.until_state("web", "healthy", SOON);
+    settled(&daemon);
     let first = pid(&daemon).unwrap();
 
     // An unsigned version does not come in, in words, and the one that runs goes on.
