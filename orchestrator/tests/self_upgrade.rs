@@ -69,9 +69,8 @@ fn instances(daemon: &Daemon) -> BTreeSet<(String, u64, u64)> {
     let all = daemon.json(&["get", "instances"]);
     let all = all["instances"].as_array().unwrap();
     let of = |one: &serde_json::Value| {
-        let seen = &one["seen"];
-        let number = |name: &str| seen[name].as_u64().unwrap();
-        let id = seen["instance"].as_str().unwrap().to_owned();
+        let number = |name: &str| one[name].as_u64().unwrap();
+        let id = one["instance"].as_str().unwrap().to_owned();
         (id, number("pid"), number("attempt"))
     };
     all.iter().map(of).collect()

@@ -85,7 +85,7 @@ fn reload(daemon: &Daemon, config: &str) {
 fn pid(daemon: &Daemon) -> Option<i32> {
     let all = daemon.json(&["get", "instances", "web"]);
     let pids = all["instances"].as_array()?.iter();
-    let mut pids = pids.filter_map(|one| one["seen"]["pid"].as_i64().or(one["pid"].as_i64()));
+    let mut pids = pids.filter_map(|one| one["pid"].as_i64());
     i32::try_from(pids.next()?).ok()
 }
 
