@@ -82,8 +82,10 @@ fn log(daemon: &Daemon, name: &str) -> Vec<String> {
     daemon.cli(&["audit", "export", "--file", file.to_str().unwrap()]);
     daemon.cli(&["audit", "verify"]);
     let text = fs::read_to_string(file).unwrap();
-    let leaves = text.lines().filter(|line| line.contains("\"index\""));
-    leaves.map(str::to_owned).collect()
+    let leaves = text.lines().filter(|line| line.contains("\"leaf\""));
+    let leaves: Vec<String> = leaves.map(str::to_owned).collect();
+    assert!(!leaves.is_empty());
+    leaves
 }
 
 /// The proxy's process, from its own log.
