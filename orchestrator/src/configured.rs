@@ -1,8 +1,9 @@
-//! What the file of `--config` arranges, language models, agents, the HTTP door's certificates and
-//! webhooks, at the start and again at each SIGHUP. A file that is not acceptable changes nothing.
+//! What the file of `--config` arranges, language models, agents, the HTTP door's certificates, webhooks and
+//! rules about images, at the start and again at each SIGHUP. A file that is not acceptable changes nothing.
 
 use std::{path::PathBuf, sync::Arc};
 
+use anyhow::bail;
 use ostler_core::event::Happening;
 use ostler_gate::Gate;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,8 +43,14 @@ impl Configured {
     pub async fn take_over(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let renewed = self.spoken.prepare(settings.tls.as_ref())?;
         let hooks = Notifier::prepare(&settings.notify)?;
+        let backend = &self.fleet.backend;
+        if !settings.signatures.is_empty() && !backend.judges_images() {
+            let name = backend.name();
+            bail!("`images.signatures`: the {name} backend looks at no image; leave the rules out");
+        }
         let models = self.desk.serve(&settings.models, &settings.prompts).await?;
         self.spoken.put(renewed);
+        self.fleet.backend.demand(settings.signatures.clone());
         self.gate.trust(settings.evaluators.clone());
         self.gate.follow(settings.calendar.clone());
         self.notifier.put(hooks).await;

@@ -4,7 +4,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr},
     os::{fd::AsFd, unix::process::CommandExt},
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use crate::{
     app::{self, Config},
     broker,
     cli::{Cli, Global, UpArgs, run_client, socket_path},
-    clock,
+    clock, rehearsal,
     settings::Settings,
 };
 
@@ -39,6 +39,18 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(app::up(config))
+}
+
+/// Whether this program could take the place of the daemon with these arguments: all that it reads is
+/// read, and its state is brought up to date in a copy. Says what would happen.
+///
+/// # Errors
+/// When it could not; the message says why and what to do. Nothing was changed.
+pub fn check_upgrade(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
+    let config = config(args, global)?;
+    let words = one_thread()?.block_on(rehearsal::rehearse(&config))?;
+    writeln!(io::stdout().lock(), "{words}")?;
+    Ok(())
 }
 
 /// One of the agents, over a socket or over standard input and output.
@@ -218,7 +230,8 @@ fn detach(socket: &Path, state_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn last_line(log: &Path) -> String {
+/// The last thing that a log says.
+pub(crate) fn last_line(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     text.lines()
         .rev()

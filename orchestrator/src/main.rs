@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     start_log(&cli.command);
     let result = match &cli.command {
         Command::Up(args) => launch::up(args, &cli.global),
+        Command::CheckUpgrade(args) => launch::check_upgrade(args, &cli.global),
         Command::Agent { name, line } => launch::agent(name, line.as_deref()),
         Command::Proxy { address, build } => launch::proxy(*address, build),
         Command::Demo(args) => demo::run(demo::Options {

@@ -13,12 +13,14 @@ use ostler_broker::config::{
 };
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
+use ostler_runtime::image::SignatureRules;
 use ostler_signals::prometheus::Prometheus;
 use ostler_tools::price::Prices;
 use serde::Deserialize;
 
 use crate::{
     calendar::{FreezeEntry, WindowEntry, calendar},
+    images::ImagesConfig,
     notify::{NotifyConfig, NotifySettings},
     serve::{
         oidc::{Oidc, OidcConfig},
@@ -57,6 +59,8 @@ pub struct Settings {
     pub calendar: Calendar,
     /// What resources cost.
     pub prices: Option<Prices>,
+    /// What images must be to run.
+    pub signatures: SignatureRules,
 }
 
 /// The file as it is written.
@@ -89,6 +93,8 @@ struct File {
     change_windows: Vec<WindowEntry>,
     #[serde(default)]
     prices: Option<Prices>,
+    #[serde(default)]
+    images: ImagesConfig,
 }
 
 /// Who else says who somebody is.
@@ -158,6 +164,7 @@ impl Settings {
             freezes,
             change_windows,
             prices,
+            images,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -177,6 +184,7 @@ impl Settings {
             witness: audit.witness.map(|file| folder.join(file)),
             calendar: calendar(freezes, change_windows)?,
             prices: prices.map(priced).transpose()?,
+            signatures: images.check(folder)?,
             ..Self::default()
         };
         for (name, mut entry) in agents {

@@ -316,6 +316,7 @@ pub(super) const fn words(problem: ProblemKind) -> &'static str {
         ProblemKind::ImageNotFound => "the image does not exist",
         ProblemKind::RegistryUnavailable => "the registry cannot be reached",
         ProblemKind::ImageCorrupt => "the image is broken",
+        ProblemKind::ImageRefused => "the rules about signatures refuse the image",
         ProblemKind::SecretMissing => "a secret is missing",
         ProblemKind::CommandNotFound => "the command does not exist in the image",
         ProblemKind::VolumeMissing => "a volume's path does not exist",

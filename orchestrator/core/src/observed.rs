@@ -196,6 +196,8 @@ pub enum ProblemKind {
     RegistryUnavailable,
     /// The image's content does not match its digest, or cannot be unpacked.
     ImageCorrupt,
+    /// The operator's rules about signatures do not let the image run.
+    ImageRefused,
     /// A secret that the spec names does not exist.
     SecretMissing,
     /// The command does not exist in the image or may not be executed.

@@ -227,6 +227,18 @@ pub enum StoreError {
         /// Why.
         detail: String,
     },
+    /// Written by a version that this one is too old for.
+    #[error(
+        "the state was written by a newer version: it has schema {found}, which versions from schema {oldest} on can use, and at most one step ahead of their own; this one has schema {known}. Start the newer version, or put back a copy from before it (`ostler.db.schema-N` beside the database)"
+    )]
+    Newer {
+        /// The file's schema.
+        found: u64,
+        /// The oldest schema whose programs may use it.
+        oldest: u64,
+        /// This program's.
+        known: u64,
+    },
     /// An operation failed.
     #[error("cannot {operation} the store")]
     Failed {

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -35,6 +35,7 @@ pub struct Shared {
     rotation: RwLock<Arc<Rotation>>,
     dice: Mutex<StdRng>,
     turned_away: AtomicU64,
+    leaving: AtomicBool,
 }
 
 impl Shared {
@@ -46,6 +47,7 @@ impl Shared {
             rotation: RwLock::default(),
             dice: Mutex::new(dice),
             turned_away: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
             limits,
         }
     }
@@ -70,6 +72,17 @@ impl Shared {
     /// One more request was answered without asking an instance.
     pub fn turned_away(&self) {
         self.turned_away.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// From now on every answer asks its client to come again over a new connection: one that is closed
+    /// unasked may be carrying a request.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether clients are asked to.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire) || self.closing.is_cancelled()
     }
 
     /// How many were.

@@ -8,7 +8,7 @@ use http_body_util::{Either, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{HeaderValue, RETRY_AFTER},
+    header::{CONNECTION, HeaderValue, RETRY_AFTER},
     http::request::Parts,
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -66,6 +66,19 @@ struct Again {
 
 /// Answers a request.
 pub async fn forward(
+    shared: &Arc<Shared>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Response<Passed> {
+    let mut answer = answered(shared, peer, request).await;
+    if shared.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    answer
+}
+
+async fn answered(
     shared: &Arc<Shared>,
     peer: IpAddr,
     mut request: Request<Incoming>,

@@ -112,9 +112,15 @@ impl Proxy {
         }
     }
 
-    /// Goes on for as long as another may take to take over, then closes.
+    /// Goes on for as long as another may take to take over, while clients are asked for new connections, which
+    /// the other gets as soon as it is there; then closes.
     pub async fn hand_over(&self) {
-        if !self.parts.lock().await.is_empty() {
+        let some = {
+            let doors = self.parts.lock().await;
+            doors.values().for_each(|door| door.shared.leave());
+            !doors.is_empty()
+        };
+        if some {
             tokio::time::sleep(self.limits.hand_over).await;
         }
         self.close().await;

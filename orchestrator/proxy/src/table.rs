@@ -14,9 +14,8 @@ pub struct Table {
     pub fronts: Vec<Front>,
 }
 
-/// One port of a service.
+/// One port of a service. Proxies of other versions say it too, perhaps with more to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FrontKey {
     /// Whose.
     pub service: ServiceKey,

@@ -130,3 +130,26 @@ pub async fn read<T: DeserializeOwned>(
     }
     Ok(Some(serde_json::from_slice(&line)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_str, to_string};
+
+    use super::{Hello, Look, Reply, Request};
+
+    /// A proxy may be of another version than the daemon that replaces it. These lines of version 0.1.0
+    /// never change; what is told may only gain fields.
+    #[test]
+    fn a_proxy_of_another_version_is_understood_and_can_be_sent_away() {
+        let hello = r#"{"run":{"build":"b","id":"i","pid":7,"later":1},"open":[{"key":{"service":"default/web","port":80,"later":1},"address":"10.0.0.1:9"}],"later":1}"#;
+        let hello: Hello = from_str(hello).unwrap();
+        assert_eq!((hello.run.pid, hello.open.len()), (7, 1));
+        assert_eq!(to_string(&Request::Retire).unwrap(), "\"retire\"");
+        assert_eq!(from_str::<Reply>("\"retiring\"").unwrap(), Reply::Retiring);
+        let look = r#"{"look":{"counted":[],"turned_away":[],"under_way":["web-1"],"later":1}}"#;
+        let Reply::Look(Look { under_way, .. }) = from_str(look).unwrap() else {
+            unreachable!("it is a look");
+        };
+        assert_eq!(under_way.len(), 1);
+    }
+}

@@ -21,7 +21,7 @@ pub use self::{
     route::{Route, RoutePort, RouteTable},
     usage::{Machine, Usage},
 };
-pub use crate::image::Damage;
+pub use crate::image::{Damage, SignatureRules};
 
 /// Runs instances on one machine. Every call is idempotent: late and repeated work is harmless.
 #[async_trait]
@@ -143,6 +143,15 @@ pub trait Backend: Send + Sync {
     async fn verify_images(&self) -> Result<Vec<Damage>, BackendError> {
         Ok(Vec::new())
     }
+
+    /// Whether [`Self::demand`] has an effect.
+    fn judges_images(&self) -> bool {
+        false
+    }
+
+    /// Puts other rules about signatures of images in force, for every start from now on. What runs is
+    /// not touched.
+    fn demand(&self, _rules: SignatureRules) {}
 
     /// Removes images and layers that no instance and none of `keep` uses.
     ///

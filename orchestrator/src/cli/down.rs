@@ -78,7 +78,7 @@ async fn remove_services(client: &Client, out: &mut Out) -> Result<(), CliError>
 }
 
 /// The daemon's process, if it is one of ours and alive.
-fn daemon(state_dir: &Path) -> Result<Pid, CliError> {
+pub(super) fn daemon(state_dir: &Path) -> Result<Pid, CliError> {
     let none = || CliError::Failed(format!("no daemon runs on `{}`", state_dir.display()));
     let text = fs::read_to_string(state_dir.join("daemon.pid")).map_err(|_| none())?;
     let pid: i32 = text.trim().parse().map_err(|_| none())?;
@@ -91,7 +91,8 @@ fn daemon(state_dir: &Path) -> Result<Pid, CliError> {
     }
 }
 
-async fn until_gone(pid: Pid) -> Result<(), CliError> {
+/// Waits until a process has ended.
+pub(super) async fn until_gone(pid: Pid) -> Result<(), CliError> {
     let began = tokio::time::Instant::now();
     // A zombie has ended: its parent has not looked yet.
     while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {

@@ -42,6 +42,7 @@ mod token;
 mod top;
 mod tune;
 mod up;
+mod upgrade;
 mod words;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -140,6 +141,10 @@ pub enum Command {
     Up(UpArgs),
     /// Stop the daemon; containers keep running
     Down(down::DownArgs),
+    /// Put another program in the daemon's place; what runs is not touched
+    Upgrade(upgrade::UpgradeArgs),
+    /// Whether this program could take the daemon's place: takes what `up` takes, and changes nothing
+    CheckUpgrade(UpArgs),
     /// Run one of the agents (the daemon starts these)
     #[command(hide = true)]
     Agent {
@@ -317,9 +322,12 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         Command::Policy(command) if command.is_offline() => {
             return policy::offline(command, out).await;
         }
-        Command::Mcp(_) | Command::Down(_) if global.server.is_some() => return Err(local_only()),
+        Command::Mcp(_) | Command::Down(_) | Command::Upgrade(_) if global.server.is_some() => {
+            return Err(local_only());
+        }
         Command::Mcp(args) => return client::bridge(&args, &global).await,
         Command::Down(args) => return down::run(&args, &global, out).await,
+        Command::Upgrade(args) => return upgrade::run(&args, &global, out).await,
         other => other,
     };
     let client = Client::connect(&global).await?;
@@ -371,6 +379,8 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Node(command) => node::run(command, client, out).await,
         Command::Up(_)
         | Command::Down(_)
+        | Command::Upgrade(_)
+        | Command::CheckUpgrade(_)
         | Command::Agent { .. }
         | Command::Proxy { .. }
         | Command::Demo(_)

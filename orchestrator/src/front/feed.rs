@@ -37,7 +37,15 @@ pub async fn keep_fed(fronts: Arc<Fronts>, found: Option<Line>, stop: Cancellati
     let mut wait = AGAIN;
     loop {
         let line = match found.take() {
-            Some(line) => Ok(line),
+            Some(line) => match fronts.of_this_build(line, &stop).await {
+                Ok(Some(line)) => Ok(line),
+                Ok(None) if stop.is_cancelled() => return,
+                Ok(None) => {
+                    fronts.nobody_serves();
+                    continue;
+                }
+                Err(error) => Err(error),
+            },
             None => match fronts.until_needed(&stop).await {
                 Some(address) => match process::build() {
                     Ok(build) => Line::start(&fronts.dir, address, &build).await,
@@ -76,19 +84,54 @@ impl Fronts {
         self.address()
     }
 
+    /// The proxy that was found, if it is this program's; else another in its place, which serves before
+    /// the old one is told to go. `None` when nothing is to be served, or when told to stop before that is
+    /// known: then the old one goes on.
+    async fn of_this_build(
+        &self,
+        mut old: Line,
+        stop: &CancellationToken,
+    ) -> io::Result<Option<Line>> {
+        let build = process::build()?;
+        if old.hello.run.build == build {
+            return Ok(Some(old));
+        }
+        let mut wanted = self.wanted.subscribe();
+        let table = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            known = wanted.wait_for(|wanted| wanted.known) => match known {
+                Ok(wanted) => wanted.table.clone(),
+                Err(_) => return Ok(None),
+            },
+        };
+        let started = match self.address() {
+            Some(address) if !table.fronts.is_empty() => {
+                let mut new = Line::start(&self.dir, address, &build).await;
+                if let Ok(line) = &mut new {
+                    self.tell(line, &table).await?;
+                }
+                new.map(Some)
+            }
+            _ => Ok(None),
+        };
+        tracing::info!(
+            pid = old.hello.run.pid,
+            "a proxy of another build is replaced"
+        );
+        let retired = old.ask(&Request::Retire).await;
+        if let Err(error) = retired {
+            tracing::warn!(%error, "the proxy of another build is gone already");
+        }
+        started
+    }
+
     async fn serve(
         &self,
         mut line: Line,
         stop: &CancellationToken,
         wait: &mut Duration,
     ) -> io::Result<Left> {
-        let run = line.hello.run.clone();
-        if run.build != process::build()? {
-            tracing::info!(pid = run.pid, "a proxy of another build is replaced");
-            line.ask(&Request::Retire).await?;
-            return Ok(Left::NotNeeded);
-        }
-        tracing::info!(pid = run.pid, "the proxy is fed");
+        tracing::info!(pid = line.hello.run.pid, "the proxy is fed");
         let mut wanted = self.wanted.subscribe();
         // Before the first pass nothing is known: the proxy goes on with what it was told last.
         let mut told = wanted.borrow_and_update().table.clone();

@@ -5,6 +5,7 @@ mod error;
 mod law;
 mod migrations;
 mod read;
+mod schema;
 mod write;
 
 use std::{os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
@@ -19,6 +20,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use error::failed;
+pub use schema::{Schema, copy};
 
 /// How many past changes are kept.
 pub const CHANGES_KEPT: u64 = 10_000;
@@ -35,7 +37,8 @@ impl SqliteStore {
     /// Opens the file, makes it where there is none, and brings its schema up to this version.
     ///
     /// # Errors
-    /// When the file cannot be opened, is not a store, is damaged, or comes from a newer version.
+    /// When the file cannot be opened, is not a store, is damaged, or comes from a newer version whose
+    /// steps this one does not understand. Before the first step an older file is copied beside itself.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         make_private(path)?;
         let options = SqliteConnectOptions::new()
@@ -56,6 +59,7 @@ impl SqliteStore {
             pool,
             writer: Mutex::new(()),
         };
+        schema::prepare(&store.pool, path).await?;
         migrations::migrator()
             .run(&store.pool)
             .await

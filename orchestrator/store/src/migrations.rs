@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Number, name and text of each step, as in `migrations/sqlite`.
-const STEPS: [(i64, &str, &str); 6] = [
+const STEPS: [(i64, &str, &str); 7] = [
     (
         1,
         "initial",
@@ -34,18 +34,29 @@ const STEPS: [(i64, &str, &str); 6] = [
     ),
     (
         6,
+        "oldest reader",
+        include_str!("../../../migrations/sqlite/0006_oldest_reader.sql"),
+    ),
+    (
+        7,
         "audit keys",
-        include_str!("../../../migrations/sqlite/0006_audit_keys.sql"),
+        include_str!("../../../migrations/sqlite/0007_audit_keys.sql"),
     ),
 ];
 
-/// Brings a database up to this version.
+/// The schema of this program.
+pub const KNOWN: i64 = STEPS.len() as i64;
+
+/// Brings a database up to this version. Steps that this program does not know are left to whoever
+/// looked at them first (see `schema`).
 pub fn migrator() -> Migrator {
     let step = |(number, name, text): (i64, &'static str, &'static str)| {
         let text = text.into_sql_str();
         Migration::new(number, name.into(), MigrationType::Simple, text, false)
     };
-    Migrator::with_migrations(STEPS.into_iter().map(step).collect())
+    let mut all = Migrator::with_migrations(STEPS.into_iter().map(step).collect());
+    all.set_ignore_missing(true);
+    all
 }
 
 #[cfg(test)]

@@ -222,7 +222,9 @@ fn instance_object(view: &View<'_>, seen: &InstanceSeen) -> Object {
 fn waiting_for(problem: &ostler_core::observed::Problem) -> &'static str {
     use ostler_core::observed::ProblemKind as Is;
     match problem.kind {
-        Is::ImageNotFound | Is::RegistryUnavailable | Is::ImageCorrupt => "ImagePullBackOff",
+        Is::ImageNotFound | Is::RegistryUnavailable | Is::ImageCorrupt | Is::ImageRefused => {
+            "ImagePullBackOff"
+        }
         Is::SecretMissing => "CreateContainerConfigError",
         _ => "CreateContainerError",
     }

@@ -193,7 +193,9 @@ const fn explains(trouble: Trouble) -> &'static [&'static str] {
 /// Fields that can explain why a start failed, where the backend says what failed.
 const fn explains_start(problem: ProblemKind) -> &'static [&'static str] {
     match problem {
-        ProblemKind::ImageNotFound | ProblemKind::ImageCorrupt => &["image"],
+        ProblemKind::ImageNotFound | ProblemKind::ImageCorrupt | ProblemKind::ImageRefused => {
+            &["image"]
+        }
         ProblemKind::RegistryUnavailable => &[],
         ProblemKind::SecretMissing => &["secrets"],
         ProblemKind::CommandNotFound => &["image", "command", "args", "workingDir"],

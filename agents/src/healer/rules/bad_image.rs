@@ -1,8 +1,9 @@
-//! **A bad image reference**: the image names nothing, or is broken.
+//! **A bad image reference**: the image names nothing, is broken, or may not run.
 //!
-//! Symptoms: instances cannot be started. Tests: the backend says image not found or corrupt (or
-//! the registry cannot be reached, which is no fault of the reference). Remedy: where a change
-//! brought the image, go back; otherwise a person. Confidence: 0.97, the backend knows.
+//! Symptoms: instances cannot be started. Tests: the backend says image not found, corrupt or refused
+//! by the rules about signatures (or the registry cannot be reached, which is no fault of the
+//! reference). Remedy: where a change brought the image, go back; otherwise a person. Confidence:
+//! 0.97, the backend knows.
 
 use ostler_core::observed::ProblemKind;
 
@@ -15,6 +16,7 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
             kind,
             ProblemKind::ImageNotFound
                 | ProblemKind::ImageCorrupt
+                | ProblemKind::ImageRefused
                 | ProblemKind::RegistryUnavailable
         )
     };
@@ -58,9 +60,7 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
             (explanation, Remedy::RollBack(change.back.generation))
         }
         None => {
-            let advice = format!(
-                "push `{image}` or correct `spec.image`; no recent change leads back to a good image"
-            );
+            let advice = advice(kind, image);
             (
                 format!("image `{image}`: {}", words(kind)),
                 Remedy::Person(advice),
@@ -73,4 +73,16 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
         evidence,
         remedy,
     })
+}
+
+/// What a person can do where no change leads back.
+fn advice(kind: ProblemKind, image: &str) -> String {
+    match kind {
+        ProblemKind::ImageRefused => format!(
+            "sign `{image}`, or look at the rules about signatures; no recent change leads back to an image that may run"
+        ),
+        _ => format!(
+            "push `{image}` or correct `spec.image`; no recent change leads back to a good image"
+        ),
+    }
 }

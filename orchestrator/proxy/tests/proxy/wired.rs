@@ -74,10 +74,19 @@ async fn it_goes_on_with_the_last_table_when_nobody_is_there() {
         UnixStream::connect(&dir).await.is_err()
     })
     .await;
+    let last = client.ask(get).await;
+    assert_eq!(last.body, "ok", "until the other has taken over");
+    assert!(
+        last.head.to_lowercase().contains("connection: close"),
+        "{}",
+        last.head
+    );
+    assert!(client.is_ended().await, "nothing is cut off: it was told");
+    let mut client = Client::connect(open[0].address).await;
     assert_eq!(
         client.ask(get).await.body,
         "ok",
-        "until the other has taken over"
+        "new ones are served meanwhile"
     );
     until("it ended", || async { process.is_finished() }).await;
     assert!(client.is_ended().await);

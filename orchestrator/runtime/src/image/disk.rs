@@ -1,8 +1,9 @@
 //! Where images lie on disk, and how they get there whole or not at all.
 //!
 //! `names/` holds a record per name, `images/` one per manifest, `layers/<diff id>/` a record and
-//! the unpacked `tree` of each layer, `tmp/` what is being made. Everything appears by rename after
-//! it is durable; records are written after what they refer to.
+//! the unpacked `tree` of each layer, `signatures/` what was found good of each digest, `tmp/` what is
+//! being made. Everything appears by rename after it is durable; records are written after what they
+//! refer to.
 
 use std::{
     fs::{self, File},
@@ -32,6 +33,9 @@ pub(super) struct ImageRecord {
     pub(super) layers: Vec<Digest>,
     /// The canonical name it was fetched by; absent for imported ones.
     pub(super) source: Option<String>,
+    /// Lists of images that it was chosen from by its digest.
+    #[serde(default)]
+    pub(super) lists: Vec<Digest>,
 }
 
 /// One layer: what was unpacked, to notice what went missing or changed.
@@ -61,7 +65,7 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes the directories and sweeps what crashed predecessors left in `tmp/`.
     pub(super) fn open(root: &Path) -> Result<Self, ImageError> {
-        for part in ["names", "images", "layers", "tmp"] {
+        for part in ["names", "images", "layers", "signatures", "tmp"] {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(disk("create", &path))?;
         }
@@ -99,6 +103,26 @@ impl Disk {
     fn name_path(&self, canonical: &str) -> PathBuf {
         let file = Digest::of(canonical.as_bytes());
         self.root.join("names").join(format!("{}.json", file.hex()))
+    }
+
+    pub(super) fn signatures_path(&self, digest: &Digest) -> PathBuf {
+        self.root
+            .join("signatures")
+            .join(format!("{}.json", digest.hex()))
+    }
+
+    /// Records below `signatures/`.
+    pub(super) fn signatures(&self) -> Result<Vec<PathBuf>, ImageError> {
+        list(&self.root.join("signatures"))
+    }
+
+    pub(super) fn forget_signatures(&self, path: &Path) -> Result<(), ImageError> {
+        remove_file(path)
+    }
+
+    /// A record, if there is one.
+    pub(super) fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, ImageError> {
+        read_record(path)
     }
 
     pub(super) fn find_name(&self, name: &Name) -> Result<Option<NameRecord>, ImageError> {

@@ -73,6 +73,14 @@ pub enum ImageError {
         /// Why, and what is accepted.
         detail: String,
     },
+    /// The operator's rules about signatures do not let it run.
+    #[error("image `{reference}` may not run: {detail}")]
+    Untrusted {
+        /// What was asked for.
+        reference: String,
+        /// Which rule, why, and what to do.
+        detail: String,
+    },
     /// The store's own disk failed.
     #[error("cannot {operation} `{path}`")]
     Disk {
@@ -111,6 +119,7 @@ impl ImageError {
                 ProblemKind::RegistryUnavailable
             }
             Self::Corrupt { .. } | Self::Unsupported { .. } => ProblemKind::ImageCorrupt,
+            Self::Untrusted { .. } => ProblemKind::ImageRefused,
             Self::Disk { source, .. } if is_full(source) => ProblemKind::DiskFull,
             Self::Disk { .. } => ProblemKind::Backend,
         }

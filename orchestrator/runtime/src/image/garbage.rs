@@ -7,7 +7,7 @@ use super::{
     disk::{Disk, ImageRecord},
     error::disk,
     name::Name,
-    tree,
+    signature, tree,
 };
 use crate::backend::Freed;
 
@@ -42,6 +42,11 @@ pub(super) fn collect(
     for image in &gone {
         store.forget_image(image)?;
     }
+    let signed = kept.iter().flat_map(|image| {
+        let lists = image.lists.iter();
+        lists.chain(std::iter::once(&image.digest))
+    });
+    signature::forget_unused(store, &signed.collect())?;
     let (layers, bytes) = collect_layers(store, &kept)?;
     Ok(Freed {
         images: u32::try_from(gone.len()).unwrap_or(u32::MAX),

@@ -160,10 +160,11 @@ impl Layout<'_> {
     /// The image behind a manifest or list, verified but for its layers.
     fn read(&self, digest: &Digest) -> Result<(ImageRecord, Vec<LayerPlan>), ImageError> {
         let mut digest = digest.clone();
+        let mut lists = Vec::new();
         // A list, and in rare layouts a list of lists.
         for _ in 0..3 {
             match document::parse(&self.document("manifest", &digest)?)? {
-                Document::Chosen(next) => digest = next,
+                Document::Chosen(next) => lists.push(std::mem::replace(&mut digest, next)),
                 Document::Manifest(manifest) => {
                     let blob = document::blob(&manifest.config)?;
                     let settings = document::settings(&self.document("config", &blob.digest)?)?;
@@ -174,6 +175,7 @@ impl Layout<'_> {
                         config: settings.config,
                         layers,
                         source: None,
+                        lists,
                     };
                     return Ok((record, plans));
                 }

@@ -17,12 +17,16 @@ mod pull;
 mod registry;
 mod resolve;
 mod seal;
+mod signature;
 mod tree;
 mod unpack;
 
 pub use error::ImageError;
 pub use layout::{Content, LayoutFile, LayoutSpec, write_layout};
 pub use resolve::{Damage, Images};
+pub use signature::{
+    Demand, ImagePattern, KeyError, PublicKey, RuleError, SignatureRule, SignatureRules,
+};
 
 use std::{path::PathBuf, time::Duration};
 

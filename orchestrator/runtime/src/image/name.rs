@@ -47,6 +47,19 @@ impl Name {
         })
     }
 
+    /// Registry and repository, in the one way that rules are written in: hosts have no upper case, no
+    /// last dot, and their usual port goes without saying. Absent for a bare digest.
+    pub(super) fn repository(&self) -> Option<String> {
+        let reference = self.reference.as_ref()?;
+        let host = reference.registry().to_ascii_lowercase();
+        let host = host.strip_suffix(":443").unwrap_or(&host);
+        let host = match host.trim_end_matches('.') {
+            "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            host => host,
+        };
+        Some(format!("{host}/{}", reference.repository()))
+    }
+
     fn bare(text: &str) -> Result<Self, ImageError> {
         let digest = Digest::parse(text).map_err(|error| ImageError::InvalidReference {
             reference: text.chars().take(200).collect(),

@@ -29,6 +29,7 @@ use super::{
     name::Name,
     registry::{Failure, Session, retry, understand},
     resolve::{Inner, is_sound, lock},
+    signature::Candidate,
 };
 
 const ACCEPTED: [&str; 4] = [
@@ -40,6 +41,8 @@ const ACCEPTED: [&str; 4] = [
 
 /// Layers fetched at the same time.
 const PARALLEL: usize = 3;
+/// Lists remembered of one image.
+const LISTS: usize = 8;
 
 /// Fetches what is missing of the image and makes it known under its name.
 pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord, ImageError> {
@@ -49,16 +52,11 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
             place: "in the local store".to_owned(),
         });
     };
-    let session = store
-        .registries
-        .session(&reference, store.config.attempts)
-        .await?;
-    let fetch = Fetch {
-        store,
-        session,
-        reference,
-    };
-    let (digest, manifest) = fetch.manifest(name.digest.as_ref()).await?;
+    store.refuse_unasked(name)?;
+    let fetch = Fetch::begin(store, reference).await?;
+    let (mut candidate, manifest) = fetch.manifest(name.digest.as_ref()).await?;
+    // Nothing of an image that may not run is unpacked.
+    store.admit(name, &candidate).await?;
     let config = document::blob(&manifest.config)?;
     let settings = document::settings(&fetch.small(&config).await?)?;
     let plans = document::layers(&manifest, settings.diff_ids, store.config.limits)?;
@@ -68,15 +66,31 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
         .buffer_unordered(PARALLEL)
         .try_collect::<()>()
         .await?;
-    let record = ImageRecord {
-        digest,
-        config: settings.config,
-        layers,
-        source: Some(fetch.reference.whole()),
-    };
-    let (inner, kept, name) = (Arc::clone(store), record.clone(), name.clone());
-    super::error::blocking(move || inner.disk.keep(&kept, &name)).await?;
-    Ok(record)
+    let source = Some(fetch.reference.whole());
+    let (inner, name) = (Arc::clone(store), name.clone());
+    super::error::blocking(move || {
+        add_known_lists(&inner, &mut candidate);
+        let record = ImageRecord {
+            digest: candidate.digest,
+            config: settings.config,
+            layers,
+            source,
+            lists: candidate.lists,
+        };
+        inner.disk.keep(&record, &name)?;
+        Ok(record)
+    })
+    .await
+}
+
+/// Lists that named the image when it was fetched before name it still.
+fn add_known_lists(store: &Inner, candidate: &mut Candidate) {
+    let known = store.disk.find_image(&candidate.digest).ok().flatten();
+    for list in known.map(|image| image.lists).unwrap_or_default() {
+        if !candidate.lists.contains(&list) && candidate.lists.len() < LISTS {
+            candidate.lists.push(list);
+        }
+    }
 }
 
 /// Where to ask; a name without a registry only where a default is configured.
@@ -85,30 +99,55 @@ fn reference(store: &Inner, name: &Name) -> Option<Reference> {
     (name.qualified || store.config.default_registry.is_some()).then_some(reference)
 }
 
-/// One pull under way.
-struct Fetch<'a> {
+/// Something of a repository that is being fetched.
+pub(super) struct Fetch<'a> {
     store: &'a Arc<Inner>,
     session: Session,
-    reference: Reference,
+    pub(super) reference: Reference,
 }
 
-impl Fetch<'_> {
+impl<'a> Fetch<'a> {
+    /// Gets ready to ask the registry that the reference names.
+    pub(super) async fn begin(
+        store: &'a Arc<Inner>,
+        reference: Reference,
+    ) -> Result<Self, ImageError> {
+        let attempts = store.config.attempts;
+        let session = store.registries.session(&reference, attempts).await?;
+        Ok(Self {
+            store,
+            session,
+            reference,
+        })
+    }
+
     async fn manifest(
         &self,
         pinned: Option<&Digest>,
-    ) -> Result<(Digest, OciImageManifest), ImageError> {
+    ) -> Result<(Candidate, OciImageManifest), ImageError> {
+        let limit = self.store.config.limits.document_bytes;
         let mut reference = self.reference.clone();
         let mut expected = pinned.cloned();
+        let mut lists = Vec::new();
         // A list, and in rare cases a list of lists.
         for _ in 0..3 {
-            let bytes = self.manifest_bytes(&reference).await?;
+            let bytes = self.manifest_bytes(&reference, limit).await?;
             let digest = Digest::of(&bytes);
             if let Some(expected) = &expected {
                 document::check(&format!("manifest {expected}"), &bytes, expected)?;
             }
             match document::parse(&bytes)? {
-                Document::Manifest(manifest) => return Ok((digest, *manifest)),
+                Document::Manifest(manifest) => {
+                    let source = Some(self.reference.clone());
+                    let candidate = Candidate {
+                        digest,
+                        lists,
+                        source,
+                    };
+                    return Ok((candidate, *manifest));
+                }
                 Document::Chosen(next) => {
+                    lists.push(digest);
                     reference = self.reference.clone_with_digest(next.to_string());
                     expected = Some(next);
                 }
@@ -120,8 +159,12 @@ impl Fetch<'_> {
         ))
     }
 
-    async fn manifest_bytes(&self, reference: &Reference) -> Result<Vec<u8>, ImageError> {
-        let limit = self.store.config.limits.document_bytes;
+    /// A manifest of the repository, unless it has more than so many bytes.
+    pub(super) async fn manifest_bytes(
+        &self,
+        reference: &Reference,
+        limit: u64,
+    ) -> Result<Vec<u8>, ImageError> {
         retry(self.session.attempts, async || {
             let pulled =
                 self.session
@@ -132,7 +175,8 @@ impl Fetch<'_> {
                 .map_err(|error| understand(reference, &error))?;
             if bytes.len() as u64 > limit {
                 let detail = format!("it has more than {limit} bytes");
-                return Err(ImageError::unsupported("the image's manifest", detail).into());
+                let what = format!("the manifest of `{}`", reference.whole());
+                return Err(ImageError::unsupported(what, detail).into());
             }
             Ok(bytes.to_vec())
         })
@@ -140,7 +184,7 @@ impl Fetch<'_> {
     }
 
     /// A small blob, in memory.
-    async fn small(&self, blob: &Blob) -> Result<Vec<u8>, ImageError> {
+    pub(super) async fn small(&self, blob: &Blob) -> Result<Vec<u8>, ImageError> {
         let limit = self.store.config.limits.document_bytes;
         if blob.size > limit {
             let detail = format!("it has {} bytes; {limit} are accepted", blob.size);

@@ -22,6 +22,7 @@ use super::{
     pull,
     registry::Registries,
     seal::{self, Pace},
+    signature::Judge,
 };
 use crate::backend::{Freed, ImageInfo};
 
@@ -43,13 +44,14 @@ const QUIETLY: Pace = Pace::BytesPerSecond(32 << 20);
 /// The image store. Clones share it.
 #[derive(Clone)]
 pub struct Images {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
     pub(super) disk: Disk,
     pub(super) config: ImagesConfig,
     pub(super) registries: Registries,
+    pub(super) judge: Judge,
     /// Images verified by this process, by canonical name.
     ready: Mutex<HashMap<String, Arc<ResolvedImage>>>,
     flights: Mutex<Flights>,
@@ -74,6 +76,7 @@ impl Images {
         let inner = Inner {
             disk: Disk::open(root)?,
             registries: Registries::new(&config),
+            judge: Judge::default(),
             config,
             ready: Mutex::default(),
             flights: Mutex::default(),
@@ -89,12 +92,21 @@ impl Images {
     /// the same time share one fetch and its outcome.
     ///
     /// # Errors
-    /// See [`ImageError`]; nothing half-made is kept.
+    /// See [`ImageError`]; nothing half-made is kept, and nothing that the rules about signatures
+    /// refuse is handed out, wherever it lies already.
     pub async fn resolve(&self, reference: &str) -> Result<Arc<ResolvedImage>, ImageError> {
         let name = Name::parse(reference, self.inner.config.default_registry.as_deref())?;
-        if let Some(image) = self.inner.cached(&name.canonical) {
-            return Ok(image);
-        }
+        let image = match self.inner.cached(&name.canonical) {
+            Some(image) => image,
+            None => self.found(name.clone()).await?,
+        };
+        let digest = Digest::parse(&image.digest)?;
+        self.inner.admit_known(&name, &digest).await?;
+        Ok(image)
+    }
+
+    /// Looks for it once for all who ask.
+    async fn found(&self, name: Name) -> Outcome {
         let key = name.canonical.clone();
         let flight = {
             let mut flights = lock(&self.inner.flights);
@@ -268,6 +280,7 @@ impl Inner {
     /// Digests of images that someone else holds; all others are forgotten here.
     fn held(&self) -> HashSet<String> {
         lock(&self.layers).clear();
+        self.judge.rest();
         let mut ready = lock(&self.ready);
         ready.retain(|_, image| Arc::strong_count(image) > 1);
         ready.values().map(|image| image.digest.clone()).collect()

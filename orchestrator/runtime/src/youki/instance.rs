@@ -326,3 +326,46 @@ fn exit(record: &ExitRecord) -> Exit {
         liveness: record.liveness,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_str, json, to_value};
+
+    use super::{
+        super::wire::{Reply, Report, Request},
+        ExitRecord, Record, Running,
+    };
+
+    /// What runs outlives the daemon's program: these are lines and files of version 0.1.0, with a field
+    /// that a later one may have added. They never change; what is told may only gain fields.
+    #[test]
+    fn what_other_versions_left_or_tell_is_understood() {
+        let running =
+            r#"{"attempt":2,"pid":41,"start_ticks":7,"boot":"b","shim":40,"at":9,"later":1}"#;
+        assert_eq!(from_str::<Running>(running).unwrap().pid, 41);
+        let told = running.replacen('{', r#"{"is":"running","#, 1);
+        assert!(matches!(from_str(&told).unwrap(), Report::Running(found) if found.shim == 40));
+        let failed = r#"{"is":"failed","kind":"disk_full","detail":"x","later":1}"#;
+        assert!(matches!(from_str(failed).unwrap(), Report::Failed(_)));
+        let exit = r#"{"attempt":2,"at":9,"ran":3,"code":null,"signal":9,"oom":true,"asked":false,"liveness":false,"later":1}"#;
+        assert!(from_str::<ExitRecord>(exit).unwrap().oom);
+        let ran = r#"{"is":"ran","code":0,"stdout":1,"stderr":2,"later":1}"#;
+        assert!(matches!(
+            from_str(ran).unwrap(),
+            Reply::Ran { stderr: 2, .. }
+        ));
+        let record = r#"{"instance":"web-1","service":"default/web","generation":1,"created_at":5,"cpu":100,"memory":1024,
+            "resources":{},"image":"sha256:x","layers":["/l"],"address":"10.0.0.2","user":[0,0],"cwd":"/","volumes":[],"later":1}"#;
+        assert_eq!(from_str::<Record>(record).unwrap().cwd, "/");
+
+        // What this version asks an older shim.
+        let stop = Request::Stop {
+            signal: 15,
+            grace_ms: 1,
+            liveness: false,
+        };
+        let asked = json!({"do": "stop", "signal": 15, "grace_ms": 1, "liveness": false});
+        assert_eq!(to_value(stop).unwrap(), asked);
+        assert_eq!(to_value(Request::Watch).unwrap(), json!({"do": "watch"}));
+    }
+}

@@ -52,8 +52,8 @@ use self::{
 use crate::{
     backend::{
         Backend, BackendError, Damage, ExecOrder, ExecOutcome, Freed, ImageInfo, LogPage, LogQuery,
-        Machine, Notice, Order, ResizeError, ResizeOrder, RouteTable, Seen, Started, StopCause,
-        Usage,
+        Machine, Notice, Order, ResizeError, ResizeOrder, RouteTable, Seen, SignatureRules,
+        Started, StopCause, Usage,
     },
     image::{ImageError, Images},
     network::Network,
@@ -349,6 +349,14 @@ impl Backend for YoukiBackend {
             .verify(false)
             .await
             .map_err(image_failed("verify images"))
+    }
+
+    fn judges_images(&self) -> bool {
+        true
+    }
+
+    fn demand(&self, rules: SignatureRules) {
+        self.inner.images.demand(rules);
     }
 
     async fn collect_garbage(&self, keep: &[String]) -> Result<Freed, BackendError> {

@@ -116,6 +116,11 @@ async fn attempt(
     instance: &Arc<Instance>,
     order: &Order,
 ) -> Result<Started, Problem> {
+    // Rules about signatures may have become stricter since the instance was made.
+    let admitted = inner
+        .images
+        .admit(&order.spec.image, &instance.record.image);
+    admitted.await.map_err(|error| error.problem())?;
     resize::with_attempt(inner, instance, order).await?;
     if instance.stale.load(Ordering::Relaxed) {
         remake(inner, instance)

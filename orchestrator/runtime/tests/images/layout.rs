@@ -3,16 +3,8 @@
 use std::{fs, path::Path};
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
-/// `sha256:…` of some bytes.
-pub fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{hex}")
-}
+use crate::signer::digest;
 
 /// Builds one layer archive.
 pub struct Layer(tar::Builder<Vec<u8>>);

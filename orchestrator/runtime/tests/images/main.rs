@@ -9,6 +9,11 @@
 
 mod layout;
 mod registry;
+#[path = "../common/registry.rs"]
+mod server;
+mod signatures;
+#[path = "../common/signer.rs"]
+mod signer;
 
 use std::{
     fs,
@@ -199,15 +204,15 @@ async fn a_layer_that_unpacks_to_something_else_is_refused() {
     };
     let manifest = read_json(&at(&index["manifests"][0]["digest"]));
     let config = fs::read_to_string(at(&manifest["config"]["digest"])).unwrap();
-    let lying = config.replace(&packed[0], &layout::digest(b"other"));
+    let lying = config.replace(&packed[0], &signer::digest(b"other"));
     let put = |text: &str| {
-        let digest = layout::digest(text.as_bytes());
+        let digest = signer::digest(text.as_bytes());
         fs::write(at(&digest.as_str().into()), text).unwrap();
         digest
     };
     let manifest = manifest
         .to_string()
-        .replace(&layout::digest(config.as_bytes()), &put(&lying));
+        .replace(&signer::digest(config.as_bytes()), &put(&lying));
     let index = index.to_string().replace(
         index["manifests"][0]["digest"].as_str().unwrap(),
         &put(&manifest),

@@ -5,108 +5,33 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ostler_core::observed::ProblemKind;
 use ostler_runtime::image::{Images, ImagesConfig};
 
-use crate::layout::{self, Layer, Packing};
-
-/// A registry on a free port, ended when dropped.
-struct Registry {
-    child: Child,
-    address: String,
-    dir: tempfile::TempDir,
-}
+use crate::{
+    layout::{self, Layer, Packing},
+    server::Registry,
+};
 
 impl Registry {
-    /// Starts one, unless the programs are missing: then the test is skipped, loudly.
-    fn start(test: &str, password: Option<(&str, &str)>) -> Option<Self> {
-        let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
-        if !nix::unistd::geteuid().is_root() || !there("docker-registry") || !there("skopeo") {
-            eprintln!("SKIPPED {test}: it needs root, docker-registry and skopeo");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let address = format!("127.0.0.1:{port}");
-        let mut config = format!(
-            "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: {address} }}\n",
-            dir.path().join("data").display()
-        );
-        if let Some((user, hash)) = password {
-            let file = dir.path().join("htpasswd");
-            fs::write(&file, format!("{user}:{hash}\n")).unwrap();
-            config += &format!(
-                "auth: {{ htpasswd: {{ realm: test, path: {} }} }}\n",
-                file.display()
-            );
-        }
-        let path = dir.path().join("config.yml");
-        fs::write(&path, config).unwrap();
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let registry = Self {
-            child,
-            address,
-            dir,
-        };
-        let began = Instant::now();
-        while TcpStream::connect(&registry.address).is_err() {
-            assert!(
-                began.elapsed() < Duration::from_secs(30),
-                "the registry does not start"
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-        Some(registry)
-    }
-
     /// Pushes an image of these layers; returns its name.
-    fn push(&self, name: &str, layers: &[(Vec<u8>, Packing)], credentials: &[&str]) -> String {
-        let source = tempfile::tempdir_in(self.dir.path()).unwrap();
+    pub fn push(&self, name: &str, layers: &[(Vec<u8>, Packing)], credentials: &[&str]) -> String {
+        let source = tempfile::tempdir().unwrap();
         layout::write(source.path(), "x", layers);
-        let full = format!("{}/{name}", self.address);
-        let pushed = Command::new("skopeo")
-            .args(["copy", "--insecure-policy", "--dest-tls-verify=false"])
-            .args(credentials)
-            .arg(format!("oci:{}:x", source.path().display()))
-            .arg(format!("docker://{full}"))
-            .output()
-            .unwrap();
-        assert!(
-            pushed.status.success(),
-            "{}",
-            String::from_utf8_lossy(&pushed.stderr)
-        );
-        full
+        self.push_layout(source.path(), name, credentials)
     }
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn store(dir: &Path, docker_config: Option<PathBuf>) -> Images {
+pub fn store(dir: &Path, docker_config: Option<PathBuf>) -> Images {
     let config = ImagesConfig {
         attempts: 3,
         read_timeout: Duration::from_secs(5),

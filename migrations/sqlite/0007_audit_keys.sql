@@ -6,3 +6,6 @@ CREATE TABLE audit_handovers (
     note TEXT NOT NULL,
     public_key TEXT NOT NULL
 ) STRICT;
+
+-- Who does not know this would sign with a key that was handed over to another.
+UPDATE meta SET value = 7 WHERE key = 'oldest_reader';
