@@ -30,18 +30,45 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step "fuzz targets, with the examples that are kept"
 orchestrator/fuzz/run 0
 step "tests"
-cargo test --workspace --locked --no-fail-fast --no-run
-# Tests wait a lot: a minute of each fuzz target fits in between, with what is left of the processors.
-nice -n 19 chrt --idle 0 orchestrator/fuzz/run 60 >"${CARGO_TARGET_DIR:-target}/fuzz/last.log" 2>&1 &
+# Integration tests as `--test` flags: of the packages that are named, or with `not` of all others.
+tests_of() {
+    cargo metadata --no-deps --locked --format-version 1 | python3 -c '
+import json, sys
+names = sys.argv[2:]
+for package in json.load(sys.stdin)["packages"]:
+    if (package["name"] in names) == (sys.argv[1] == "of"):
+        for target in package["targets"]:
+            if "test" in target["kind"]:
+                print("--test=" + target["name"])
+' "$@"
+}
+waiting=(ostler ostler-broker ostler-proxy ostler-runtime)
+mapfile -t wait_tests < <(tests_of of "${waiting[@]}")
+mapfile -t work_tests < <(tests_of not "${waiting[@]}")
+run=(cargo test --workspace --locked --no-fail-fast)
+logs="${CARGO_TARGET_DIR:-target}/logs"
+mkdir -p "$logs"
+"${run[@]}" --no-run
+# Tests with containers mostly wait. What only reckons, and a minute of each fuzz target, takes what they leave.
+beside=(nice -n 19 chrt --idle 0)
+"${beside[@]}" orchestrator/fuzz/run 60 >"$logs/fuzz.log" 2>&1 &
 fuzzing=$!
-trap 'kill "$fuzzing" 2>/dev/null || true' EXIT
-cargo test --workspace --locked --no-fail-fast
+"${beside[@]}" "${run[@]}" --lib --bins "${work_tests[@]}" >"$logs/work.log" 2>&1 &
+working=$!
+trap 'kill "$fuzzing" "$working" 2>/dev/null || true' EXIT
+failed=()
+"${run[@]}" "${wait_tests[@]}" || failed+=("tests that wait")
+step "tests that only reckon"
+wait "$working" || failed+=("tests that only reckon")
+cat "$logs/work.log"
+"${run[@]}" --doc || failed+=("examples in the documentation")
 step "a minute of each fuzz target"
-if ! wait "$fuzzing"; then
-    cat "${CARGO_TARGET_DIR:-target}/fuzz/last.log" >&2
+wait "$fuzzing" || failed+=("fuzz targets")
+cat "$logs/fuzz.log"
+if ((${#failed[@]})); then
+    step "FAILED: ${failed[*]}"
     exit 1
 fi
-grep 'Done' "${CARGO_TARGET_DIR:-target}/fuzz/last.log" >&2
 step "documentation"
 RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --locked --document-private-items
 step "all green"
