@@ -26,6 +26,7 @@ mod image;
 mod incident;
 mod incidents;
 mod logs;
+mod mcp;
 mod node;
 mod out;
 mod policy;
@@ -52,6 +53,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use self::{client::Client, error::CliError, out::Out};
 pub use self::{
     client::socket_path,
+    mcp::{McpArgs, McpRole},
     up::{AgentsArg, BackendArg, Keep, Listen, UpArgs},
 };
 
@@ -267,26 +269,6 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Arguments of `mcp`.
-#[derive(Debug, Clone, Args)]
-pub struct McpArgs {
-    /// What the client may be: viewer looks; operator looks and asks, and a person says yes to each
-    /// change; admin is you, with all that you may do, approving included
-    #[arg(long, value_enum, default_value_t = McpRole::Operator)]
-    pub role: McpRole,
-}
-
-/// What a desktop client may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum McpRole {
-    /// Looks.
-    Viewer,
-    /// Looks and asks.
-    Operator,
-    /// The user in person.
-    Admin,
 }
 
 /// Arguments of `demo`.

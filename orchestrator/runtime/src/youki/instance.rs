@@ -354,7 +354,7 @@ mod tests {
             from_str(ran).unwrap(),
             Reply::Ran { stderr: 2, .. }
         ));
-        let record = r#"{"instance":"web-1","service":"default/web","generation":1,"created_at":5,"cpu":100,"memory":1024,
+        let record = r#"{"instance":"web-1","service":"default/web","generation":1,"created_at":5,"cpu":"100m","memory":"96Mi",
             "resources":{},"image":"sha256:x","layers":["/l"],"address":"10.0.0.2","user":[0,0],"cwd":"/","volumes":[],"later":1}"#;
         assert_eq!(from_str::<Record>(record).unwrap().cwd, "/");
 

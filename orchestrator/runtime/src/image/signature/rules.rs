@@ -298,7 +298,6 @@ mod tests {
             "sha256:x",
             &format!("a.example/app@sha256:{hex}"),
             "/*",
-            "Upper/*",
         ] {
             let error = pattern(text).unwrap_err().to_string();
             assert!(error.contains("registry/path/*"), "{text}: {error}");
