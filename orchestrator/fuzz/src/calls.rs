@@ -2,22 +2,20 @@
 //! the next byte says of which tool, the rest is its arguments. Whatever comes in, the log verifies afterwards,
 //! and nobody but a person with a role moved what is wanted.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ostler_gate::{
-    Gate, GateConfig, Keys, Limits, actions,
+    Gate,
     audit::{export_lines, verify},
     mcp::serve_pipe,
-    testing::{MemoryStore, SetClock, StillWorld},
 };
-use ostler_policies::{Bundle, Engine};
 use ostler_tools::{
-    answer::AuditExport,
     catalogue::ALL,
     principal::{Principal, Role},
 };
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::house::{exported, open, runtime};
 
 const OPENING: &str = concat!(
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
@@ -26,20 +24,6 @@ const OPENING: &str = concat!(
     r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
     "\n",
 );
-
-fn runtime() -> &'static tokio::runtime::Runtime {
-    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().build().unwrap()
-    })
-}
-
-fn engine() -> Arc<Engine> {
-    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
-    let load = || Arc::new(Engine::load(&Bundle::embedded(), &actions(ALL)).unwrap());
-    Arc::clone(ENGINE.get_or_init(load))
-}
 
 fn caller(of: u8) -> Principal {
     let user = |role| Principal::User {
@@ -89,17 +73,7 @@ pub fn try_one(input: &[u8]) {
 }
 
 async fn serve(caller: Principal, sent: Vec<u8>) {
-    let config = GateConfig {
-        store: Arc::new(MemoryStore::default()),
-        world: Arc::new(StillWorld::default()),
-        clock: Arc::new(SetClock::default()),
-        engine: engine(),
-        keys: Keys::ephemeral(),
-        catalogue: ALL,
-        priorities: Default::default(),
-        limits: Limits::default(),
-    };
-    let gate = Gate::open(config).await.unwrap();
+    let gate = open().await;
     let may = matches!(&caller, Principal::User { roles, .. } if roles != &[Role::Viewer]);
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let served = tokio::spawn(serve_pipe(Arc::clone(&gate) as _, caller, theirs));
@@ -124,14 +98,7 @@ async fn serve(caller: Principal, sent: Vec<u8>) {
 }
 
 async fn the_log_verifies(gate: &Arc<Gate>) {
-    let auditor = caller(3);
-    let answer = gate
-        .call(&auditor, "export_audit", json!({ "limit": 1_000 }))
-        .await;
-    let ostler_gate::answer::Outcome::Done { value, .. } = answer.outcome else {
-        panic!("an admin exports: {answer:?}");
-    };
-    let page: AuditExport = serde_json::from_value(value).unwrap();
+    let page = exported(gate).await;
     if page.next.is_none() {
         verify(&export_lines(&page), None).unwrap();
     }

@@ -12,6 +12,7 @@
 pub mod answers;
 pub mod audit;
 pub mod calls;
+mod house;
 pub mod images;
 pub mod layers;
 mod layout;

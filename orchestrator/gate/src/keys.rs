@@ -40,6 +40,8 @@ pub struct Keys {
 struct Signing {
     now: SigningKey,
     next: Option<SigningKey>,
+    /// Whether the file of the key that signs now still stands in the next one's place.
+    to_move: bool,
 }
 
 /// Why keys could not be used.
@@ -105,6 +107,7 @@ impl Keys {
             signing: Mutex::new(Signing {
                 now: SigningKey::from_bytes(&signing),
                 next,
+                to_move: false,
             }),
             sealing,
             dir: Some(dir.to_owned()),
@@ -118,6 +121,7 @@ impl Keys {
             signing: Mutex::new(Signing {
                 now: SigningKey::from_bytes(&Zeroizing::new(rand::random())),
                 next: None,
+                to_move: false,
             }),
             sealing: Zeroizing::new(rand::random()),
             dir: None,
@@ -133,9 +137,11 @@ impl Keys {
     /// is always the same: whether a write that failed was written after all is known at the next start only.
     ///
     /// # Errors
-    /// When its file cannot be written.
+    /// When its file cannot be written, or the one of the key that signs now still stands in its place and
+    /// cannot be moved.
     pub(crate) fn next_signer(&self) -> Result<Signer, KeyError> {
         let mut signing = self.signing();
+        self.put_in_place(&mut signing)?;
         if signing.next.is_none() {
             let next = match &self.dir {
                 Some(dir) => make(&dir.join(NEXT))?,
@@ -155,13 +161,27 @@ impl Keys {
             return;
         };
         signing.now = next;
-        let moved = self.dir.as_deref().map(|dir| {
-            let from = dir.join(NEXT);
-            fs::rename(&from, dir.join(SIGNING)).and_then(|()| fs::File::open(dir)?.sync_all())
-        });
-        if let Some(Err(error)) = moved {
-            tracing::error!(%error, "the log's key changed, but the old key's file could not be replaced; restart the daemon");
+        signing.to_move = true;
+        if let Err(error) = self.put_in_place(&mut signing) {
+            tracing::error!(%error, "the log's key changed, but the old key's file could not be replaced yet");
         }
+    }
+
+    /// Moves the file of the key that signs now to its place, if it is not there yet: until then it is the only
+    /// one of that key, and no other may be written over it.
+    fn put_in_place(&self, signing: &mut Signing) -> Result<(), KeyError> {
+        if let Some(dir) = self.dir.as_deref().filter(|_| signing.to_move) {
+            let path = dir.join(SIGNING);
+            let moved = fs::rename(dir.join(NEXT), &path);
+            let moved = moved.and_then(|()| fs::File::open(dir)?.sync_all());
+            moved.map_err(|source| KeyError::File {
+                operation: "replace",
+                path,
+                source,
+            })?;
+        }
+        signing.to_move = false;
+        Ok(())
     }
 
     /// At the start: whether a change of the key that was under way came through, by what the log says.
@@ -347,6 +367,26 @@ mod tests {
         assert_eq!(again.signer().public_key(), next.public_key());
         assert_eq!(open().signer().public_key(), next.public_key());
         assert!(!there());
+    }
+
+    #[test]
+    fn a_key_whose_file_could_not_be_moved_is_not_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Keys::open_or_create(dir.path()).unwrap();
+        let next = keys.next_signer().unwrap().public_key();
+        // Something stands in the way: a directory that is not empty is not replaced by a file.
+        let place = dir.path().join(SIGNING);
+        fs::remove_file(&place).unwrap();
+        fs::create_dir_all(place.join("x")).unwrap();
+        keys.took_over();
+        assert_eq!(keys.signer().public_key(), next);
+        assert!(matches!(keys.next_signer(), Err(KeyError::File { .. })));
+        fs::remove_dir_all(&place).unwrap();
+        let third = keys.next_signer().unwrap().public_key();
+        assert_ne!(third, next);
+        let again = Keys::open_or_create(dir.path()).unwrap();
+        again.settle(None);
+        assert_eq!(again.signer().public_key(), next, "it is in its place now");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     answer::Outcome,
+    audit::Chain,
     door::Gate,
     ledger::{Batch, Ledger, Settled, Staged, Writing},
     plan::{Call, State},
@@ -179,6 +180,8 @@ impl Gate {
         let fail =
             |error: &dyn std::fmt::Display| format!("the state could not be read again: {error}");
         let kept = self.store.load().await.map_err(|error| fail(&error))?;
+        // A change of the key whose write seemed to fail may have been written after all.
+        self.keys.settle(Chain::newest(&kept.handovers).as_deref());
         let opened = Ledger::open(self.keys.signer(), kept, self.limits);
         let opened = opened.map_err(|error| fail(&error))?;
         let continued = ledger.continued_by(&*self.store, &opened).await;

@@ -7,19 +7,22 @@ use ostler_core::id::ApprovalId;
 use ostler_gate::{
     Watched,
     answer::{Answer, Outcome},
-    mcp::{Door, Standing},
+    mcp::{Door, HeldTasks, Standing},
 };
 use ostler_tools::{catalogue, contract::Tool, principal::Principal};
 use serde_json::Value;
 
 /// Who asked for what, in order.
 #[derive(Default)]
-pub struct Remembers(Mutex<Vec<(Principal, String, Value)>>);
+pub struct Remembers {
+    calls: Mutex<Vec<(Principal, String, Value)>>,
+    tasks: HeldTasks,
+}
 
 impl Remembers {
     /// Who called, in order.
     pub fn callers(&self) -> Vec<Principal> {
-        let calls = self.0.lock().unwrap();
+        let calls = self.calls.lock().unwrap();
         calls.iter().map(|(caller, _, _)| caller.clone()).collect()
     }
 }
@@ -27,7 +30,7 @@ impl Remembers {
 #[async_trait]
 impl Door for Remembers {
     async fn call(self: Arc<Self>, caller: &Principal, tool: &str, args: Value) -> Answer {
-        let mut calls = self.0.lock().unwrap();
+        let mut calls = self.calls.lock().unwrap();
         calls.push((caller.clone(), tool.to_owned(), args));
         Answer {
             call: "call_1".parse().unwrap(),
@@ -48,6 +51,10 @@ impl Door for Remembers {
 
     fn standing(&self, _: &Principal, approval: &ApprovalId) -> Standing {
         Standing::Over(format!("there is no request `{approval}`"))
+    }
+
+    fn tasks(&self) -> &HeldTasks {
+        &self.tasks
     }
 
     fn stamp(&self, _: &Watched) -> u64 {

@@ -26,6 +26,8 @@ pub struct Report {
     pub agreed: u64,
     /// Keys that signed it, one after the other.
     pub keys: u64,
+    /// The one that signs it now; nothing where a store checks its own.
+    pub public_key: String,
 }
 
 /// What is wrong with a log.
@@ -155,7 +157,11 @@ pub fn verify_since(
     };
     let checkpoint = Checkpoint::open(&head.checkpoint, &head.public_key).map_err(Tampered::log)?;
     let report = check.against(&checkpoint)?;
-    Ok(Report { keys, ..report })
+    Ok(Report {
+        keys,
+        public_key: head.public_key,
+        ..report
+    })
 }
 
 /// The changes of the key that an export tells of, before its head.
@@ -327,6 +333,7 @@ impl Check {
             root: hex(&checkpoint.root),
             agreed: self.seen.within(self.cut),
             keys: 1,
+            public_key: String::new(),
         })
     }
 

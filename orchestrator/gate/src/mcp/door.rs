@@ -7,6 +7,7 @@ use ostler_core::{id::ApprovalId, time::Span};
 use ostler_tools::{contract::Tool, principal::Principal};
 use serde_json::Value;
 
+use super::tasks::HeldTasks;
 use crate::{Gate, Watched, answer::Answer};
 
 /// How a caller's own request for a yes stands.
@@ -35,6 +36,8 @@ pub trait Door: Send + Sync {
     async fn authenticate(&self, bearer: &str) -> Option<Principal>;
     /// How a request for a yes stands; of what others asked for it says nothing.
     fn standing(&self, caller: &Principal, approval: &ApprovalId) -> Standing;
+    /// Held calls that clients wait for as tasks.
+    fn tasks(&self) -> &HeldTasks;
     /// A number that differs when something moved; see [`Gate::stamp`].
     fn stamp(&self, watched: &Watched) -> u64;
 }
@@ -55,6 +58,10 @@ impl Door for Gate {
 
     fn standing(&self, caller: &Principal, approval: &ApprovalId) -> Standing {
         Gate::standing(self, caller, approval)
+    }
+
+    fn tasks(&self) -> &HeldTasks {
+        &self.tasks
     }
 
     fn stamp(&self, watched: &Watched) -> u64 {

@@ -23,3 +23,4 @@ pub use convert::{APPROVAL_KEY, CALL_KEY, REVISION_KEY, mcp_tool, result_of};
 pub use door::{Door, Standing};
 pub use pipe::{PipeError, serve_pipe, serve_with_heartbeat};
 pub use server::{McpServer, Who};
+pub use tasks::HeldTasks;

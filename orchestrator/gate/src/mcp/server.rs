@@ -25,7 +25,7 @@ use super::{
     convert::{mcp_tool, result_of},
     door::Door,
     prompts, resources,
-    tasks::{HeldCall, HeldTasks},
+    tasks::HeldCall,
     watch::{self, Subscribed, Watch},
 };
 use crate::answer::Outcome;
@@ -54,14 +54,13 @@ pub enum Who {
 /// How long clients may keep what lists say, in milliseconds: policy is looked at again for every call.
 const LISTS_LAST_MS: u64 = 60_000;
 
-/// One MCP server over the door. A clone is for another session: it shares nothing but the door, the turns and
-/// the tasks, which are their owners'.
+/// One MCP server over the door. A clone is for another session: it shares nothing but the door and the
+/// turns.
 pub struct McpServer {
     door: Arc<dyn Door>,
     who: Who,
     calls: Arc<Semaphore>,
     subscribed: Subscribed,
-    tasks: HeldTasks,
 }
 
 impl Clone for McpServer {
@@ -71,7 +70,6 @@ impl Clone for McpServer {
             who: self.who.clone(),
             calls: Arc::clone(&self.calls),
             subscribed: Subscribed::default(),
-            tasks: self.tasks.clone(),
         }
     }
 }
@@ -85,7 +83,6 @@ impl McpServer {
             who,
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             subscribed: Subscribed::default(),
-            tasks: HeldTasks::default(),
         }
     }
 
@@ -183,7 +180,8 @@ impl ServerHandler for McpServer {
         {
             return Err(ErrorData::invalid_params(words.clone(), None));
         }
-        let task = waits.and_then(|call| self.tasks.begin(&*door, (&caller, call), &answer));
+        let tasks = self.door.tasks();
+        let task = waits.and_then(|call| tasks.begin(&*door, (&caller, call), &answer));
         Ok(match task {
             Some(task) => CallToolResponse::Task(task),
             None => result_of(&answer).into(),
@@ -198,7 +196,8 @@ impl ServerHandler for McpServer {
         let caller = self.caller(&context.extensions)?;
         let _turn = self.calls.acquire().await;
         let door = Arc::clone(&self.door);
-        let task = self.tasks.look(door, &caller, &request.task_id).await?;
+        let tasks = self.door.tasks();
+        let task = tasks.look(door, &caller, &request.task_id).await?;
         Ok(GetTaskResult::new(task))
     }
 
@@ -209,7 +208,7 @@ impl ServerHandler for McpServer {
     ) -> Result<(), ErrorData> {
         // A task asks its client for nothing: the yes is a person's, and comes by another way.
         let caller = self.caller(&context.extensions)?;
-        self.tasks.known(&caller, &request.task_id)
+        self.door.tasks().known(&caller, &request.task_id)
     }
 
     async fn cancel_task(
@@ -218,7 +217,7 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let caller = self.caller(&context.extensions)?;
-        self.tasks.cancel(&caller, &request.task_id)
+        self.door.tasks().cancel(&caller, &request.task_id)
     }
 
     async fn list_resources(

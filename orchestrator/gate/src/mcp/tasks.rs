@@ -28,14 +28,16 @@ use crate::answer::{Answer, Outcome};
 /// Most tasks of one caller, and of all.
 const MINE: usize = 64;
 const ALL: usize = 1_024;
+/// Most bytes of arguments that they keep together.
+const BYTES: usize = 32 << 20;
 /// How often clients should look, in milliseconds.
 const LOOK_EVERY_MS: u64 = 2_000;
 /// How long an ended task can be looked at.
 const SHOWN: Duration = Duration::from_secs(300);
 
-/// The held calls that clients look at; clones are the same.
+/// The held calls that clients look at, by whichever way they come; clones are the same.
 #[derive(Clone, Default)]
-pub(crate) struct HeldTasks(Arc<Mutex<BTreeMap<String, Held>>>);
+pub struct HeldTasks(Arc<Mutex<BTreeMap<String, Held>>>);
 
 /// A call that waits.
 struct Held {
@@ -47,6 +49,8 @@ struct Held {
     payload: TaskPayload,
     /// Whether it is being made.
     made: bool,
+    /// Bytes of its arguments.
+    size: usize,
 }
 
 /// What is made after the yes.
@@ -72,18 +76,27 @@ impl HeldTasks {
         };
         let owner = caller.to_string();
         let mut held = self.held();
+        let of_it = format!("{approval}.");
+        let mut waiting = held.iter().filter(|(id, held)| {
+            id.starts_with(&of_it) && held.owner == owner && held.payload == TaskPayload::Working
+        });
+        // Who makes the same call again waits for the same.
+        if let Some((_, known)) = waiting.next() {
+            return Some(created(&known.task, answer));
+        }
+        let size = call.args.to_string().len();
+        let all: usize = held.values().map(|held| held.size).sum();
         let mine = held.values().filter(|held| held.owner == owner).count();
-        if mine >= MINE || held.len() >= ALL {
+        if mine >= MINE || held.len() >= ALL || all + size > BYTES {
             return None;
         }
         let now = current_timestamp();
-        let id = format!("{approval}.{:032x}", rand::random::<u128>());
+        let id = format!("{of_it}{:032x}", rand::random::<u128>());
         let task = Task::new(id.clone(), TaskStatus::Working, now.clone(), now)
             .with_status_message(words.clone())
             .with_ttl_ms(left.0)
             .with_poll_interval_ms(LOOK_EVERY_MS);
-        let mut created = CreateTaskResult::new(task.clone());
-        created.meta = Some(meta_of(answer));
+        let created = created(&task, answer);
         let until = Instant::now() + Duration::from_millis(left.0) + SHOWN;
         held.insert(
             id,
@@ -94,6 +107,7 @@ impl HeldTasks {
                 until,
                 payload: TaskPayload::Working,
                 made: false,
+                size,
             },
         );
         Some(created)
@@ -173,6 +187,7 @@ impl HeldTasks {
             task.payload = payload;
             // Its arguments may be secret, and are of no more use.
             task.call.args = Value::Null;
+            task.size = 0;
             task.task.last_updated_at = current_timestamp();
             task.until = Instant::now() + SHOWN;
         }
@@ -191,6 +206,13 @@ impl HeldTasks {
         held.retain(|_, task| now < task.until);
         held
     }
+}
+
+/// What a client is told of a task.
+fn created(task: &Task, answer: &Answer) -> CreateTaskResult {
+    let mut created = CreateTaskResult::new(task.clone());
+    created.meta = Some(meta_of(answer));
+    created
 }
 
 /// Somebody else's task is as one that is not there.

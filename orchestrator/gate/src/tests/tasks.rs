@@ -189,8 +189,43 @@ async fn a_task_is_its_owners() {
     }
     assert!(tasks.look(door(), &healer(), "apr_1.none").await.is_err());
     assert!(tasks.look(door(), &healer(), &id).await.is_ok());
-    let more = (0..200).filter_map(|_| begin(&healer()));
-    assert_eq!(more.count(), 63, "and not more of one caller");
+    assert_eq!(
+        begin(&healer()),
+        Some(id.clone()),
+        "the same call waits for the same"
+    );
+    tasks.cancel(&healer(), &id).unwrap();
+    assert_ne!(begin(&healer()), Some(id), "but not for what has ended");
+}
+
+#[tokio::test]
+async fn not_more_are_kept_than_may_be() {
+    let house = house().await;
+    let client = connect(&house, healer(), true).await;
+    let mut tasks = 0;
+    // Ended ones count too, for as long as they are shown.
+    for number in 0..70 {
+        let wanted = format!("{}Ki", 70_000 + number);
+        let args = json!({ "service": "shop/cart", "memory": wanted });
+        match call(&client, "set_limits", args).await {
+            CallToolResponse::Task(created) => {
+                tasks += 1;
+                let id = created.task.task_id;
+                client
+                    .cancel_task(CancelTaskParams::new(&id))
+                    .await
+                    .unwrap();
+                let meta = created.meta.unwrap().0;
+                let approval = meta.get(APPROVAL_KEY).unwrap().as_str().unwrap();
+                say(&house, "reject", approval).await;
+            }
+            CallToolResponse::Complete(told) => {
+                assert_eq!(told.structured_content.unwrap()["outcome"], "held");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(tasks, 64);
 }
 
 #[tokio::test]

@@ -250,19 +250,27 @@ pub fn verify_offline(args: &VerifyArgs, out: &mut Out) -> Result<(), CliError> 
     let report = verify_since(&read(file)?, key, witness.as_deref().unwrap_or_default())
         .map_err(|tampered| CliError::Failed(format!("the log does not verify: {tampered}")))?;
     let raw = json!({ "ok": true, "leaves": report.leaves, "kept_from": report.kept_from, "dropped": report.dropped,
-        "root": report.root, "key_given": key.is_some(), "agreed": report.agreed, "keys": report.keys });
+        "root": report.root, "key_given": key.is_some(), "agreed": report.agreed, "keys": report.keys, "public_key": report.public_key });
     let text = out.render(&raw, |_| {
-        let trust = if key.is_some() {
-            ""
-        } else {
-            "; give --key to find out about a log that was written and signed anew"
+        let trust = match key {
+            None => "; give --key to find out about a log that was written and signed anew".to_owned(),
+            Some(key) if key != report.public_key => format!(
+                "; by the word of a key that was handed over. Keep {} in its place: only the newest key or a witness \
+                 tells a log that a thief of an older one went on with from this one",
+                report.public_key
+            ),
+            Some(_) => String::new(),
+        };
+        let keys = match report.keys {
+            0 | 1 => String::new(),
+            keys => format!(", signed by {keys} keys one after the other"),
         };
         let seen = match (&witness, report.agreed) {
             (None, _) => String::new(),
             (Some(_), heads) => format!("; continues {heads} heads of the witness"),
         };
         format!(
-            "the log is as it was written: {} entries ({} kept), root {}{seen}{trust}",
+            "the log is as it was written: {} entries ({} kept){keys}, root {}{seen}{trust}",
             report.leaves,
             kept(report.leaves, report.kept_from, report.dropped),
             report.root

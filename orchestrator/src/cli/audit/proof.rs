@@ -45,6 +45,9 @@ pub fn check(file: &Path, key: Option<&str>, out: &mut Out) -> Result<(), CliErr
         json!({ "ok": true, "index": proof.index, "leaf": proof.leaf, "key_given": key.is_some() });
     let text = out.render(&raw, |_| {
         let believed = match key {
+            Some(key) if key != proof.head.public_key => {
+                "a key that the given one was handed over to"
+            }
             Some(_) => "the given key",
             None => "the key in the proof (give --key to believe one kept from elsewhere)",
         };

@@ -35,8 +35,9 @@ pub struct Keys {
 struct Held {
     keys: Option<(Instant, Arc<JwkSet>)>,
     endpoints: Option<(Instant, Endpoints)>,
-    /// Fetches of the last window.
+    /// Fetches of keys in the last window, and of places.
     tried: Vec<Instant>,
+    asked: Vec<Instant>,
 }
 
 /// What is used of a discovery document.
@@ -104,7 +105,11 @@ impl Keys {
         }
         held.tried.push(Instant::now());
         match self.fetch().await {
-            Ok(keys) => held.keys = Some((Instant::now(), Arc::new(keys))),
+            Ok((keys, places)) => {
+                held.keys = Some((Instant::now(), Arc::new(keys)));
+                let now = Instant::now();
+                held.endpoints = places.map(|places| (now, places)).or(held.endpoints.take());
+            }
             Err(error) => {
                 tracing::warn!(%error, issuer = %self.issuer, "the issuer's keys cannot be fetched")
             }
@@ -117,27 +122,44 @@ impl Keys {
             .and_then(|(_, keys)| pick(keys, kid, algorithm))
     }
 
-    async fn fetch(&self) -> Result<JwkSet, FetchError> {
+    async fn fetch(&self) -> Result<(JwkSet, Option<Endpoints>), FetchError> {
         let client = client()?;
         let found = self.discover(&client).await?;
         self.private(&found.jwks_uri)?;
-        document(&client, &found.jwks_uri).await
+        let keys = document(&client, &found.jwks_uri).await?;
+        Ok((keys, self.places(found).ok()))
     }
 
-    /// Where people sign in; asked for anew every hour.
+    /// Where people sign in; asked for anew every hour, and known for a day with the issuer out of reach.
     pub(super) async fn endpoints(&self) -> Result<Endpoints, FetchError> {
         let mut held = self.held.lock().await;
-        if let Some((at, endpoints)) = &held.endpoints
-            && at.elapsed() < FRESH
-        {
-            return Ok(endpoints.clone());
+        let known = held.endpoints.clone();
+        if let Some((_, places)) = known.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Ok(places.clone());
         }
-        held.tried.retain(|at| at.elapsed() < WINDOW);
-        if held.tried.len() >= IN_A_WINDOW {
-            return Err(FetchError::Often);
+        held.asked.retain(|at| at.elapsed() < WINDOW);
+        let found = match held.asked.len() >= IN_A_WINDOW {
+            true => Err(FetchError::Often),
+            false => {
+                held.asked.push(Instant::now());
+                self.ask_for_places().await
+            }
+        };
+        match (found, known) {
+            (Ok(places), _) => {
+                held.endpoints = Some((Instant::now(), places.clone()));
+                Ok(places)
+            }
+            (Err(_), Some((at, places))) if at.elapsed() < STALE => Ok(places),
+            (Err(error), _) => Err(error),
         }
-        held.tried.push(Instant::now());
-        let found = self.discover(&client()?).await?;
+    }
+
+    async fn ask_for_places(&self) -> Result<Endpoints, FetchError> {
+        self.places(self.discover(&client()?).await?)
+    }
+
+    fn places(&self, found: Discovery) -> Result<Endpoints, FetchError> {
         let (Some(authorization), Some(token)) =
             (found.authorization_endpoint, found.token_endpoint)
         else {
@@ -145,12 +167,10 @@ impl Keys {
         };
         self.private(&authorization)?;
         self.private(&token)?;
-        let endpoints = Endpoints {
+        Ok(Endpoints {
             authorization,
             token,
-        };
-        held.endpoints = Some((Instant::now(), endpoints.clone()));
-        Ok(endpoints)
+        })
     }
 
     async fn discover(&self, client: &reqwest::Client) -> Result<Discovery, FetchError> {

@@ -11,20 +11,21 @@ use std::{
 use anyhow::Context;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce, aead::Aead as _};
 use ostler_console::{Begun, Elsewhere};
 use ostler_tools::principal::Principal;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{Issuer, keys::FetchError};
 use crate::{key_file::read_secret, urls::is_private};
 
-/// How long somebody may take at the issuer's page.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// Most who are there at a time; the one who was longest makes room.
-const AT_ONCE: usize = 256;
+/// How long somebody may take at the issuer's page, in milliseconds.
+const PATIENCE_MS: u64 = 10 * 60 * 1_000;
+const NONCE: usize = 24;
 
 /// How the console is known to the issuer, as it is written in the configuration file.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,19 +93,25 @@ impl ClientConfig {
     }
 }
 
-/// The flow, and who is under way.
+/// The flow. Who is under way is kept by their own browser, sealed: strangers who begin and do not come back
+/// take nobody's place.
 pub struct CodeFlow {
     issuer: Arc<Issuer>,
     client: OidcClient,
     secure: bool,
-    waiting: Mutex<BTreeMap<String, Waiting>>,
+    seal: XChaCha20Poly1305,
+    began: Instant,
+    /// Ways that somebody came back by, each until it is too old anyhow.
+    used: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// Somebody who was sent to the issuer.
+#[derive(Serialize, Deserialize)]
 struct Waiting {
-    since: Instant,
-    browser: Zeroizing<String>,
-    verifier: Zeroizing<String>,
+    /// When, in milliseconds since the flow began.
+    since: u64,
+    state: String,
+    verifier: String,
     nonce: String,
     back: String,
 }
@@ -126,30 +133,42 @@ impl CodeFlow {
             issuer: Arc::clone(issuer),
             client,
             secure,
-            waiting: Mutex::default(),
+            seal: XChaCha20Poly1305::new(&rand::random::<[u8; 32]>().into()),
+            began: Instant::now(),
+            used: Mutex::default(),
         }))
     }
 
-    fn keep(&self, state: String, waiting: Waiting) {
-        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, one| one.since.elapsed() < PATIENCE);
-        while all.len() >= AT_ONCE {
-            let oldest = all.iter().min_by_key(|(_, one)| one.since);
-            let Some(oldest) = oldest.map(|(state, _)| state.clone()) else {
-                break;
-            };
-            all.remove(&oldest);
-        }
-        all.insert(state, waiting);
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Takes who was sent with this state; only the browser that was, and once.
-    fn take(&self, state: &str, browser: &str) -> Option<Waiting> {
-        use subtle::ConstantTimeEq as _;
-        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = all.remove(state)?;
-        let same = waiting.browser.as_bytes().ct_eq(browser.as_bytes());
-        (bool::from(same) && waiting.since.elapsed() < PATIENCE).then_some(waiting)
+    /// What a browser keeps of its way.
+    fn seal(&self, waiting: &Waiting) -> Option<Zeroizing<String>> {
+        let text = Zeroizing::new(serde_json::to_vec(waiting).ok()?);
+        let nonce: [u8; NONCE] = rand::random();
+        let sealed = self.seal.encrypt(&XNonce::from(nonce), text.as_slice());
+        let whole = [nonce.as_slice(), &sealed.ok()?].concat();
+        Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(whole)))
+    }
+
+    /// The way that a browser was sent on with this state, if it was not too long ago.
+    fn open(&self, state: &str, browser: &str) -> Option<Waiting> {
+        let whole = URL_SAFE_NO_PAD.decode(browser).ok()?;
+        let (nonce, sealed) = whole.split_at_checked(NONCE)?;
+        let nonce = XNonce::try_from(nonce).ok()?;
+        let text = Zeroizing::new(self.seal.decrypt(&nonce, sealed).ok()?);
+        let waiting: Waiting = serde_json::from_slice(&text).ok()?;
+        let late = self.millis().saturating_sub(waiting.since) > PATIENCE_MS;
+        let same = bool::from(waiting.state.as_bytes().ct_eq(state.as_bytes()));
+        (same && !late).then_some(waiting)
+    }
+
+    /// Whether nobody came back by this way yet.
+    fn use_up(&self, state: &str) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|_, at| at.elapsed() < Duration::from_millis(PATIENCE_MS));
+        used.insert(state.to_owned(), Instant::now()).is_none()
     }
 
     async fn exchange(&self, code: &str, waiting: &Waiting) -> Result<Tokens, FetchError> {
@@ -184,7 +203,7 @@ impl Elsewhere for CodeFlow {
             tracing::warn!(%error, issuer = self.issuer.address(), "nobody can be sent to the issuer's page");
         });
         let mut to = reqwest::Url::parse(&endpoints.ok()?.authorization).ok()?;
-        let (state, browser, verifier, nonce) = (fresh(), fresh(), fresh(), fresh());
+        let (state, verifier, nonce) = (fresh(), fresh(), fresh());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         to.query_pairs_mut().extend_pairs([
             ("response_type", "code"),
@@ -197,13 +216,13 @@ impl Elsewhere for CodeFlow {
             ("code_challenge_method", "S256"),
         ]);
         let waiting = Waiting {
-            since: Instant::now(),
-            browser: browser.clone(),
+            since: self.millis(),
+            state,
             verifier,
-            nonce: nonce.to_string(),
+            nonce,
             back: back.to_owned(),
         };
-        self.keep(state.to_string(), waiting);
+        let browser = self.seal(&waiting)?;
         Some(Begun {
             to: to.into(),
             browser,
@@ -211,7 +230,7 @@ impl Elsewhere for CodeFlow {
     }
 
     async fn finish(&self, state: &str, code: &str, browser: &str) -> Option<Principal> {
-        let waiting = self.take(state, browser)?;
+        let waiting = self.open(state, browser)?;
         let tokens = self.exchange(code, &waiting).await;
         let tokens = tokens.map_err(|error| {
             tracing::warn!(%error, issuer = self.issuer.address(), "the issuer does not take a code");
@@ -220,17 +239,13 @@ impl Elsewhere for CodeFlow {
             .issuer
             .claims(&tokens.ok()?.id_token, &self.client.id)
             .await?;
-        let same = |claims: &Map<String, Value>| {
-            claims.get("nonce").and_then(Value::as_str) == Some(&waiting.nonce)
-        };
-        Some(claims)
-            .filter(same)
-            .and_then(|claims| self.issuer.principal(&claims))
+        let same = claims.get("nonce").and_then(Value::as_str) == Some(&waiting.nonce);
+        let who = self.issuer.principal(&claims)?;
+        (same && self.use_up(state)).then_some(who)
     }
 }
 
 /// Something that nobody guesses.
-fn fresh() -> Zeroizing<String> {
-    let random: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-    Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()))
+fn fresh() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
