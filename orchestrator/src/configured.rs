@@ -48,6 +48,7 @@ impl Configured {
         self.gate.follow(settings.calendar.clone());
         self.notifier.put(hooks).await;
         self.fleet.ask_of(settings.prometheus.clone());
+        self.fleet.upgrades.put(settings.looking.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())
     }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::{
     calendar::{FreezeEntry, WindowEntry, calendar},
     notify::{NotifyConfig, NotifySettings},
+    observe::registries::{Looking, settings::UpgradesConfig},
     serve::{
         oidc::{Oidc, OidcConfig},
         tls::{TlsConfig, TlsSettings},
@@ -54,6 +55,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// When changes may be made.
     pub calendar: Calendar,
+    /// How new versions are looked for.
+    pub looking: Looking,
 }
 
 /// The file as it is written.
@@ -84,6 +87,8 @@ struct File {
     freezes: Vec<FreezeEntry>,
     #[serde(default)]
     change_windows: Vec<WindowEntry>,
+    #[serde(default)]
+    upgrades: Option<UpgradesConfig>,
 }
 
 /// Who else says who somebody is.
@@ -152,6 +157,7 @@ impl Settings {
             notify,
             freezes,
             change_windows,
+            upgrades,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -170,6 +176,7 @@ impl Settings {
                 .map_or_else(|| Ok(NotifySettings::default()), |told| told.check(folder))?,
             witness: audit.witness.map(|file| folder.join(file)),
             calendar: calendar(freezes, change_windows)?,
+            looking: upgrades.map_or_else(|| Ok(Looking::default()), |said| said.check(folder))?,
             ..Self::default()
         };
         for (name, mut entry) in agents {

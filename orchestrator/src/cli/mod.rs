@@ -26,6 +26,7 @@ mod image;
 mod incident;
 mod incidents;
 mod logs;
+mod mcp;
 mod node;
 mod out;
 mod policy;
@@ -42,6 +43,7 @@ mod token;
 mod top;
 mod tune;
 mod up;
+mod upgrades;
 mod words;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -51,6 +53,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use self::{client::Client, error::CliError, out::Out};
 pub use self::{
     client::socket_path,
+    mcp::{McpArgs, McpRole},
     up::{AgentsArg, BackendArg, Keep, Listen, UpArgs},
 };
 
@@ -198,6 +201,10 @@ pub enum Command {
     Rollback(service::RollbackArgs),
     /// How a new version comes in; hold, promote or leave it
     Rollout(rollout::RolloutArgs),
+    /// New versions of what runs, and what known vulnerabilities reach it
+    Upgrades(upgrades::UpgradesArgs),
+    /// Bring another version of a service's image in
+    Upgrade(upgrades::UpgradeArgs),
     /// Delete services
     Delete(delete::DeleteArgs),
     /// What happened
@@ -264,26 +271,6 @@ pub enum Command {
     },
 }
 
-/// Arguments of `mcp`.
-#[derive(Debug, Clone, Args)]
-pub struct McpArgs {
-    /// What the client may be: viewer looks; operator looks and asks, and a person says yes to each
-    /// change; admin is you, with all that you may do, approving included
-    #[arg(long, value_enum, default_value_t = McpRole::Operator)]
-    pub role: McpRole,
-}
-
-/// What a desktop client may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum McpRole {
-    /// Looks.
-    Viewer,
-    /// Looks and asks.
-    Operator,
-    /// The user in person.
-    Admin,
-}
-
 /// Arguments of `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
@@ -345,6 +332,8 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Limits(args) => service::limits(args, client, out).await,
         Command::Rollback(args) => service::rollback(args, client, out).await,
         Command::Rollout(args) => rollout::run(args, client, out).await,
+        Command::Upgrades(args) => upgrades::run(args, client, out).await,
+        Command::Upgrade(args) => upgrades::upgrade(args, client, out).await,
         Command::Delete(args) => delete::run(args, client, out).await,
         Command::Events(args) => events::run(args, client, out).await,
         Command::Signals(args) => signals::run(args, client, out).await,

@@ -80,20 +80,20 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
 }
 
 /// Where to ask; a name without a registry only where a default is configured.
-fn reference(store: &Inner, name: &Name) -> Option<Reference> {
+pub(super) fn reference(store: &Inner, name: &Name) -> Option<Reference> {
     let reference = name.reference.clone()?;
     (name.qualified || store.config.default_registry.is_some()).then_some(reference)
 }
 
 /// One pull under way.
-struct Fetch<'a> {
-    store: &'a Arc<Inner>,
-    session: Session,
-    reference: Reference,
+pub(super) struct Fetch<'a> {
+    pub(super) store: &'a Arc<Inner>,
+    pub(super) session: Session,
+    pub(super) reference: Reference,
 }
 
 impl Fetch<'_> {
-    async fn manifest(
+    pub(super) async fn manifest(
         &self,
         pinned: Option<&Digest>,
     ) -> Result<(Digest, OciImageManifest), ImageError> {
@@ -140,7 +140,7 @@ impl Fetch<'_> {
     }
 
     /// A small blob, in memory.
-    async fn small(&self, blob: &Blob) -> Result<Vec<u8>, ImageError> {
+    pub(super) async fn small(&self, blob: &Blob) -> Result<Vec<u8>, ImageError> {
         let limit = self.store.config.limits.document_bytes;
         if blob.size > limit {
             let detail = format!("it has {} bytes; {limit} are accepted", blob.size);
