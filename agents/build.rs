@@ -9,10 +9,11 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 /// Where agents' code is, seen from this crate.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "src",
     "kit/src",
     "llm/src",
+    "upgrades/src",
     "../orchestrator/core/src",
     "../orchestrator/tools/src",
     "../orchestrator/diagnosis",

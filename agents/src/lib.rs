@@ -5,6 +5,7 @@
 
 pub mod healer;
 pub mod make;
+pub mod upgrader;
 
 use std::sync::Arc;
 
@@ -50,14 +51,24 @@ impl std::fmt::Debug for AgentSpec {
 /// Every agent there is.
 #[must_use]
 pub fn registry() -> &'static [AgentSpec] {
-    const AGENTS: &[AgentSpec] = &[AgentSpec {
-        name: "healer",
-        about: "finds out why a service is unwell and proposes a fix",
-        parts: healer::parts,
-        prompt: healer::PROMPT,
-        priority: 300,
-        proposable: healer::PROPOSABLE,
-    }];
+    const AGENTS: &[AgentSpec] = &[
+        AgentSpec {
+            name: "healer",
+            about: "finds out why a service is unwell and proposes a fix",
+            parts: healer::parts,
+            prompt: healer::PROMPT,
+            priority: 300,
+            proposable: healer::PROPOSABLE,
+        },
+        AgentSpec {
+            name: "upgrader",
+            about: "finds newer versions that are wanted and proposes how they come in",
+            parts: upgrader::parts,
+            prompt: upgrader::PROMPT,
+            priority: 200,
+            proposable: upgrader::PROPOSABLE,
+        },
+    ];
     AGENTS
 }
 

@@ -1,7 +1,7 @@
 //! The world of a bundle, answering through the shipped tools; how services stand comes from the
 //! shipped core.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_core::{
     change::{self, Change},
@@ -14,13 +14,13 @@ use ostler_core::{
     units::{Bytes, MilliCpu},
 };
 use ostler_tools::{
-    answer::{Changes, LogAnswer, LogLine, LogStream, PastChangeInfo},
+    answer::{Changes, Explanation, LogAnswer, LogLine, LogStream, PastChangeInfo, Verdict},
     catalogue,
     contract::Decided,
-    principal::Principal,
+    principal::{Principal, Role},
     query::Query,
     record::Records,
-    view::{View, WorldView},
+    view::{UpgradesSeen, View, WorldView},
 };
 use serde_json::{Value, json};
 
@@ -155,6 +155,10 @@ impl World {
             observed: self.observed.clone(),
             report,
             events: self.events.iter().cloned().collect(),
+            upgrades: Arc::new(UpgradesSeen {
+                services: self.bundle.upgrades.clone(),
+                feed: None,
+            }),
             ..WorldView::default()
         };
         let history = History {
@@ -203,7 +207,23 @@ impl World {
                 })
             }
             Query::Undo { revision } => self.undo(*revision, now),
+            Query::ExplainPolicy { tool, .. } => done(&self.explain(tool)),
             _ => Outcome::Denied("a replayed world does not answer this".to_owned()),
+        }
+    }
+
+    /// Every change waits for a person's yes here; whether changes are frozen is what is asked for.
+    fn explain(&self, tool: &str) -> Explanation {
+        Explanation {
+            principal: self.agent.to_string(),
+            tool: tool.to_owned(),
+            decision: Verdict::NeedsApproval,
+            words: "a person says yes first".to_owned(),
+            would_differ: Vec::new(),
+            policies: Vec::new(),
+            needs: vec![Role::Operator],
+            facts: json!({ "frozen": self.bundle.frozen }),
+            policy_version: String::new(),
         }
     }
 
@@ -230,6 +250,7 @@ impl World {
         let touched = match change {
             Change::RollbackService { service, .. }
             | Change::SetLimits { service, .. }
+            | Change::UpgradeService { service, .. }
             | Change::RestartInstances { service, .. } => vec![service.clone()],
             _ => Vec::new(),
         };

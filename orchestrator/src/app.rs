@@ -35,7 +35,7 @@ use crate::{
     front::{self, Fronts},
     news,
     notify::Notifier,
-    observe::{machine, prometheus, scrape, usage},
+    observe::{machine, prometheus, registries, scrape, usage},
     retain,
     serve::{
         self,
@@ -238,6 +238,7 @@ fn start_loops(
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
+    parts.spawn(registries::watch(fleet.clone(), stop.clone()));
     parts.spawn(news::watch(fleet.clone(), gate.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }

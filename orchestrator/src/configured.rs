@@ -57,6 +57,7 @@ impl Configured {
         self.fleet.ask_of(settings.prometheus.clone());
         let prices = settings.prices.clone();
         self.fleet.write(|table| table.daemon.prices = prices);
+        self.fleet.upgrades.put(settings.looking.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())
     }

@@ -22,6 +22,7 @@ use crate::{
     calendar::{FreezeEntry, WindowEntry, calendar},
     images::ImagesConfig,
     notify::{NotifyConfig, NotifySettings},
+    observe::registries::{Looking, settings::UpgradesConfig},
     serve::{
         oidc::{Oidc, OidcConfig},
         tls::{TlsConfig, TlsSettings},
@@ -61,6 +62,8 @@ pub struct Settings {
     pub prices: Option<Prices>,
     /// What images must be to run.
     pub signatures: SignatureRules,
+    /// How new versions are looked for.
+    pub looking: Looking,
 }
 
 /// The file as it is written.
@@ -95,6 +98,8 @@ struct File {
     prices: Option<Prices>,
     #[serde(default)]
     images: ImagesConfig,
+    #[serde(default)]
+    upgrades: Option<UpgradesConfig>,
 }
 
 /// Who else says who somebody is.
@@ -165,6 +170,7 @@ impl Settings {
             change_windows,
             prices,
             images,
+            upgrades,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -185,6 +191,7 @@ impl Settings {
             calendar: calendar(freezes, change_windows)?,
             prices: prices.map(priced).transpose()?,
             signatures: images.check(folder)?,
+            looking: upgrades.map_or_else(|| Ok(Looking::default()), |said| said.check(folder))?,
             ..Self::default()
         };
         for (name, mut entry) in agents {

@@ -131,7 +131,7 @@ fn known(daemon: &Daemon) -> u64 {
 
 fn upgrade(daemon: &Daemon, args: &[&str]) -> std::process::Output {
     let state = daemon.state();
-    let mut all = vec!["upgrade", "--state-dir", state.to_str().unwrap()];
+    let mut all = vec!["self-upgrade", "--state-dir", state.to_str().unwrap()];
     all.extend(args);
     daemon.try_cli(&all)
 }

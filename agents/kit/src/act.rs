@@ -4,6 +4,7 @@
 //! a proposal acting without having begun itself reads the history of changes first.
 
 use ostler_core::{
+    event::{Event, Happening},
     incident::IncidentState,
     proposal::{Proposal, ProposalState, ProposedCall},
     time::Time,
@@ -14,9 +15,12 @@ use crate::{
     agent::Agent,
     case::{Case, Phase},
     client::CallError,
+    look::known,
     paper, world,
 };
 
+/// The tool that brings another version in.
+const UPGRADE: &str = "upgrade_service";
 /// Tries of one call that fails for no fault of policy or arguments.
 const TRIES_LIMIT: u32 = 3;
 
@@ -187,6 +191,70 @@ impl Agent {
         .await
     }
 
+    /// What the proposal brought in is no longer wanted: the core went back by its own rules, or somebody
+    /// else did. Nothing is left to be taken back.
+    pub(crate) async fn was_left(
+        &mut self,
+        case: &mut Case,
+        proposal: &Proposal,
+        why: &str,
+    ) -> Result<(), CallError> {
+        let why = match self.sent_back(proposal).await? {
+            Some(because) => format!("{why}; the core sent it back: {because}"),
+            None => why.to_owned(),
+        };
+        let state = ProposalState::Undone;
+        paper::advance(
+            &*self.caller,
+            &proposal.id,
+            state,
+            proposal.done,
+            Some(&why),
+        )
+        .await?;
+        case.phase = Phase::Closed;
+        let over = Some(IncidentState::Closed);
+        paper::note(&*self.caller, case, &why, None, over).await
+    }
+
+    /// Why the core went back since a proposal was made, where it did.
+    async fn sent_back(&self, proposal: &Proposal) -> Result<Option<String>, CallError> {
+        let service = &proposal.body.verify.service;
+        let Some(detail) = known(world::service(&*self.caller, service).await)? else {
+            return Ok(None);
+        };
+        let since = |event: &&Event| event.at >= proposal.at;
+        let mut events = detail.value.events.iter().rev().filter(since);
+        Ok(events.find_map(|event| match &event.what {
+            Happening::SentBack { why, .. } => Some(why.clone()),
+            _ => None,
+        }))
+    }
+
+    /// Whether a version that a proposal brought in is no longer what is wanted, in words.
+    pub(crate) fn left(&self, proposal: Option<&Proposal>) -> Option<String> {
+        let proposal = proposal?;
+        let mut calls = proposal.body.calls.iter();
+        let call = calls.find(|call| call.tool == UPGRADE)?;
+        let asked = call.arguments.get("image")?.as_str()?;
+        let glance = self.look.glance()?;
+        let service = &proposal.body.verify.service;
+        let mut services = glance.services.value.services.iter();
+        let summary = services.find(|one| one.service == *service)?;
+        let begun = matches!(
+            proposal.state,
+            ProposalState::Verifying | ProposalState::Acting
+        );
+        (begun && summary.image != asked && proposal.done > 0).then(|| {
+            format!(
+                "`{}` was left: generation {} of `{service}` is `{}`",
+                short(asked),
+                summary.generation,
+                short(&summary.image)
+            )
+        })
+    }
+
     /// It went away before anybody acted.
     pub(crate) async fn withdraw(
         &mut self,
@@ -212,6 +280,13 @@ impl Agent {
         )
         .await
     }
+}
+
+/// An image without the most of its digest.
+fn short(image: &str) -> &str {
+    const KEPT: usize = "sha256:".len() + 12;
+    let digest = image.find('@').map(|at| at + 1 + KEPT);
+    digest.and_then(|end| image.get(..end)).unwrap_or(image)
 }
 
 fn made(call: &ProposedCall, revision: Option<u64>) -> String {

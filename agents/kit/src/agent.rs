@@ -22,7 +22,7 @@ use crate::{
     paper,
     planner::Planner,
     refused::Refused,
-    symptom::{Notice, Symptom},
+    symptom::{Notice, Symptom, SymptomKind},
     world,
 };
 
@@ -81,10 +81,11 @@ impl Agent {
     /// An agent that has not looked yet.
     #[must_use]
     pub fn new(caller: Arc<dyn Caller>, parts: Parts) -> Self {
+        let look = Look::default().with_upgrades(parts.notice.reads_upgrades());
         Self {
             caller,
             parts,
-            look: Look::default(),
+            look,
             ledger: Ledger::default(),
             cases: Vec::new(),
             quiet: BTreeMap::new(),
@@ -167,7 +168,11 @@ impl Agent {
             case.foretold.clone_from(&foretold.forecast);
         }
         let proposal = detail.map(|detail| detail.proposal);
-        let worse = self.watch_over(case, proposal.as_ref(), now).await?;
+        let left = self.left(proposal.as_ref());
+        let worse = match left {
+            Some(_) => None,
+            None => self.watch_over(case, proposal.as_ref(), now).await?,
+        };
         let watched = proposal
             .as_ref()
             .map_or(&case.culprit, |proposal| &proposal.body.verify.service);
@@ -181,6 +186,7 @@ impl Agent {
             proposals_limit: self.parts.budget.proposals_per_incident,
             news: case.news(symptoms),
             worse: worse.as_deref(),
+            left: left.as_deref(),
         };
         if let (Phase::Verifying { good_since, .. }, Some(proposal)) =
             (&mut case.phase, seen.proposal)
@@ -208,6 +214,7 @@ impl Agent {
             (Move::Verified, Some(proposal)) => self.verified(case, proposal).await,
             (Move::Withdraw, Some(proposal)) => self.withdraw(case, proposal).await,
             (Move::Undo(why), Some(proposal)) => self.undo(case, proposal, &why, now).await,
+            (Move::Left(why), Some(proposal)) => self.was_left(case, proposal, &why).await,
             (Move::Replan(why), proposal) => {
                 case.refused.extend(proposal.and_then(Refused::of));
                 let again_at = now + Span::seconds(5);
@@ -276,8 +283,11 @@ impl Agent {
 }
 
 /// Whether a symptom is one that a proposal answers: a proposal that names instances does not answer
-/// for the others.
+/// for the others, and no proposal for a version that came after it.
 fn concerns(symptom: &Symptom, proposal: Option<&Proposal>) -> bool {
+    if symptom.kind == SymptomKind::Outdated {
+        return false;
+    }
     let (Some(instance), Some(proposal)) = (&symptom.instance, proposal) else {
         return true;
     };

@@ -133,6 +133,8 @@ pub struct Seen<'a> {
     pub news: Option<&'a Symptom>,
     /// The objective that got worse since the proposal was carried out, in words.
     pub worse: Option<&'a str>,
+    /// That what the proposal brought in was left by the core or by somebody else, in words.
+    pub left: Option<&'a str>,
 }
 
 /// What comes next.
@@ -152,6 +154,8 @@ pub enum Move {
     Verified,
     /// It did not work: take it back.
     Undo(String),
+    /// It did not work, and was taken back already.
+    Left(String),
     /// Call a person.
     HandOver(String),
     /// Close: it went away.
@@ -208,12 +212,12 @@ impl Case {
             Phase::Proposed { .. } => self.next_proposed(seen),
             Phase::Verifying {
                 since, good_since, ..
-            } => match self.ended_by_others(seen) {
-                Some(ended) => ended,
+            } => match self.over_already(seen) {
+                Some(over) => over,
                 None => next_verifying(*since, *good_since, seen),
             },
-            Phase::Undoing { again_at, .. } => match self.ended_by_others(seen) {
-                Some(ended) => ended,
+            Phase::Undoing { again_at, .. } => match self.over_already(seen) {
+                Some(over) => over,
                 None if seen.now >= *again_at => Move::Undo(String::new()),
                 None => Move::Wait,
             },
@@ -260,6 +264,12 @@ impl Case {
             )),
             Some(why) => Move::Replan(format!("a person wants another plan: {why}")),
         }
+    }
+
+    /// Whether nothing is left to watch or to take back: somebody else ended it.
+    fn over_already(&self, seen: Seen<'_>) -> Option<Move> {
+        let left = seen.left.map(|why| Move::Left(why.to_owned()));
+        self.ended_by_others(seen).or(left)
     }
 
     /// Somebody else ended the proposal that is being carried out or watched: another agent took the
@@ -384,6 +394,7 @@ mod tests {
             proposals_limit: 3,
             news: None,
             worse: None,
+            left: None,
         }
     }
 
@@ -492,6 +503,13 @@ mod tests {
             watch(good).next(worse),
             Move::Undo("errors".into()),
             "at once, long before the deadline"
+        );
+        let mut left = seen(60, Some(&proposal), ServiceState::Healthy);
+        left.left = Some("the core went back");
+        assert_eq!(
+            watch(good).next(left),
+            Move::Left("the core went back".into()),
+            "healthy again, but not with what was proposed"
         );
         let mut sick = seen(100, Some(&proposal), ServiceState::Healthy);
         sick.verify_symptom = true;

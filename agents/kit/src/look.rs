@@ -9,10 +9,12 @@ use ostler_core::{
     id::{Generation, NodeName, Revision, ServiceKey},
     plan::ServiceState,
     signal::{SignalKind, Subject},
-    spec::{Objectives, Restart},
+    spec::{Objectives, Port, Restart},
     time::{Span, Time},
 };
-use ostler_tools::answer::{Graph, InstanceInfo, Instances, ServiceDetail, Services, Signals};
+use ostler_tools::answer::{
+    Graph, InstanceInfo, Instances, ServiceDetail, Services, Signals, Upgrades,
+};
 
 use crate::{
     budget::Budget,
@@ -45,6 +47,8 @@ pub struct Glance {
     pub notes: BTreeMap<ServiceKey, SpecNote>,
     /// The last minutes of watched series.
     pub series: BTreeMap<Subject, Cited<Signals>>,
+    /// Newer versions of what runs; only for those who look for them.
+    pub upgrades: Option<Cited<Upgrades>>,
 }
 
 /// What noticing needs of a spec.
@@ -58,6 +62,10 @@ pub struct SpecNote {
     pub memory_limited: bool,
     /// Whether it has volumes.
     pub has_volumes: bool,
+    /// Whether it keeps data.
+    pub stateful: bool,
+    /// Whether its traffic is measured by version.
+    pub measured: bool,
     /// Until when a new instance must be ready.
     pub healthy_deadline: Span,
     /// How it is restarted.
@@ -73,6 +81,8 @@ impl SpecNote {
             objectives: detail.spec.objectives.clone(),
             memory_limited: detail.spec.resources.limits.memory.is_some(),
             has_volumes: !detail.spec.volumes.is_empty(),
+            stateful: detail.spec.is_stateful(),
+            measured: detail.spec.ports.iter().any(Port::is_proxied),
             healthy_deadline: detail.spec.update.healthy_deadline,
             restart: detail.spec.restart,
             reverts: detail.spec.update.auto_revert
@@ -92,9 +102,17 @@ pub struct Look {
     instances_at: Time,
     restarts: u64,
     read_at: BTreeMap<Subject, Time>,
+    reads_upgrades: bool,
 }
 
 impl Look {
+    /// Looks for newer versions too.
+    #[must_use]
+    pub fn with_upgrades(mut self, reads: bool) -> Self {
+        self.reads_upgrades = reads;
+        self
+    }
+
     /// The last glance.
     #[must_use]
     pub fn glance(&self) -> Option<&Glance> {
@@ -125,7 +143,11 @@ impl Look {
             graph,
             notes,
             series,
+            upgrades: None,
         };
+        if self.reads_upgrades {
+            glance.upgrades = known(world::upgrades(caller, None).await)?;
+        }
         read_notes(caller, &mut glance).await?;
         self.read_series(caller, budget, &mut glance).await?;
         self.glance = Some(glance);

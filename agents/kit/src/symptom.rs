@@ -51,6 +51,8 @@ pub enum SymptomKind {
     MemoryGrowing,
     /// A disk or volume is nearly full.
     DiskFilling,
+    /// A newer version is there that is wanted: no trouble, a chance.
+    Outdated,
 }
 
 impl SymptomKind {
@@ -69,12 +71,18 @@ impl SymptomKind {
             Self::Latency => "latency",
             Self::MemoryGrowing => "memory_growing",
             Self::DiskFilling => "disk_filling",
+            Self::Outdated => "outdated",
         }
     }
 }
 
 /// Decides what counts as a symptom. Has a memory, no clock: time is in the glance.
 pub trait Notice: Send + Sync {
+    /// Whether it looks for newer versions: then they are in the glance.
+    fn reads_upgrades(&self) -> bool {
+        false
+    }
+
     /// What looks wrong now. A healthy system, a crash that the core restarted and a rollout within
     /// its limits give nothing.
     fn notice(&mut self, glance: &Glance) -> Vec<Symptom>;

@@ -60,6 +60,14 @@ pub async fn instances(caller: &dyn Caller) -> Answered<answer::Instances> {
     ask(caller, "list_instances", json!({})).await
 }
 
+/// Newer versions of what runs; of one service only, if given.
+pub async fn upgrades(
+    caller: &dyn Caller,
+    service: Option<&ServiceKey>,
+) -> Answered<answer::Upgrades> {
+    ask(caller, "list_upgrades", json!({ "service": service })).await
+}
+
 /// Who needs whom.
 pub async fn graph(caller: &dyn Caller) -> Answered<answer::Graph> {
     ask(caller, "get_graph", json!({})).await

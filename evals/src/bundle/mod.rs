@@ -16,6 +16,7 @@ use ostler_core::{
     proposal::ProposalState,
     time::Span,
 };
+use ostler_tools::answer::UpgradeSeen;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,12 @@ pub struct Bundle {
     /// Names of secrets that exist, `namespace/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// What registries were seen to have, by service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub upgrades: BTreeMap<ServiceKey, UpgradeSeen>,
+    /// Whether changes are frozen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// What a capture had no room or no time for, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,

@@ -51,6 +51,8 @@ pub fn bundle(export: &IncidentExport) -> Result<Bundle, String> {
             .collect(),
         logs: parts::logs(capture),
         past: capture.past.iter().map(|one| past(at, one)).collect(),
+        upgrades: Default::default(),
+        frozen: false,
         secrets: capture.secrets.iter().map(ToString::to_string).collect(),
         left_out: capture.left_out.clone(),
     })

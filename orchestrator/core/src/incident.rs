@@ -122,6 +122,8 @@ pub enum CauseKind {
     Saturated,
     /// It fails by itself, without a change that explains it.
     Crash,
+    /// Nothing is wrong with it but that a newer version is there.
+    Outdated,
     /// Evidence does not settle it.
     Unknown,
 }

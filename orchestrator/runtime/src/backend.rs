@@ -21,6 +21,7 @@ pub use self::{
     route::{Route, RoutePort, RouteTable},
     usage::{Machine, Usage},
 };
+use crate::image::Images;
 pub use crate::image::{Damage, SignatureRules};
 
 /// Runs instances on one machine. Every call is idempotent: late and repeated work is harmless.
@@ -129,6 +130,11 @@ pub trait Backend: Send + Sync {
         path: &std::path::Path,
         name: Option<&str>,
     ) -> Result<Vec<ImageInfo>, BackendError>;
+
+    /// The image store, where this backend has one: for those who look into registries.
+    fn image_store(&self) -> Option<&Images> {
+        None
+    }
 
     /// Images in the store.
     ///

@@ -44,6 +44,7 @@ mod top;
 mod tune;
 mod up;
 mod upgrade;
+mod upgrades;
 mod words;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -144,7 +145,7 @@ pub enum Command {
     /// Stop the daemon; containers keep running
     Down(down::DownArgs),
     /// Put another program in the daemon's place; what runs is not touched
-    Upgrade(upgrade::UpgradeArgs),
+    SelfUpgrade(upgrade::UpgradeArgs),
     /// Whether this program could take the daemon's place: takes what `up` takes, and changes nothing
     CheckUpgrade(UpArgs),
     /// Run one of the agents (the daemon starts these)
@@ -205,6 +206,10 @@ pub enum Command {
     Rollback(service::RollbackArgs),
     /// How a new version comes in; hold, promote or leave it
     Rollout(rollout::RolloutArgs),
+    /// New versions of what runs, and what known vulnerabilities reach it
+    Upgrades(upgrades::UpgradesArgs),
+    /// Bring another version of a service's image in
+    Upgrade(upgrades::UpgradeArgs),
     /// Delete services
     Delete(delete::DeleteArgs),
     /// What happened
@@ -304,12 +309,12 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Result<(), CliError> {
         Command::Policy(command) if command.is_offline() => {
             return policy::offline(command, out).await;
         }
-        Command::Mcp(_) | Command::Down(_) | Command::Upgrade(_) if global.server.is_some() => {
+        Command::Mcp(_) | Command::Down(_) | Command::SelfUpgrade(_) if global.server.is_some() => {
             return Err(local_only());
         }
         Command::Mcp(args) => return client::bridge(&args, &global).await,
         Command::Down(args) => return down::run(&args, &global, out).await,
-        Command::Upgrade(args) => return upgrade::run(&args, &global, out).await,
+        Command::SelfUpgrade(args) => return upgrade::run(&args, &global, out).await,
         other => other,
     };
     let client = Client::connect(&global).await?;
@@ -335,6 +340,8 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Limits(args) => service::limits(args, client, out).await,
         Command::Rollback(args) => service::rollback(args, client, out).await,
         Command::Rollout(args) => rollout::run(args, client, out).await,
+        Command::Upgrades(args) => upgrades::run(args, client, out).await,
+        Command::Upgrade(args) => upgrades::upgrade(args, client, out).await,
         Command::Delete(args) => delete::run(args, client, out).await,
         Command::Events(args) => events::run(args, client, out).await,
         Command::Signals(args) => signals::run(args, client, out).await,
@@ -361,7 +368,7 @@ async fn with_daemon(command: Command, client: &Client, out: &mut Out) -> Result
         Command::Node(command) => node::run(command, client, out).await,
         Command::Up(_)
         | Command::Down(_)
-        | Command::Upgrade(_)
+        | Command::SelfUpgrade(_)
         | Command::CheckUpgrade(_)
         | Command::Agent { .. }
         | Command::Proxy { .. }

@@ -1,4 +1,4 @@
-//! `ostler upgrade`: another program takes the daemon's place with its arguments, and the old one comes
+//! `ostler self-upgrade`: another program takes the daemon's place with its arguments, and the old one comes
 //! back when that does not work. What runs is not touched. `ostler check-upgrade` is what the new one is
 //! asked first. Like `ostler down`, this is about a process of this machine and goes past the gate.
 
@@ -73,7 +73,7 @@ pub async fn run(args: &UpgradeArgs, global: &Global, out: &mut Out) -> Result<(
         Ok(()) => {
             let away = away.elapsed().as_millis();
             out.note(&format!(
-                "`{}` runs; the daemon was away for {away} ms, what it runs was not. `ostler upgrade --back` takes it back.",
+                "`{}` runs; the daemon was away for {away} ms, what it runs was not. `ostler self-upgrade --back` takes it back.",
                 program.display()
             ));
             return Ok(());

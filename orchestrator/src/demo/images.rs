@@ -15,17 +15,30 @@ pub const NAME: &str = "shop:1";
 /// # Errors
 /// When it cannot be written.
 pub fn write(layout: &Path) -> Result<(), ImageError> {
+    write_as(layout, NAME, &[], Vec::new())
+}
+
+/// The same under another name, with more variables that the image itself sets, and more files.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_as(
+    layout: &Path,
+    name: &str,
+    env: &[String],
+    more: Vec<LayoutFile>,
+) -> Result<(), ImageError> {
     let program = LayoutFile {
         path: "/shop".to_owned(),
         content: Content::Bytes(SHOP.to_vec()),
         mode: 0o755,
     };
     let image = LayoutSpec {
-        files: vec![program],
+        files: std::iter::once(program).chain(more).collect(),
         dirs: vec![("/tmp".to_owned(), 0o1777), ("/data".to_owned(), 0o777)],
         entrypoint: vec!["/shop".to_owned()],
-        env: vec!["PATH=/".to_owned()],
+        env: ["PATH=/".to_owned()].iter().chain(env).cloned().collect(),
         ..LayoutSpec::default()
     };
-    write_layout(layout, NAME, &image)
+    write_layout(layout, name, &image)
 }

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 
 pub use table::{Busy, ProbeName, Table};
 
-use crate::{clock, front::golden::Book, metrics::Metrics};
+use crate::{clock, front::golden::Book, metrics::Metrics, observe::registries::Wanted};
 
 /// The shared knowledge of the running fleet.
 pub struct Fleet {
@@ -38,6 +38,8 @@ pub struct Fleet {
     pub metrics: Metrics,
     /// Wakes the driver; a hint, never the only reason it looks.
     pub wake: Notify,
+    /// How new versions are looked for.
+    pub upgrades: Wanted,
     prometheus: RwLock<Option<Prometheus>>,
     table: Mutex<Table>,
     view: RwLock<Option<Arc<WorldView>>>,
@@ -55,6 +57,7 @@ impl Fleet {
             demand: Demand::default(),
             metrics: Metrics::default(),
             wake: Notify::new(),
+            upgrades: Wanted::default(),
             prometheus: RwLock::default(),
             table: Mutex::default(),
             view: RwLock::new(None),

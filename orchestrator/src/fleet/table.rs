@@ -15,7 +15,7 @@ use ostler_core::{
     time::Time,
 };
 use ostler_runtime::backend::Started;
-use ostler_tools::view::{AgentLine, AgentStatus, DaemonStatus};
+use ostler_tools::view::{AgentLine, AgentStatus, DaemonStatus, UpgradesSeen};
 
 /// Most events remembered.
 pub const EVENTS_LIMIT: usize = 2_000;
@@ -53,6 +53,8 @@ pub struct Table {
     pub agents: BTreeMap<AgentName, AgentStatus>,
     /// What each agent wrote of late.
     pub agent_lines: BTreeMap<AgentName, Arc<VecDeque<AgentLine>>>,
+    /// New versions in registries, as last seen.
+    pub upgrades: Arc<UpgradesSeen>,
     /// The daemon about itself.
     pub daemon: DaemonStatus,
     /// Recent events, oldest first.

@@ -43,6 +43,7 @@ impl World for Fleet {
             events: table.events.clone(),
             agents: table.agents.clone(),
             agent_lines: table.agent_lines.clone(),
+            upgrades: table.upgrades.clone(),
             daemon: table.daemon.clone(),
         }));
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view.clone());

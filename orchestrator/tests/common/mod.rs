@@ -13,6 +13,7 @@ pub mod certs;
 pub mod door;
 pub mod load;
 pub mod npm;
+pub mod registry;
 
 use std::{
     io::{Read, Write},

@@ -20,7 +20,12 @@ use ostler_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{price::Prices, principal::Principal, record::Records};
+use crate::{
+    answer::{FeedInfo, UpgradeSeen},
+    price::Prices,
+    principal::Principal,
+    record::Records,
+};
 
 /// One consistent moment.
 pub struct View<'a> {
@@ -61,8 +66,19 @@ pub struct WorldView {
     pub agents: BTreeMap<AgentName, AgentStatus>,
     /// What each agent wrote of late, oldest first.
     pub agent_lines: BTreeMap<AgentName, Arc<VecDeque<AgentLine>>>,
+    /// New versions in registries, and what is known of vulnerabilities.
+    pub upgrades: Arc<UpgradesSeen>,
     /// The daemon.
     pub daemon: DaemonStatus,
+}
+
+/// What was last seen of new versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpgradesSeen {
+    /// By service.
+    pub services: BTreeMap<ServiceKey, UpgradeSeen>,
+    /// The feed of vulnerabilities.
+    pub feed: Option<FeedInfo>,
 }
 
 /// An agent's process as the supervisor sees it.

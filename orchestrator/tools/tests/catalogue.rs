@@ -470,3 +470,96 @@ fn the_reference_names_every_tool_and_argument() {
     }
     assert!(!page.contains("| any |"), "an argument has no type");
 }
+
+#[test]
+fn an_upgrade_is_of_the_same_repository_by_digest_and_changes_nothing_else() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let asked = |image: String| json!({ "service": "web", "image": image });
+    for (image, words) in [
+        ("web:2".to_owned(), "has no digest"),
+        (
+            format!("other:2@{digest}"),
+            "of another repository than `web`",
+        ),
+        (
+            format!("a.example/web:2@{digest}"),
+            "use `apply_services` for that",
+        ),
+    ] {
+        let said = refusal("upgrade_service", asked(image));
+        assert!(said.contains(words), "{said}");
+    }
+    let image = format!("web:2@{digest}");
+    let Decided::Change(change) = decide("upgrade_service", asked(image.clone())).unwrap() else {
+        panic!("no change");
+    };
+    let before = shop();
+    let after = change::apply(&before, &change, Time(2)).unwrap().intent;
+    let key = "web".parse().unwrap();
+    let mut spec = (*after.services[&key].spec).clone();
+    assert_eq!(spec.image, image);
+    spec.image = "web:1".to_owned();
+    assert_eq!(spec, *before.services[&key].spec);
+}
+
+#[test]
+fn versions_that_were_left_are_told_and_only_of_services_that_want_new_ones() {
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    assert_eq!(answer("list_upgrades", json!({}))["services"], json!([]));
+    let mut intent = shop();
+    let apply = |intent: &mut Intent, change: Change| {
+        *intent = change::apply(intent, &change, Time(3)).unwrap().intent;
+    };
+    let manifest = SHOP.replace("image: web:1", "image: web:1\n  upgrades: {}");
+    let put = |manifest: ostler_core::spec::Manifest| ServicePut {
+        service: manifest.key(),
+        labels: manifest.metadata.labels,
+        spec: manifest.spec,
+    };
+    let services = read_manifests(&manifest).unwrap().into_iter().map(put);
+    apply(
+        &mut intent,
+        Change::ApplyServices {
+            services: services.collect(),
+        },
+    );
+    let upgrade = |image: String| Change::UpgradeService {
+        service: "web".parse().unwrap(),
+        image,
+        strategy: None,
+    };
+    apply(&mut intent, upgrade(format!("web:1@{}", digest("a"))));
+    apply(&mut intent, upgrade(format!("web:2@{}", digest("b"))));
+    let to = intent.services[&"web".parse().unwrap()].history[0].generation;
+    apply(
+        &mut intent,
+        Change::RollbackService {
+            service: "web".parse().unwrap(),
+            to,
+        },
+    );
+    let caller = Principal::System;
+    let decided = decide_as(
+        &caller,
+        &intent,
+        "list_upgrades",
+        json!({ "service": "web" }),
+    );
+    let Decided::Answer { answer, .. } = decided.unwrap() else {
+        panic!("no answer");
+    };
+    let one = &answer["services"][0];
+    assert_eq!(one["image"], format!("web:1@{}", digest("a")));
+    let left: Vec<&str> = one["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["image"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        left,
+        [format!("web:2@{}", digest("b"))],
+        "the tag that runs was not left"
+    );
+    assert_eq!(one["seen"], Value::Null);
+}

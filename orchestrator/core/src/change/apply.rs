@@ -51,6 +51,11 @@ impl Draft<'_> {
                 limits,
                 requests,
             } => self.set_limits(service, *limits, *requests).map(Some),
+            Change::UpgradeService {
+                service,
+                image,
+                strategy,
+            } => self.upgrade(service, image, strategy.as_ref()).map(Some),
             Change::RollbackService { service, to } => self.roll_back(service, *to).map(Some),
             Change::RestartInstances {
                 service,

@@ -21,7 +21,7 @@ use crate::{
     intent::{Intent, Sealed, SecretKey},
     law::{Freeze, Glass, Policies},
     rollout::Mark,
-    spec::{Amounts, ServiceSpec},
+    spec::{Amounts, ServiceSpec, Strategy},
     time::Time,
 };
 
@@ -62,6 +62,16 @@ pub enum Change {
         /// The new requests, whole; they stay where absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         requests: Option<Amounts>,
+    },
+    /// Gives a service another image; all else of it stays as it is.
+    UpgradeService {
+        /// Which.
+        service: ServiceKey,
+        /// The image.
+        image: String,
+        /// How it comes in; as the spec says where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strategy: Option<Strategy>,
     },
     /// Goes back to an earlier generation's spec, as a new generation.
     RollbackService {

@@ -15,7 +15,7 @@ use crate::{
     id::{Generation, InstanceId, ServiceKey},
     intent::{HISTORY_LIMIT, Intent, Past, Sealed, SecretKey, Service},
     rollout::{self, Way},
-    spec::{Amounts, Likeness, ServiceSpec, check_service, check_tuning},
+    spec::{Amounts, Likeness, ServiceSpec, Strategy, check_service, check_tuning},
     time::{Span, Time},
 };
 
@@ -193,6 +193,25 @@ impl Draft<'_> {
         spec.resources.limits = limits;
         if let Some(requests) = requests {
             spec.resources.requests = requests;
+        }
+        check_service(key, &service.labels, &spec)?;
+        let inverse = self.restoring([key]);
+        self.respec(key, Arc::new(spec), Way::Careful);
+        Ok(inverse)
+    }
+
+    /// Another image, and perhaps another way in.
+    pub(super) fn upgrade(
+        &mut self,
+        key: &ServiceKey,
+        image: &str,
+        strategy: Option<&Strategy>,
+    ) -> Result<Change, Refused> {
+        let service = self.get(key)?;
+        let mut spec = ServiceSpec::clone(&service.spec);
+        image.clone_into(&mut spec.image);
+        if let Some(strategy) = strategy {
+            spec.update.strategy = strategy.clone();
         }
         check_service(key, &service.labels, &spec)?;
         let inverse = self.restoring([key]);

@@ -121,6 +121,7 @@ impl Change {
             Self::ScaleService { .. } => "scale_service",
             Self::TuneScaling { .. } => "tune_scaling",
             Self::SetLimits { .. } => "set_limits",
+            Self::UpgradeService { .. } => "upgrade_service",
             Self::RollbackService { .. } => "rollback_service",
             Self::RestartInstances { .. } => "restart_instances",
             Self::SettleService { .. } => "settle_service",
@@ -170,6 +171,7 @@ fn name_targets(change: &Change, facts: &mut ChangeFacts) {
         | Change::ScaleService { service, .. }
         | Change::TuneScaling { service, .. }
         | Change::SetLimits { service, .. }
+        | Change::UpgradeService { service, .. }
         | Change::RollbackService { service, .. }
         | Change::SettleService { service, .. }
         | Change::PauseRollout { service, .. }

@@ -7,6 +7,7 @@ use crate::{
     change::Change,
     id::{AgentName, Namespace, ServiceKey},
     intent::Intent,
+    spec::Strategy,
 };
 
 /// Says what the change does, such as `scale shop/cart from 2 to 5 replicas`.
@@ -28,6 +29,11 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         }
         Change::TuneScaling { service, tuning } => tuned(service, tuning.as_deref()),
         Change::SetLimits { service, .. } => limits(service, facts),
+        Change::UpgradeService {
+            service,
+            image,
+            strategy,
+        } => upgraded(before, service, image, strategy.as_ref()),
         Change::RollbackService { service, to } => {
             let from = before
                 .services
@@ -73,6 +79,21 @@ pub(super) fn of(before: &Intent, after: &Intent, change: &Change, facts: &Chang
         Change::RestoreServices { .. } => format!("put back {}", names(facts.services.iter())),
         Change::All { changes } => all(before, after, changes, facts),
     }
+}
+
+fn upgraded(
+    before: &Intent,
+    service: &ServiceKey,
+    image: &str,
+    strategy: Option<&Strategy>,
+) -> String {
+    let now = before.services.get(service);
+    let from = now.map_or("nothing", |now| now.spec.image.as_str());
+    let way = strategy.map(|strategy| format!(", {}", strategy.name()));
+    format!(
+        "upgrade {service} from {from} to {image}{}",
+        way.unwrap_or_default()
+    )
 }
 
 fn all(before: &Intent, after: &Intent, changes: &[Change], facts: &ChangeFacts) -> String {

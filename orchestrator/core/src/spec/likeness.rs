@@ -16,7 +16,7 @@ pub enum Likeness {
 
 impl ServiceSpec {
     /// Whether instances made from either spec are alike: they differ at most in what steers
-    /// Ostler itself (replica bounds, scaling, objectives, update strategy).
+    /// Ostler itself (replica bounds, scaling, objectives, update strategy, wanted upgrades).
     #[must_use]
     pub fn makes_same(&self, other: &Self) -> bool {
         self.likeness(other) == Likeness::Same
@@ -44,5 +44,6 @@ impl ServiceSpec {
         self.objectives.clone_from(&other.objectives);
         self.scaling.clone_from(&other.scaling);
         self.update.clone_from(&other.update);
+        self.upgrades.clone_from(&other.upgrades);
     }
 }

@@ -14,6 +14,7 @@ mod security;
 mod storage;
 mod syntax;
 mod update;
+mod upgrades;
 
 pub use amount::Amount;
 pub use amounts::{Amounts, Resources};
@@ -26,6 +27,7 @@ pub use scaling::{Pace, Queried, Scaling, TARGETS_LIMIT, Target};
 pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
 pub use update::{BlueGreen, Canary, CanaryStep, Promotion, Strategy, Update};
+pub use upgrades::{ByWhom, Criticality, Scheme, Track, Upgrades};
 
 use std::collections::BTreeMap;
 
@@ -104,6 +106,9 @@ pub struct ServiceSpec {
     /// How the number of instances follows the load; it stays as it is set when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
+    /// Which new versions of the image are wanted; nobody looks for any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrades: Option<Upgrades>,
 }
 
 /// A port that the service listens on.

@@ -117,6 +117,17 @@ const fn usual_bake() -> Span {
 }
 
 impl CanaryStep {
+    /// A step with the same share of instances and traffic.
+    #[must_use]
+    pub const fn new(share: Percent, bake: Span, pause: bool) -> Self {
+        Self {
+            share: Some(share),
+            weight: None,
+            bake,
+            pause,
+        }
+    }
+
     /// Share of the instances; zero where the step names neither share nor weight.
     #[must_use]
     pub fn share(&self) -> Percent {

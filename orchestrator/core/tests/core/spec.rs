@@ -224,3 +224,41 @@ fn the_schema_closes_every_object_and_wants_one_action_of_a_probe() {
     assert_eq!(schema["additionalProperties"], false);
     assert!(schema["$defs"]["Amount"]["oneOf"].is_array());
 }
+
+#[test]
+fn wanted_upgrades_come_back_and_the_senseless_is_refused() {
+    let with = |upgrades: &str| format!("image: a:1\nupgrades: {upgrades}");
+    let text = "{track: major, range: '>=1.4, <2', ignore: [1.5.0, '1.6.*'], minAge: 3d, criticality: high}";
+    let written = spec(&with(text));
+    let json = serde_json::to_value(&written).unwrap();
+    assert_eq!(json["upgrades"]["ignore"][1], "1.6.*");
+    let back: ostler_core::spec::ServiceSpec = serde_json::from_value(json).unwrap();
+    assert_eq!(back, written);
+    assert_eq!(spec("image: a:1").upgrades, None, "absent is nobody");
+    assert!(
+        written.makes_same(&spec("image: a:1")),
+        "what is wanted of new versions replaces no instance"
+    );
+    for (upgrades, said) in [
+        (
+            "{range: newest}",
+            "`newest` is not accepted: use a range such as `>=1.4, <2`",
+        ),
+        ("{pin: 'shop/cart:1'}", "without the image's name"),
+        ("{pin: '1.4', range: '1.4'}", "keep `pin` or `range`"),
+        ("{track: digest, range: '1.4'}", "leave `range` out"),
+        ("{track: newest}", "newest"),
+        ("{ignore: ['*.6']}", "`spec.upgrades.ignore[0]`"),
+        ("{minAge: 91d}", "use 90d at most"),
+        (
+            "{maxAge: 1d, minAge: 2d}",
+            "use more than `minAge`, which is 2d",
+        ),
+        ("{bake: 0s}", "`spec.upgrades.bake`"),
+        ("{bake: 2d}", "use 1s to 1d"),
+        ("{every: 1h}", "every"),
+    ] {
+        let text = refusal(&with(upgrades));
+        assert!(text.contains(said), "{upgrades}: {text}");
+    }
+}

@@ -189,6 +189,7 @@ const KINDS: &[Kind] = &[
     kind("list_secrets", "", |_, _| json!({})),
     kind("list_services", "", |_, _| json!({})),
     kind("list_tokens", "", |_, _| json!({})),
+    kind("list_upgrades", "", |_, _| json!({})),
     kind(
         "note_incident",
         "of none",
@@ -314,6 +315,15 @@ const KINDS: &[Kind] = &[
         "undo_change",
         "somebody else's",
         |_, _| json!({ "revision": 2 }),
+    ),
+    kind("upgrade_service", "another version", |n, _| {
+        let image = format!("shop/cart:{}@sha256:{n:064x}", n + 2);
+        json!({ "service": "shop/cart", "image": image })
+    }),
+    kind(
+        "upgrade_service",
+        "another repository's",
+        |n, word| json!({ "service": "shop/cart", "image": format!("other/{word}:1@sha256:{n:064x}") }),
     ),
     kind("verify_audit", "", |_, _| json!({})),
     kind("verify_images", "", |_, _| json!({})),

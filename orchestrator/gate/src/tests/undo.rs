@@ -41,6 +41,13 @@ fn other_cart() -> Value {
     json!({ "yaml": format!("{changed}---{}", SHOP.replace("name: cart", "name: new")) })
 }
 
+fn other_version() -> Value {
+    json!({
+        "service": "shop/cart", "image": format!("shop/cart:2@sha256:{}", "b".repeat(64)),
+        "strategy": { "canary": { "steps": [{ "share": "10%" }] } },
+    })
+}
+
 fn scaling_cart() -> Value {
     let target = "scaling: { targets: [ { signal: requestRate, perInstance: 50 } ] }, resources";
     let changed = SHOP.replace("resources", target);
@@ -89,6 +96,7 @@ fn case(tool: &str) -> Case {
             tune(5),
         ),
         "set_limits" => Exact(vec![("restart_instances", restart)], limits),
+        "upgrade_service" => Exact(vec![("scale_service", scale(3))], other_version()),
         "rollback_service" => Exact(vec![("set_limits", limits)], cart),
         "delete_service" => Exact(
             vec![("scale_service", scale(4)), ("set_limits", limits)],

@@ -1,5 +1,7 @@
 //! Manifests, indexes and config documents: parsed, bounded, and reduced to what is needed.
 
+use std::collections::BTreeMap;
+
 use oci_client::manifest::{ImageIndexEntry, OciDescriptor, OciImageManifest, OciManifest};
 use oci_spec::image::ImageConfiguration;
 
@@ -30,6 +32,7 @@ pub(super) struct LayerPlan {
 pub(super) struct Settings {
     pub(super) config: ImageConfig,
     pub(super) diff_ids: Vec<Digest>,
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 /// Checks the bytes against their digest.
@@ -124,9 +127,12 @@ pub(super) fn settings(bytes: &[u8]) -> Result<Settings, ImageError> {
             .clone()
             .filter(|signal| !signal.is_empty()),
     });
+    let labels = document.config().as_ref();
+    let labels = labels.and_then(|config| config.labels().clone());
     Ok(Settings {
         config: config.unwrap_or_default(),
         diff_ids,
+        labels: labels.unwrap_or_default().into_iter().collect(),
     })
 }
 

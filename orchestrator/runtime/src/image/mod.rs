@@ -15,6 +15,7 @@ mod layout;
 mod name;
 mod pull;
 mod registry;
+mod remote;
 mod resolve;
 mod seal;
 mod signature;
@@ -23,6 +24,7 @@ mod unpack;
 
 pub use error::ImageError;
 pub use layout::{Content, LayoutFile, LayoutSpec, write_layout};
+pub use remote::{Known, TAGS_LIMIT};
 pub use resolve::{Damage, Images};
 pub use signature::{
     Demand, ImagePattern, KeyError, PublicKey, RuleError, SignatureRule, SignatureRules,

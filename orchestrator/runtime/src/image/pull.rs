@@ -94,15 +94,15 @@ fn add_known_lists(store: &Inner, candidate: &mut Candidate) {
 }
 
 /// Where to ask; a name without a registry only where a default is configured.
-fn reference(store: &Inner, name: &Name) -> Option<Reference> {
+pub(super) fn reference(store: &Inner, name: &Name) -> Option<Reference> {
     let reference = name.reference.clone()?;
     (name.qualified || store.config.default_registry.is_some()).then_some(reference)
 }
 
 /// Something of a repository that is being fetched.
 pub(super) struct Fetch<'a> {
-    store: &'a Arc<Inner>,
-    session: Session,
+    pub(super) store: &'a Arc<Inner>,
+    pub(super) session: Session,
     pub(super) reference: Reference,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Fetch<'a> {
         })
     }
 
-    async fn manifest(
+    pub(super) async fn manifest(
         &self,
         pinned: Option<&Digest>,
     ) -> Result<(Candidate, OciImageManifest), ImageError> {

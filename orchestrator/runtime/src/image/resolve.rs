@@ -218,12 +218,17 @@ impl Inner {
         Ok(image)
     }
 
-    fn find_local(&self, name: &Name) -> Result<Local, ImageError> {
+    /// What is on record of an image, whether its layers are sound or not.
+    pub(super) fn find_record(&self, name: &Name) -> Result<Option<ImageRecord>, ImageError> {
         let named = self.disk.find_name(name)?.map(|record| record.digest);
-        let Some(digest) = named.or_else(|| name.digest.clone()) else {
-            return Ok(Local::Absent);
-        };
-        let Some(record) = self.disk.find_image(&digest)? else {
+        match named.or_else(|| name.digest.clone()) {
+            Some(digest) => self.disk.find_image(&digest),
+            None => Ok(None),
+        }
+    }
+
+    fn find_local(&self, name: &Name) -> Result<Local, ImageError> {
+        let Some(record) = self.find_record(name)? else {
             return Ok(Local::Absent);
         };
         for layer in &record.layers {

@@ -335,6 +335,10 @@ impl Backend for YoukiBackend {
             .map_err(image_failed("import the image"))
     }
 
+    fn image_store(&self) -> Option<&Images> {
+        Some(&self.inner.images)
+    }
+
     async fn images(&self) -> Result<Vec<ImageInfo>, BackendError> {
         self.inner
             .images

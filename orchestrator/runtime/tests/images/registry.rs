@@ -257,3 +257,54 @@ async fn a_broken_transfer_goes_on_or_leaves_nothing() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_is_looked_into_and_nothing_is_fetched() {
+    let test = "a_registry_is_looked_into_and_nothing_is_fetched";
+    let Some(registry) = Registry::start(test, None) else {
+        return;
+    };
+    let base = Layer::new()
+        .file("var/lib/dpkg/status", b"Package: a", 0o644)
+        .bytes();
+    let own = Layer::new().file("own", b"own", 0o644).bytes();
+    let first = registry.push("team/app:1.0.0", &[(base.clone(), Packing::Gzip)], &[]);
+    let layers = [(base, Packing::Gzip), (own, Packing::Gzip)];
+    let second = registry.push("team/app:1.1.0", &layers, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let images = store(dir.path(), None);
+    assert_eq!(images.tags(&first).await.unwrap(), ["1.0.0", "1.1.0"]);
+    let top = images.remote_digest(&second).await.unwrap();
+    let known = images.remote(&second).await.unwrap();
+    assert_eq!(
+        (known.digest.as_str(), known.layers.len()),
+        (top.as_str(), 2)
+    );
+    assert_eq!(images.stored(&second).await.unwrap(), None);
+    assert!(
+        images.list().await.unwrap().is_empty(),
+        "nothing was fetched"
+    );
+    let status = &["/var/lib/dpkg/status", "/var/lib/dpkg/", "/none"];
+    assert!(images.files(&second, status).await.unwrap().is_empty());
+
+    let by_digest = format!("{second}@{}", known.digest);
+    assert_eq!(
+        images.resolve(&by_digest).await.unwrap().digest,
+        known.digest
+    );
+    let stored = images.stored(&by_digest).await.unwrap().unwrap();
+    assert_eq!(
+        (&stored.digest, &stored.layers),
+        (&known.digest, &known.layers)
+    );
+    let files = images.files(&by_digest, status).await.unwrap();
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["/var/lib/dpkg/status"]);
+
+    let gone = format!("{}/team/none", registry.address);
+    let error = images.tags(&gone).await.unwrap_err().to_string();
+    assert!(error.contains("team/none"), "{error}");
+    drop(registry);
+    let error = images.tags(&first).await.unwrap_err();
+    assert!(error.to_string().contains("registry"), "{error}");
+}

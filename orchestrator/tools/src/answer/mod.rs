@@ -14,6 +14,7 @@ mod paper;
 mod rollout;
 mod service;
 mod signal;
+mod upgrade;
 
 pub use audit::{
     AuditEntries, AuditEntry, AuditExport, AuditKeyRotated, AuditVerification, ConsoleLink,
@@ -39,3 +40,4 @@ pub use paper::{
 pub use rollout::RolloutInfo;
 pub use service::{GenerationInfo, NeedState, ServiceDetail, ServiceSummary, Services};
 pub use signal::{Shape, SignalSeries, Signals};
+pub use upgrade::{FeedInfo, LeftVersion, OfferInfo, UpgradeInfo, UpgradeSeen, Upgrades};

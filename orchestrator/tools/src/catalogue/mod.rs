@@ -52,6 +52,7 @@ pub mod list_proposals;
 pub mod list_secrets;
 pub mod list_services;
 pub mod list_tokens;
+pub mod list_upgrades;
 pub mod mend_glass;
 pub mod note_incident;
 pub mod open_incident;
@@ -80,6 +81,7 @@ pub mod submit_proposal;
 pub mod tune_scaling;
 pub mod uncordon_node;
 pub mod undo_change;
+pub mod upgrade_service;
 pub mod verify_audit;
 pub mod verify_images;
 
@@ -107,6 +109,7 @@ pub const ALL: &[Tool] = &[
     tool::<read_agent_logs::ReadAgentLogs>(),
     tool::<list_nodes::ListNodes>(),
     tool::<list_images::ListImages>(),
+    tool::<list_upgrades::ListUpgrades>(),
     tool::<list_secrets::ListSecrets>(),
     tool::<list_audit::ListAudit>(),
     tool::<verify_audit::VerifyAudit>(),
@@ -122,6 +125,7 @@ pub const ALL: &[Tool] = &[
     tool::<tune_scaling::TuneScaling>(),
     tool::<restart_service::RestartService>(),
     tool::<restart_instances::RestartInstances>(),
+    tool::<upgrade_service::UpgradeService>(),
     tool::<rollback_service::RollbackService>(),
     tool::<pause_rollout::PauseRollout>(),
     tool::<resume_rollout::ResumeRollout>(),

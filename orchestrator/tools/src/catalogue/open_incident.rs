@@ -19,6 +19,9 @@ use crate::{
 
 use super::{lookup, paper};
 
+/// The kind of symptom that a newer version is.
+pub const OUTDATED: &str = "outdated";
+
 /// See the module.
 pub struct OpenIncident;
 
@@ -57,8 +60,13 @@ impl Describe for OpenIncident {
             paper::cause(cause)?;
         }
         paper::symptoms(&args.symptoms)?;
-        let live =
-            |incident: &&Incident| incident.service == args.service && incident.closed_at.is_none();
+        // A newer version that is talked about is no trouble: it holds up nobody who finds some.
+        let troubled = !is_upgrade(&args.symptoms);
+        let live = |incident: &&Incident| {
+            incident.service == args.service
+                && incident.closed_at.is_none()
+                && !(troubled && is_upgrade(&incident.symptoms))
+        };
         if let Some(open) = view.records.incidents.values().find(live) {
             let (id, service) = (&open.id, &args.service);
             let problem =
@@ -95,4 +103,9 @@ impl Describe for OpenIncident {
             about: About::service(&args.service),
         })
     }
+}
+
+/// Whether it is about nothing but a newer version.
+fn is_upgrade(symptoms: &BTreeSet<String>) -> bool {
+    symptoms.len() == 1 && symptoms.contains(OUTDATED)
 }

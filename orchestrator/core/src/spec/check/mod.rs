@@ -8,6 +8,7 @@ mod process;
 mod scaling;
 mod storage;
 mod update;
+mod upgrades;
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -75,6 +76,7 @@ fn all(labels: &BTreeMap<String, String>, spec: &ServiceSpec) -> Result<(), Faul
     update::check(&spec.update)?;
     storage::check(spec)?;
     scaling::check(spec)?;
+    upgrades::check(spec)?;
     spec.objectives.as_ref().map_or(Ok(()), objectives)
 }
 
