@@ -57,13 +57,17 @@ struct Running {
 /// Runs it.
 pub async fn run(args: &UpgradeArgs, global: &Global, out: &mut Out) -> Result<(), CliError> {
     let running = Running::find(global)?;
-    if running.has("INVOCATION_ID") {
+    if running.is_of_systemd() {
         return Err(CliError::Failed(
             "systemd runs this daemon: install the new program in the old one's place and `systemctl restart` its unit (with KillMode=process); `ostler check-upgrade` says beforehand whether that will work".to_owned(),
         ));
     }
-    let program = running.program(args)?;
-    running.rehearse(&program, out)?;
+    let named = running.program(args)?;
+    running.rehearse(&named, out)?;
+    let program = match args.back {
+        true => running.restore(&named)?,
+        false => named,
+    };
     let previous = running.keep_program()?;
     let away = Instant::now();
     kill(running.pid, Signal::SIGTERM)
@@ -123,23 +127,22 @@ impl Running {
         })
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.environment.iter().any(|(known, _)| known == name)
+    /// Whether systemd started it as the process of a unit: then systemd would start another.
+    fn is_of_systemd(&self) -> bool {
+        let value = |name: &str| {
+            let mut all = self.environment.iter();
+            all.find(|(known, _)| known == name).map(|(_, value)| value)
+        };
+        match value("SYSTEMD_EXEC_PID") {
+            Some(pid) => *pid == *self.pid.to_string(),
+            None => value("INVOCATION_ID").is_some(),
+        }
     }
 
     /// The program to start.
     fn program(&self, args: &UpgradeArgs) -> Result<PathBuf, CliError> {
-        if args.back {
-            let (from, to) = (self.state.join(PREVIOUS), self.state.join(RESTORED));
-            fs::rename(&from, &to).map_err(|error| {
-                let from = from.display();
-                CliError::Failed(format!(
-                    "there is nothing to go back to at `{from}`: {error}"
-                ))
-            })?;
-            return Ok(to);
-        }
         let named = match &args.program {
+            _ if args.back => self.state.join(PREVIOUS),
             Some(program) => program.clone(),
             None => std::env::current_exe()
                 .map_err(|error| CliError::Failed(format!("where is this program? {error}")))?,
@@ -150,6 +153,14 @@ impl Running {
                 named.display()
             ))
         })
+    }
+
+    /// Puts the program before where the next one that is kept does not take its place.
+    fn restore(&self, previous: &Path) -> Result<PathBuf, CliError> {
+        let place = self.state.join(RESTORED);
+        let moved = fs::rename(previous, &place);
+        moved.map_err(CliError::io("put the program before in its place"))?;
+        Ok(place)
     }
 
     /// Asks the new program whether it could take over; nothing was changed then.

@@ -53,6 +53,8 @@ pub(super) struct LayerRecord {
 /// Between a layer's name and a number, of one that gave way to a sound one. Containers that run
 /// may still see it.
 const RETIRED: &str = ".retired-";
+/// Lists remembered of one image.
+const LISTS: usize = 8;
 
 /// The store's directories.
 pub(super) struct Disk {
@@ -173,9 +175,17 @@ impl Disk {
         list(&self.root.join("layers"))
     }
 
-    /// Makes an image known under a name; its layers are durable already.
+    /// Makes an image known under a name; its layers are durable already. Lists that named it when it
+    /// came in earlier name it still.
     pub(super) fn keep(&self, image: &ImageRecord, name: &Name) -> Result<(), ImageError> {
-        self.write(&self.image_path(&image.digest), image)?;
+        let known = self.find_image(&image.digest).ok().flatten();
+        let mut image = image.clone();
+        for list in known.map(|known| known.lists).unwrap_or_default() {
+            if !image.lists.contains(&list) && image.lists.len() < LISTS {
+                image.lists.push(list);
+            }
+        }
+        self.write(&self.image_path(&image.digest), &image)?;
         let record = NameRecord {
             name: name.text.clone(),
             canonical: name.canonical.clone(),

@@ -41,8 +41,6 @@ const ACCEPTED: [&str; 4] = [
 
 /// Layers fetched at the same time.
 const PARALLEL: usize = 3;
-/// Lists remembered of one image.
-const LISTS: usize = 8;
 
 /// Fetches what is missing of the image and makes it known under its name.
 pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord, ImageError> {
@@ -54,7 +52,7 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
     };
     store.refuse_unasked(name)?;
     let fetch = Fetch::begin(store, reference).await?;
-    let (mut candidate, manifest) = fetch.manifest(name.digest.as_ref()).await?;
+    let (candidate, manifest) = fetch.manifest(name.digest.as_ref()).await?;
     // Nothing of an image that may not run is unpacked.
     store.admit(name, &candidate).await?;
     let config = document::blob(&manifest.config)?;
@@ -69,7 +67,6 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
     let source = Some(fetch.reference.whole());
     let (inner, name) = (Arc::clone(store), name.clone());
     super::error::blocking(move || {
-        add_known_lists(&inner, &mut candidate);
         let record = ImageRecord {
             digest: candidate.digest,
             config: settings.config,
@@ -81,16 +78,6 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
         Ok(record)
     })
     .await
-}
-
-/// Lists that named the image when it was fetched before name it still.
-fn add_known_lists(store: &Inner, candidate: &mut Candidate) {
-    let known = store.disk.find_image(&candidate.digest).ok().flatten();
-    for list in known.map(|image| image.lists).unwrap_or_default() {
-        if !candidate.lists.contains(&list) && candidate.lists.len() < LISTS {
-            candidate.lists.push(list);
-        }
-    }
 }
 
 /// Where to ask; a name without a registry only where a default is configured.
