@@ -26,7 +26,7 @@ use super::{
     document::{self, Blob, Document, LayerPlan},
     error::disk,
     import::Staged,
-    name::Name,
+    name::{self, Name},
     registry::{Failure, Session, retry, understand},
     resolve::{Inner, is_sound, lock},
     signature::Candidate,
@@ -73,6 +73,7 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
             layers,
             source,
             lists: candidate.lists,
+            origins: candidate.origins,
         };
         inner.disk.keep(&record, &name)?;
         Ok(record)
@@ -130,6 +131,7 @@ impl<'a> Fetch<'a> {
                         digest,
                         lists,
                         source,
+                        origins: vec![name::repository(&self.reference)],
                     };
                     return Ok((candidate, *manifest));
                 }
