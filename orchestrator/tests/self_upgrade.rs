@@ -262,6 +262,28 @@ fn a_program_that_could_not_take_over_changes_nothing_or_gives_way() {
     daemon.cli(&["status"]);
     assert_ne!(runs(&daemon).0, before.0);
 
+    // What it would be told at its start is read before.
+    let state = daemon.state();
+    let config = daemon.file(
+        "config.yaml",
+        "images: { signatures: [ { images: 'x:1' } ] }",
+    );
+    let check = ["check-upgrade", "--state-dir", state.to_str().unwrap()];
+    let with_config = [&check[..], &["--config", config.to_str().unwrap()]].concat();
+    let output = daemon.try_cli(&with_config);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("config.yaml"),
+        "{said}"
+    );
+    let left = fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left
+        .filter(|name| name.to_string_lossy().contains("check-upgrade"))
+        .collect();
+    assert!(left.is_empty(), "no copy is left: {left:?}");
+
     // A state that is too new for it is refused by numbers, before anything is stopped.
     let known = known(&daemon);
     sqlite(

@@ -388,6 +388,12 @@ async fn a_list_is_vouched_for_with_what_it_names() {
     // A digest of the rule may be the list's.
     demand(&images, vec![("*".to_owned(), digests(&[&list]))]);
     images.resolve(&name).await.unwrap();
+    // What is kept of the list will do without the registry, too.
+    demand(&images, vec![("*".to_owned(), keys(&[&ours]))]);
+    drop((images, registry));
+    let images = store(dir.path(), None);
+    demand(&images, vec![("*".to_owned(), keys(&[&ours]))]);
+    assert_eq!(images.resolve(&name).await.unwrap().digest, digest);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -231,6 +231,12 @@ impl Inner {
         }
         let mut found = Findings::default();
         if !keys.is_empty() {
+            // The registry is asked only when nothing that is kept of any of them will do.
+            for digest in subjects() {
+                if self.is_known(digest, keys).await? {
+                    return Ok(());
+                }
+            }
             for digest in subjects() {
                 let source = candidate.source.as_ref();
                 if self.vouched(digest, keys, source, &mut found).await? {
@@ -241,7 +247,18 @@ impl Inner {
         Err(refused_by(rule, name, &found.in_words(candidate, keys)))
     }
 
-    /// Whether somebody of the keys signed this digest: by what is kept, or by what the registry has.
+    /// Whether somebody of the keys signed this digest, by what is kept.
+    async fn is_known(
+        self: &Arc<Self>,
+        digest: &Digest,
+        keys: &[PublicKey],
+    ) -> Result<bool, ImageError> {
+        let (inner, wanted) = (Arc::clone(self), digest.clone());
+        let kept = blocking(move || kept::of(&inner.disk, &wanted)).await?;
+        Ok(kept.iter().any(|one| one.vouches(keys, digest).is_ok()))
+    }
+
+    /// The same, by what the registry has.
     async fn vouched(
         self: &Arc<Self>,
         digest: &Digest,
@@ -249,16 +266,15 @@ impl Inner {
         source: Option<&Reference>,
         found: &mut Findings,
     ) -> Result<bool, ImageError> {
-        let turn = Arc::clone(lock(&self.judge.looks).entry(digest.clone()).or_default());
-        let _turn = turn.lock().await;
-        let (inner, wanted) = (Arc::clone(self), digest.clone());
-        let kept = blocking(move || kept::of(&inner.disk, &wanted)).await?;
-        if kept.iter().any(|one| one.vouches(keys, digest).is_ok()) {
-            return Ok(true);
-        }
         let Some(reference) = source else {
             return Ok(false);
         };
+        let turn = Arc::clone(lock(&self.judge.looks).entry(digest.clone()).or_default());
+        let _turn = turn.lock().await;
+        // Somebody may have looked meanwhile.
+        if self.is_known(digest, keys).await? {
+            return Ok(true);
+        }
         let fetch = Fetch::begin(self, reference.clone()).await?;
         let shelf = Shelf::open(fetch, digest).await?;
         for number in 0..shelf.len() {
