@@ -373,11 +373,12 @@ fn a_step_without_a_way_back_is_taken_only_when_asked_for() {
     let database = state.join("ostler.db");
     let copy = state.join("ostler.db.schema-7");
     fs::write(daemon.path("step.sql"), step(90, 90)).unwrap();
+    let python = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1],timeout=30); c.execute(sys.argv[3]); c.executescript(open(sys.argv[2]).read()); c.commit()";
     let does = format!(
-        "cp '{0}' '{1}'; python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1],timeout=30); c.executescript(open(sys.argv[2]).read()); c.commit()' '{0}' '{2}'",
+        "python3 -c '{python}' '{}' '{}' \"VACUUM INTO '{}'\"",
         database.display(),
-        copy.display(),
         daemon.path("step.sql").display(),
+        copy.display(),
     );
     let next = script(&daemon.path("next"), false, &does);
     let next = next.to_str().unwrap();
