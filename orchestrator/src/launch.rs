@@ -20,7 +20,7 @@ use ostler_proxy::Limits;
 use crate::{
     app::{self, Config},
     broker,
-    cli::{Cli, Global, UpArgs, run_client, socket_path},
+    cli::{Cli, Format, Global, UpArgs, run_client, socket_path},
     clock, rehearsal,
     settings::Settings,
 };
@@ -48,8 +48,13 @@ pub fn up(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
 /// When it could not; the message says why and what to do. Nothing was changed.
 pub fn check_upgrade(args: &UpArgs, global: &Global) -> anyhow::Result<()> {
     let config = config(args, global)?;
-    let words = one_thread()?.block_on(rehearsal::rehearse(&config))?;
-    writeln!(io::stdout().lock(), "{words}")?;
+    let report = one_thread()?.block_on(rehearsal::rehearse(&config))?;
+    let text = match global.output {
+        Format::Table | Format::Wide => report.says.join("\n"),
+        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Yaml => serde_saphyr::to_string(&report)?,
+    };
+    writeln!(io::stdout().lock(), "{text}")?;
     Ok(())
 }
 

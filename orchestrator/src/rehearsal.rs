@@ -12,8 +12,20 @@ use ostler_gate::ports::Store;
 use ostler_policies::{Bundle, Engine};
 use ostler_store::{Schema, SqliteStore, copy};
 use ostler_tools::catalogue;
+use serde::{Deserialize, Serialize};
 
 use crate::app::Config;
+
+/// What would happen. Programs of other versions read it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// In words.
+    pub(crate) says: Vec<String>,
+    /// Whether the version before could use the state afterwards.
+    pub(crate) can_come_back: bool,
+    /// The schema that the state has before.
+    pub(crate) found: u64,
+}
 
 /// A folder that is taken away again.
 struct Stage(PathBuf);
@@ -34,8 +46,8 @@ impl Drop for Stage {
     }
 }
 
-/// Tries it; answers with what would happen, in words.
-pub(crate) async fn rehearse(config: &Config) -> anyhow::Result<String> {
+/// Tries it; answers with what would happen.
+pub(crate) async fn rehearse(config: &Config) -> anyhow::Result<Report> {
     let version = env!("CARGO_PKG_VERSION");
     let mut words = vec![];
     if let Some(file) = &config.file {
@@ -69,8 +81,13 @@ pub(crate) async fn rehearse(config: &Config) -> anyhow::Result<String> {
             schema.found
         ));
     }
-    words.push(going_back(schema, after));
-    Ok(words.join("\n"))
+    let can_come_back = can_come_back(schema, after);
+    words.push(going_back(can_come_back, after));
+    Ok(Report {
+        says: words,
+        can_come_back,
+        found: schema.found,
+    })
 }
 
 /// Brings a copy up to date and reads all of it.
@@ -88,12 +105,16 @@ async fn rehearse_in(stage: &Path, database: &Path) -> anyhow::Result<Schema> {
 }
 
 /// Whether the program that runs now could come back afterwards.
-fn going_back(before: Schema, after: Schema) -> String {
+fn can_come_back(before: Schema, after: Schema) -> bool {
     let as_before = Schema {
         known: before.found,
         ..after
     };
-    if as_before.check().is_ok() {
+    as_before.check().is_ok()
+}
+
+fn going_back(can_come_back: bool, after: Schema) -> String {
+    if can_come_back {
         return "The version before can come back afterwards.".to_owned();
     }
     format!(

@@ -16,7 +16,7 @@ mod common;
 use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
-    io::Write,
+    io::{BufRead, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -117,6 +117,27 @@ fn step(number: u64, oldest: u64) -> String {
         INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES ({number}, 'newer', TRUE, x'00', 1);
         UPDATE meta SET value = {oldest} WHERE key = 'oldest_reader';"
     )
+}
+
+/// A program that says it could take over, and then does something and does not start.
+fn script(place: &Path, way_back: bool, does: &str) -> PathBuf {
+    let report = format!("{{\"says\": [\"fine\"], \"can_come_back\": {way_back}, \"found\": 7}}");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *check-upgrade*) echo '{report}'; exit 0;; esac\n{does}\necho 'no such luck' >&2\nexit 3\n"
+    );
+    fs::write(place, text).unwrap();
+    fs::set_permissions(place, Permissions::from_mode(0o700)).unwrap();
+    place.to_owned()
+}
+
+/// What an upgrade that must fail says; the daemon is the same as before.
+fn changes_nothing(daemon: &Daemon, args: &[&str]) -> String {
+    let before = runs(daemon);
+    let output = upgrade(daemon, args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert_eq!(runs(daemon), before, "{said}");
+    said
 }
 
 fn known(daemon: &Daemon) -> u64 {
@@ -230,11 +251,7 @@ fn a_program_that_could_not_take_over_changes_nothing_or_gives_way() {
     assert!(said.contains("nothing was changed"), "{said}");
     assert_eq!(runs(&daemon), before);
     // One that says it could, and then does not start.
-    let liar = daemon.file(
-        "liar",
-        "#!/bin/sh\ncase \"$*\" in *check-upgrade*) echo fine; exit 0;; esac\necho 'no such luck' >&2\nexit 3\n",
-    );
-    fs::set_permissions(&liar, Permissions::from_mode(0o755)).unwrap();
+    let liar = script(&daemon.path("liar"), true, "");
     let output = upgrade(&daemon, &[liar.to_str().unwrap()]);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -244,6 +261,28 @@ fn a_program_that_could_not_take_over_changes_nothing_or_gives_way() {
     );
     daemon.cli(&["status"]);
     assert_ne!(runs(&daemon).0, before.0);
+
+    // What it would be told at its start is read before.
+    let state = daemon.state();
+    let config = daemon.file(
+        "config.yaml",
+        "images: { signatures: [ { images: 'x:1' } ] }",
+    );
+    let check = ["check-upgrade", "--state-dir", state.to_str().unwrap()];
+    let with_config = [&check[..], &["--config", config.to_str().unwrap()]].concat();
+    let output = daemon.try_cli(&with_config);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("config.yaml"),
+        "{said}"
+    );
+    let left = fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left
+        .filter(|name| name.to_string_lossy().contains("check-upgrade"))
+        .collect();
+    assert!(left.is_empty(), "no copy is left: {left:?}");
 
     // A state that is too new for it is refused by numbers, before anything is stopped.
     let known = known(&daemon);
@@ -268,4 +307,139 @@ fn a_program_that_could_not_take_over_changes_nothing_or_gives_way() {
             known + 1
         ),
     );
+}
+
+#[test]
+fn the_program_before_stays_where_it_is_until_it_runs() {
+    if !can_run_containers() {
+        return;
+    }
+    let daemon = Daemon::start(false);
+    let previous = daemon.state().join("ostler.previous");
+    // One that refuses.
+    fs::write(&previous, "#!/bin/sh\necho 'not with me' >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&previous, Permissions::from_mode(0o700)).unwrap();
+    let said = changes_nothing(&daemon, &["--back"]);
+    assert!(said.contains("not with me") && previous.exists(), "{said}");
+    // One that does not start.
+    let before = fs::read(script(&previous, true, "")).unwrap();
+    let output = upgrade(&daemon, &["--back"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("the old program runs again"), "{said}");
+    assert_eq!(
+        fs::read(&previous).unwrap(),
+        before,
+        "it can be tried again"
+    );
+    daemon.cli(&["status"]);
+    // One that somebody else could have put there.
+    fs::set_permissions(&previous, Permissions::from_mode(0o722)).unwrap();
+    let said = changes_nothing(&daemon, &["--back"]);
+    assert!(said.contains("may be changed by others"), "{said}");
+    let next = other_build(&daemon);
+    let next = next.to_str().unwrap();
+    fs::set_permissions(daemon.state(), Permissions::from_mode(0o770)).unwrap();
+    let said = changes_nothing(&daemon, &[next]);
+    assert!(said.contains("may be changed by others"), "{said}");
+    fs::set_permissions(daemon.state(), Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_step_without_a_way_back_is_taken_only_when_asked_for() {
+    if !can_run_containers() {
+        return;
+    }
+    let mut daemon = Daemon::start(false);
+    // This version's step 7 is such a one for a state that has not made it.
+    let old = daemon.path("old");
+    fs::create_dir(&old).unwrap();
+    sqlite(
+        &daemon.state().join("ostler.db"),
+        &format!("VACUUM INTO '{}'", old.join("ostler.db").display()),
+    );
+    sqlite(
+        &old.join("ostler.db"),
+        "DROP TABLE audit_handovers; DELETE FROM _sqlx_migrations WHERE version >= 7; UPDATE meta SET value = 5 WHERE key = 'oldest_reader';",
+    );
+    let old = old.to_str().unwrap();
+    let report = daemon.json(&["check-upgrade", "--state-dir", old]);
+    assert_eq!(report["can_come_back"], false, "{report}");
+    assert_eq!(report["found"], 6, "{report}");
+    let state = daemon.state();
+    let report = daemon.json(&["check-upgrade", "--state-dir", state.to_str().unwrap()]);
+    assert_eq!(report["can_come_back"], true, "{report}");
+
+    // A program that makes such a step and then does not go on.
+    let database = state.join("ostler.db");
+    let copy = state.join("ostler.db.schema-7");
+    fs::write(daemon.path("step.sql"), step(90, 90)).unwrap();
+    let python = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1],timeout=30); c.execute(sys.argv[3]); c.executescript(open(sys.argv[2]).read()); c.commit()";
+    let does = format!(
+        "python3 -c '{python}' '{}' '{}' \"VACUUM INTO '{}'\"",
+        database.display(),
+        daemon.path("step.sql").display(),
+        copy.display(),
+    );
+    let next = script(&daemon.path("next"), false, &does);
+    let next = next.to_str().unwrap();
+    let said = changes_nothing(&daemon, &[next]);
+    assert!(said.contains("--no-way-back") && !copy.exists(), "{said}");
+    let output = upgrade(&daemon, &[next, "--no-way-back"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    for words in ["does not start either", "schema-7", "move `"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // What it says to do brings the old program back.
+    for end in ["", "-wal", "-shm"] {
+        drop(fs::remove_file(format!("{}{end}", database.display())));
+    }
+    fs::copy(&copy, &database).unwrap();
+    daemon.kill();
+    daemon.run();
+    daemon.cli(&["status"]);
+}
+
+#[test]
+fn what_another_user_runs_is_not_started_as_this_one() {
+    if !can_run_containers() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().to_str().unwrap();
+    // Listens as somebody else in a directory that is this user's: only its process tells whose it is.
+    let python = "import os,socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[2]+'/ostler.sock')\nos.chmod(sys.argv[2]+'/ostler.sock',0o666)\nopen(sys.argv[2]+'/daemon.pid','w').write(str(os.getpid()))\nos.setgid(65534)\nos.setuid(65534)\ns.listen()\nprint('up',flush=True)\ntime.sleep(600)";
+    let mut other = std::process::Command::new("python3")
+        .args(["-c", python, "up", state])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(other.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let marker = dir.path().join("started");
+    let program = script(&dir.path().join("next"), true, "");
+    let text = fs::read_to_string(&program).unwrap();
+    let text = text.replace(
+        "#!/bin/sh",
+        &format!("#!/bin/sh\ntouch {}", marker.display()),
+    );
+    fs::write(&program, text).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ostler"))
+        .args([
+            "self-upgrade",
+            "--state-dir",
+            state,
+            program.to_str().unwrap(),
+        ])
+        .env_remove("OSTLER_SOCKET")
+        .output()
+        .unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("is user 65534's and you are user"), "{said}");
+    assert!(!marker.exists(), "nothing was started");
 }

@@ -114,7 +114,7 @@ pub struct Global {
     #[arg(long, global = true, env = "OSTLER_STATE_DIR", default_value = DEFAULT_STATE_DIR, value_name = "DIR")]
     pub state_dir: PathBuf,
     /// How results are written
-    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, overrides_with = "output")]
     pub output: Format,
     /// Keep showing, repainting when something changed
     #[arg(long, short = 'w', global = true)]

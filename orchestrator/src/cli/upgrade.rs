@@ -6,7 +6,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, Permissions},
     io,
-    os::unix::{ffi::OsStringExt, fs::PermissionsExt, net::UnixStream, process::CommandExt},
+    os::unix::{ffi::OsStringExt, fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -14,14 +14,15 @@ use std::{
 
 use clap::Args;
 use nix::{
-    sys::{
-        signal::{Signal, kill},
-        socket::{getsockopt, sockopt::PeerCredentials},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
+use self::owner::Listener;
 use super::{Global, client::socket_path, down, error::CliError, out::Out};
+use crate::rehearsal::Report;
+
+mod owner;
 
 /// Arguments of `upgrade`.
 #[derive(Debug, Clone, Args)]
@@ -32,12 +33,17 @@ pub struct UpgradeArgs {
     /// Go back to the program that the last upgrade replaced
     #[arg(long, conflicts_with = "program")]
     back: bool,
+    /// Also where the version that runs could not come back afterwards
+    #[arg(long)]
+    no_way_back: bool,
 }
 
 /// What was replaced, in the state directory.
 const PREVIOUS: &str = "ostler.previous";
 /// The same while it is the one that runs.
 const RESTORED: &str = "ostler.restored";
+/// What is being replaced, until that is done.
+const KEPT: &str = "ostler.replaced";
 /// How long a daemon may take until it answers: it adopts everything first.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
@@ -57,64 +63,73 @@ struct Running {
 /// Runs it.
 pub async fn run(args: &UpgradeArgs, global: &Global, out: &mut Out) -> Result<(), CliError> {
     let running = Running::find(global)?;
-    if running.has("INVOCATION_ID") {
+    if running.is_of_systemd() {
         return Err(CliError::Failed(
             "systemd runs this daemon: install the new program in the old one's place and `systemctl restart` its unit (with KillMode=process); `ostler check-upgrade` says beforehand whether that will work".to_owned(),
         ));
     }
     let program = running.program(args)?;
-    running.rehearse(&program, out)?;
-    let previous = running.keep_program()?;
+    let report = running.rehearse(&program)?;
+    out.note(&plain(report.says.join("\n").as_bytes()));
+    if !report.can_come_back && !args.no_way_back {
+        return Err(CliError::Failed(format!(
+            "`{}` would leave no way back, and nothing was changed: with --no-way-back it is put in place all the same",
+            program.display()
+        )));
+    }
+    running.keep_program()?;
     let away = Instant::now();
     kill(running.pid, Signal::SIGTERM)
         .map_err(|error| CliError::Failed(format!("cannot end the daemon: {error}")))?;
     down::until_gone(running.pid).await?;
-    let failed = match running.start(&program) {
-        Ok(()) => {
-            let away = away.elapsed().as_millis();
-            out.note(&format!(
-                "`{}` runs; the daemon was away for {away} ms, what it runs was not. `ostler self-upgrade --back` takes it back.",
-                program.display()
-            ));
-            return Ok(());
-        }
-        Err(failed) => failed,
+    let runs = match running.take_place(&program, args.back) {
+        Ok(runs) => runs,
+        Err(failed) => return Err(running.old_again(&failed, args.back, &report)),
     };
-    match running.start(&previous) {
-        Ok(()) => Err(CliError::Failed(format!(
-            "{failed}; the old program runs again"
-        ))),
-        Err(error) => Err(CliError::Failed(format!(
-            "{failed}; and the old program does not start either: {error}"
-        ))),
-    }
+    let away = away.elapsed().as_millis();
+    running.rename(KEPT, PREVIOUS)?;
+    let back = match report.can_come_back {
+        true => "`ostler self-upgrade --back` takes it back.",
+        false => "There is no way back to the version before.",
+    };
+    out.note(&format!(
+        "`{}` runs; the daemon was away for {away} ms, what it runs was not. {back}",
+        runs.display()
+    ));
+    Ok(())
 }
 
 impl Running {
     fn find(global: &Global) -> Result<Self, CliError> {
-        let pid = down::daemon(&global.state_dir)?;
+        let doing = format!("find the directory `{}`", global.state_dir.display());
+        let state = fs::canonicalize(&global.state_dir).map_err(CliError::io(doing))?;
+        owner::must_be_own(&state)?;
+        let pid = down::daemon(&state)?;
         let look = |what: &'static str| {
             move |error: io::Error| {
                 CliError::Failed(format!("cannot read {what} of the daemon: {error}"))
             }
         };
-        let of = |part: &str| PathBuf::from(format!("/proc/{pid}/{part}"));
-        let args = words(&fs::read(of("cmdline")).map_err(look("the arguments"))?);
-        let environment = words(&fs::read(of("environ")).map_err(look("the environment"))?);
-        let log = fs::read_link(of("fd/2")).ok().filter(|path| path.is_file());
-        let state = fs::canonicalize(&global.state_dir).map_err(look("the directory"))?;
         let socket = socket_path(global);
-        if answering(&socket) != Some(pid) {
+        let listener = Listener::at(&socket).filter(|listener| listener.pid == pid);
+        let Some(listener) = listener else {
             return Err(CliError::Failed(format!(
                 "the daemon of `{}` (process {pid}) does not answer at `{}`: give its --socket",
                 state.display(),
                 socket.display()
             )));
-        }
+        };
+        listener.must_be_own()?;
+        let of = |part: &str| PathBuf::from(format!("/proc/{pid}/{part}"));
+        let args = words(&fs::read(of("cmdline")).map_err(look("the arguments"))?);
+        let environment = words(&fs::read(of("environ")).map_err(look("the environment"))?);
+        let log = fs::read_link(of("fd/2")).ok().filter(|path| path.is_file());
         let folder = fs::read_link(of("cwd")).map_err(look("the folder"))?;
         Ok(Self {
             pid,
-            environment: environment.iter().filter_map(|pair| split(pair)).collect(),
+            environment: owner::handed_on(
+                environment.iter().filter_map(|pair| split(pair)).collect(),
+            ),
             socket,
             log: log.unwrap_or_else(|| state.join("daemon.log")),
             folder,
@@ -123,21 +138,24 @@ impl Running {
         })
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.environment.iter().any(|(known, _)| known == name)
+    /// Whether systemd started it as the process of a unit: then systemd would start another.
+    fn is_of_systemd(&self) -> bool {
+        let value = |name: &str| {
+            let mut all = self.environment.iter();
+            all.find(|(known, _)| known == name).map(|(_, value)| value)
+        };
+        match value("SYSTEMD_EXEC_PID") {
+            Some(pid) => *pid == *self.pid.to_string(),
+            None => value("INVOCATION_ID").is_some(),
+        }
     }
 
     /// The program to start.
     fn program(&self, args: &UpgradeArgs) -> Result<PathBuf, CliError> {
         if args.back {
-            let (from, to) = (self.state.join(PREVIOUS), self.state.join(RESTORED));
-            fs::rename(&from, &to).map_err(|error| {
-                let from = from.display();
-                CliError::Failed(format!(
-                    "there is nothing to go back to at `{from}`: {error}"
-                ))
-            })?;
-            return Ok(to);
+            let previous = self.state.join(PREVIOUS);
+            owner::must_be_own(&previous)?;
+            return Ok(previous);
         }
         let named = match &args.program {
             Some(program) => program.clone(),
@@ -153,51 +171,100 @@ impl Running {
     }
 
     /// Asks the new program whether it could take over; nothing was changed then.
-    fn rehearse(&self, program: &Path, out: &mut Out) -> Result<(), CliError> {
+    fn rehearse(&self, program: &Path) -> Result<Report, CliError> {
         let mut args = self.args.clone();
         if let Some(up) = args.iter_mut().find(|word| *word == "up") {
             *up = "check-upgrade".into();
         }
+        args.extend(["--output".into(), "json".into()]);
         let mut command = self.command(program);
         let answer = command.args(args).stdin(Stdio::null()).output();
         let answer = answer.map_err(|error| {
             CliError::Failed(format!("cannot start `{}`: {error}", program.display()))
         })?;
-        let said = |bytes: &[u8]| -> String {
-            let text = String::from_utf8_lossy(bytes);
-            let plain = text.chars().filter(|c| !c.is_control() || *c == '\n');
-            plain.take(4_000).collect::<String>().trim().to_owned()
-        };
         if !answer.status.success() {
-            let why = said(&answer.stderr);
+            let why = plain(&answer.stderr);
             return Err(CliError::Failed(format!(
                 "`{}` would not take over, and nothing was changed: {}",
                 program.display(),
                 why.rsplit("ERROR ostler: ").next().unwrap_or(&why)
             )));
         }
-        out.note(&said(&answer.stdout));
-        Ok(())
+        serde_json::from_slice(&answer.stdout).map_err(|error| {
+            CliError::Failed(format!(
+                "`{}` does not say whether it could take over, and nothing was changed: {error}",
+                program.display()
+            ))
+        })
     }
 
     /// Keeps the program that runs, wherever its file went meanwhile.
-    fn keep_program(&self) -> Result<PathBuf, CliError> {
-        let place = self.state.join(PREVIOUS);
-        let draft = self.state.join("ostler.previous.draft");
+    fn keep_program(&self) -> Result<(), CliError> {
+        let place = self.state.join(KEPT);
         let keep = || {
-            fs::copy(format!("/proc/{}/exe", self.pid), &draft)?;
-            fs::set_permissions(&draft, Permissions::from_mode(0o700))?;
-            File::open(&draft)?.sync_all()?;
-            fs::rename(&draft, &place)
+            // A new file: what lies there may be running.
+            match fs::remove_file(&place) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            fs::copy(format!("/proc/{}/exe", self.pid), &place)?;
+            fs::set_permissions(&place, Permissions::from_mode(0o700))?;
+            File::open(&place)?.sync_all()
         };
         keep().map_err(|error: io::Error| {
-            drop(fs::remove_file(&draft));
+            drop(fs::remove_file(&place));
             CliError::Failed(format!(
                 "cannot keep the program that runs at `{}`, and nothing was changed: {error}",
                 place.display()
             ))
-        })?;
-        Ok(place)
+        })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), CliError> {
+        let (from, to) = (self.state.join(from), self.state.join(to));
+        let doing = format!("rename `{}` to `{}`", from.display(), to.display());
+        fs::rename(from, to).map_err(CliError::io(doing))
+    }
+
+    /// Starts the new program; what runs then. One that was kept leaves its place to the one that it
+    /// replaces.
+    fn take_place(&self, program: &Path, back: bool) -> Result<PathBuf, String> {
+        let mut program = program.to_owned();
+        if back {
+            let moved = self.rename(PREVIOUS, RESTORED);
+            moved.map_err(|error| error.to_string())?;
+            program = self.state.join(RESTORED);
+        }
+        self.start(&program).map(|()| program)
+    }
+
+    /// Starts the old program after a new one did not; what was kept earlier is where it was.
+    fn old_again(&self, failed: &str, back: bool, report: &Report) -> CliError {
+        if back && let Err(error) = self.rename(RESTORED, PREVIOUS) {
+            tracing::warn!(%error, "the program before is not where it was");
+        }
+        let place = match self.rename(KEPT, RESTORED) {
+            Ok(()) => self.state.join(RESTORED),
+            Err(_) => self.state.join(KEPT),
+        };
+        let Err(error) = self.start(&place) else {
+            return CliError::Failed(format!("{failed}; the old program runs again"));
+        };
+        let mut words = format!(
+            "{failed}; and the old program, `{}`, does not start either: {error}",
+            place.display()
+        );
+        let copy = self
+            .state
+            .join(format!("ostler.db.schema-{}", report.found));
+        if !report.can_come_back && copy.exists() {
+            let database = self.state.join("ostler.db");
+            let (copy, database) = (copy.display(), database.display());
+            words.push_str(&format!(
+                ". The state as it was before is `{copy}`. If the new program cannot be mended: move `{database}`, `{database}-wal` and `{database}-shm` away, copy `{copy}` to `{database}`, and start the old program with the arguments of before (`up …`)"
+            ));
+        }
+        CliError::Failed(words)
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -226,7 +293,7 @@ impl Running {
         let began = Instant::now();
         loop {
             let born = i32::try_from(child.id()).ok().map(Pid::from_raw);
-            if born.is_some() && answering(&self.socket) == born {
+            if born.is_some() && Listener::at(&self.socket).map(|listener| listener.pid) == born {
                 return Ok(());
             }
             if let Ok(Some(status)) = child.try_wait() {
@@ -243,11 +310,11 @@ impl Running {
     }
 }
 
-/// Who listens at a socket.
-fn answering(socket: &Path) -> Option<Pid> {
-    let stream = UnixStream::connect(socket).ok()?;
-    let peer = getsockopt(&stream, PeerCredentials).ok()?;
-    Some(Pid::from_raw(peer.pid()))
+/// What another program said, fit to be shown.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let plain = text.chars().filter(|c| !c.is_control() || *c == '\n');
+    plain.take(4_000).collect::<String>().trim().to_owned()
 }
 
 /// Words that end with a zero byte each.

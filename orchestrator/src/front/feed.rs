@@ -92,10 +92,14 @@ impl Fronts {
         mut old: Line,
         stop: &CancellationToken,
     ) -> io::Result<Option<Line>> {
-        let build = process::build()?;
-        if old.hello.run.build == build {
-            return Ok(Some(old));
-        }
+        let build = match process::build() {
+            Ok(build) if old.hello.run.build == build => return Ok(Some(old)),
+            Ok(build) => build,
+            Err(error) => {
+                retire(&mut old).await;
+                return Err(error);
+            }
+        };
         let mut wanted = self.wanted.subscribe();
         let table = tokio::select! {
             () = stop.cancelled() => return Ok(None),
@@ -106,23 +110,34 @@ impl Fronts {
         };
         let started = match self.address() {
             Some(address) if !table.fronts.is_empty() => {
-                let mut new = Line::start(&self.dir, address, &build).await;
-                if let Ok(line) = &mut new {
-                    self.tell(line, &table).await?;
-                }
-                new.map(Some)
+                Some(Line::start(&self.dir, address, &build).await)
             }
-            _ => Ok(None),
+            _ => None,
         };
-        tracing::info!(
-            pid = old.hello.run.pid,
-            "a proxy of another build is replaced"
-        );
-        let retired = old.ask(&Request::Retire).await;
-        if let Err(error) = retired {
-            tracing::warn!(%error, "the proxy of another build is gone already");
-        }
-        started
+        self.replace(old, started, &table).await
+    }
+
+    /// Tells the new proxy what to serve, if one is needed, and then the old one to go. Nobody could find
+    /// the old one again, so it goes whatever became of the new one; a new one that was not told goes too.
+    async fn replace(
+        &self,
+        mut old: Line,
+        new: Option<io::Result<Line>>,
+        table: &Table,
+    ) -> io::Result<Option<Line>> {
+        let outcome = match new {
+            None => Ok(None),
+            Some(Err(error)) => Err(error),
+            Some(Ok(mut new)) => match self.tell(&mut new, table).await {
+                Ok(()) => Ok(Some(new)),
+                Err(error) => {
+                    retire(&mut new).await;
+                    Err(error)
+                }
+            },
+        };
+        retire(&mut old).await;
+        outcome
     }
 
     async fn serve(
@@ -228,6 +243,15 @@ impl Fronts {
     }
 }
 
+/// Tells a proxy to go that nobody will ask again.
+async fn retire(line: &mut Line) {
+    let pid = line.hello.run.pid;
+    match line.ask(&Request::Retire).await {
+        Ok(_) => tracing::info!(pid, "a proxy gives way"),
+        Err(error) => tracing::warn!(pid, %error, "a proxy that was to give way is gone already"),
+    }
+}
+
 async fn look(line: &mut Line) -> io::Result<Look> {
     match line.ask(&Request::Look).await? {
         Reply::Look(look) => Ok(look),
@@ -239,4 +263,65 @@ fn instances(table: &Table) -> BTreeSet<InstanceId> {
     let versions = table.fronts.iter().flat_map(|front| &front.versions);
     let instances = versions.flat_map(|version| &version.instances);
     instances.map(|one| one.id.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ostler_core::id::NodeName;
+    use ostler_proxy::wire::{self, Hello, Run};
+    use ostler_runtime::sim::SimBackend;
+    use tokio::{io::BufReader, net::UnixListener, task::JoinHandle};
+
+    use super::*;
+    use crate::fleet::Fleet;
+
+    /// A proxy that answers everything with `Retiring`; what it was asked until its line ended.
+    async fn odd_proxy(dir: &Path) -> (Line, JoinHandle<Vec<Request>>) {
+        let listener = UnixListener::bind(dir.join("line.sock")).unwrap();
+        let asked = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let run = Run {
+                build: "odd".to_owned(),
+                id: "odd".to_owned(),
+                pid: 1,
+            };
+            let hello = Hello { run, open: vec![] };
+            wire::write(&mut stream, &hello).await.unwrap();
+            let mut asked = Vec::new();
+            while let Ok(Some(request)) = wire::read(&mut stream).await {
+                asked.push(request);
+                wire::write(&mut stream, &Reply::Retiring).await.unwrap();
+            }
+            asked
+        });
+        (Line::find(dir).await.unwrap(), asked)
+    }
+
+    #[tokio::test]
+    async fn an_old_proxy_goes_whatever_becomes_of_the_new_one() {
+        let (old_dir, new_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let fleet = Fleet::new(Arc::new(SimBackend::new(1)), NodeName::new("here").unwrap());
+        let (fronts, _) = Fronts::open(fleet, new_dir.path().to_owned()).await;
+        let table = Table::default();
+
+        let (old, asked_old) = odd_proxy(old_dir.path()).await;
+        let (new, asked_new) = odd_proxy(new_dir.path()).await;
+        let outcome = fronts.replace(old, Some(Ok(new)), &table).await;
+        assert!(outcome.is_err(), "it does not do what it is told");
+        assert_eq!(asked_old.await.unwrap(), [Request::Retire]);
+        let told = [Request::Set(table.clone()), Request::Retire];
+        assert_eq!(asked_new.await.unwrap(), told);
+
+        for new in [None, Some(Err(io::ErrorKind::NotFound.into()))] {
+            let failed = new.is_some();
+            let dir = tempfile::tempdir().unwrap();
+            let (old, asked) = odd_proxy(dir.path()).await;
+            let outcome = fronts.replace(old, new, &table).await;
+            assert_eq!(outcome.is_err(), failed);
+            assert_eq!(asked.await.unwrap(), [Request::Retire]);
+        }
+    }
 }

@@ -36,6 +36,9 @@ pub(super) struct ImageRecord {
     /// Lists of images that it was chosen from by its digest.
     #[serde(default)]
     pub(super) lists: Vec<Digest>,
+    /// Repositories that had it when it was fetched from there.
+    #[serde(default)]
+    pub(super) origins: Vec<String>,
 }
 
 /// One layer: what was unpacked, to notice what went missing or changed.
@@ -53,6 +56,8 @@ pub(super) struct LayerRecord {
 /// Between a layer's name and a number, of one that gave way to a sound one. Containers that run
 /// may still see it.
 const RETIRED: &str = ".retired-";
+/// Lists remembered of one image, and repositories.
+const LISTS: usize = 8;
 
 /// The store's directories.
 pub(super) struct Disk {
@@ -173,9 +178,16 @@ impl Disk {
         list(&self.root.join("layers"))
     }
 
-    /// Makes an image known under a name; its layers are durable already.
+    /// Makes an image known under a name; its layers are durable already. Lists that named it when it
+    /// came in earlier name it still, and where it came from it came from.
     pub(super) fn keep(&self, image: &ImageRecord, name: &Name) -> Result<(), ImageError> {
-        self.write(&self.image_path(&image.digest), image)?;
+        let mut image = image.clone();
+        if let Some(known) = self.find_image(&image.digest).ok().flatten() {
+            add(&mut image.lists, known.lists);
+            add(&mut image.origins, known.origins);
+            image.source = image.source.or(known.source);
+        }
+        self.write(&self.image_path(&image.digest), &image)?;
         let record = NameRecord {
             name: name.text.clone(),
             canonical: name.canonical.clone(),
@@ -329,6 +341,15 @@ fn own_scratch(tmp: &Path) -> Result<(PathBuf, Flock<File>), ImageError> {
     Err(disk("find room in", tmp)(io::Error::from(
         io::ErrorKind::AlreadyExists,
     )))
+}
+
+/// Adds what is new, as long as there is room.
+fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !all.contains(&one) && all.len() < LISTS {
+            all.push(one);
+        }
+    }
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>, ImageError> {

@@ -93,6 +93,14 @@ pub(super) fn import(
     let mut staged: Vec<Staged> = Vec::new();
     for (name, digest) in layout.images(name)? {
         let (record, plans) = layout.read(&digest)?;
+        if let Some(wanted) = &name.digest
+            && *wanted != record.digest
+            && !record.lists.contains(wanted)
+        {
+            let what = format!("image `{}`", name.text);
+            let detail = format!("the file has {} under that name", record.digest);
+            return Err(ImageError::corrupt(what, detail));
+        }
         for plan in plans {
             let known = staged
                 .iter()
@@ -176,6 +184,7 @@ impl Layout<'_> {
                         layers,
                         source: None,
                         lists,
+                        origins: Vec::new(),
                     };
                     return Ok((record, plans));
                 }

@@ -2,7 +2,7 @@
 
 use oci_client::Reference;
 
-use super::{ImageError, digest::Digest};
+use super::{ImageError, digest::Digest, registry::is_loopback};
 
 /// A parsed image name.
 #[derive(Debug, Clone)]
@@ -37,6 +37,9 @@ impl Name {
         let reference: Reference = full
             .parse()
             .map_err(|error: oci_client::ParseError| invalid(error.to_string()))?;
+        if let Some(port) = odd_port(reference.registry()) {
+            return Err(invalid(format!("`{port}` is not how a port is written")));
+        }
         let digest = reference.digest().map(Digest::parse).transpose();
         Ok(Self {
             text: text.to_owned(),
@@ -50,14 +53,7 @@ impl Name {
     /// Registry and repository, in the one way that rules are written in: hosts have no upper case, no
     /// last dot, and their usual port goes without saying. Absent for a bare digest.
     pub(super) fn repository(&self) -> Option<String> {
-        let reference = self.reference.as_ref()?;
-        let host = reference.registry().to_ascii_lowercase();
-        let host = host.strip_suffix(":443").unwrap_or(&host);
-        let host = match host.trim_end_matches('.') {
-            "index.docker.io" | "registry-1.docker.io" => "docker.io",
-            host => host,
-        };
-        Some(format!("{host}/{}", reference.repository()))
+        self.reference.as_ref().map(repository)
     }
 
     fn bare(text: &str) -> Result<Self, ImageError> {
@@ -73,6 +69,29 @@ impl Name {
             reference: None,
         })
     }
+}
+
+/// As [`Name::repository`].
+pub(super) fn repository(reference: &Reference) -> String {
+    let host = reference.registry().to_ascii_lowercase();
+    // What is spoken plainly on this machine has another usual port.
+    let usual = if is_loopback(&host) { ":80" } else { ":443" };
+    let host = host.strip_suffix(usual).unwrap_or(&host);
+    let host = match host.trim_end_matches('.') {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    };
+    format!("{host}/{}", reference.repository())
+}
+
+/// A port that is written otherwise than everybody writes it: it would reach a registry past the rules
+/// for it.
+fn odd_port(registry: &str) -> Option<&str> {
+    let (_, port) = registry.rsplit_once(':')?;
+    let number = port.parse::<u16>().ok().filter(|number| *number != 0);
+    number
+        .is_none_or(|number| number.to_string() != port)
+        .then_some(port)
 }
 
 /// Whether the first part names a registry, by the rule every engine follows.
@@ -121,6 +140,10 @@ mod tests {
             "sha256:xyz",
             "a b",
             "../x",
+            "a.example:0443/shop",
+            "127.0.0.1:05000/shop",
+            "a.example:0/shop",
+            "a.example:65979/shop",
         ] {
             let error = Name::parse(text, Some("docker.io")).unwrap_err();
             assert!(

@@ -26,7 +26,7 @@ use super::{
     document::{self, Blob, Document, LayerPlan},
     error::disk,
     import::Staged,
-    name::Name,
+    name::{self, Name},
     registry::{Failure, Session, retry, understand},
     resolve::{Inner, is_sound, lock},
     signature::Candidate,
@@ -41,8 +41,6 @@ const ACCEPTED: [&str; 4] = [
 
 /// Layers fetched at the same time.
 const PARALLEL: usize = 3;
-/// Lists remembered of one image.
-const LISTS: usize = 8;
 
 /// Fetches what is missing of the image and makes it known under its name.
 pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord, ImageError> {
@@ -54,7 +52,7 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
     };
     store.refuse_unasked(name)?;
     let fetch = Fetch::begin(store, reference).await?;
-    let (mut candidate, manifest) = fetch.manifest(name.digest.as_ref()).await?;
+    let (candidate, manifest) = fetch.manifest(name.digest.as_ref()).await?;
     // Nothing of an image that may not run is unpacked.
     store.admit(name, &candidate).await?;
     let config = document::blob(&manifest.config)?;
@@ -69,28 +67,18 @@ pub(super) async fn pull(store: &Arc<Inner>, name: &Name) -> Result<ImageRecord,
     let source = Some(fetch.reference.whole());
     let (inner, name) = (Arc::clone(store), name.clone());
     super::error::blocking(move || {
-        add_known_lists(&inner, &mut candidate);
         let record = ImageRecord {
             digest: candidate.digest,
             config: settings.config,
             layers,
             source,
             lists: candidate.lists,
+            origins: candidate.origins,
         };
         inner.disk.keep(&record, &name)?;
         Ok(record)
     })
     .await
-}
-
-/// Lists that named the image when it was fetched before name it still.
-fn add_known_lists(store: &Inner, candidate: &mut Candidate) {
-    let known = store.disk.find_image(&candidate.digest).ok().flatten();
-    for list in known.map(|image| image.lists).unwrap_or_default() {
-        if !candidate.lists.contains(&list) && candidate.lists.len() < LISTS {
-            candidate.lists.push(list);
-        }
-    }
 }
 
 /// Where to ask; a name without a registry only where a default is configured.
@@ -143,6 +131,7 @@ impl<'a> Fetch<'a> {
                         digest,
                         lists,
                         source,
+                        origins: vec![name::repository(&self.reference)],
                     };
                     return Ok((candidate, *manifest));
                 }

@@ -89,7 +89,7 @@ impl Registries {
 }
 
 /// Whether a registry (`host` or `host:port`) is on this machine.
-fn is_loopback(registry: &str) -> bool {
+pub(super) fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"

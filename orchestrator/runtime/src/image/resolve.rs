@@ -218,15 +218,6 @@ impl Inner {
         Ok(image)
     }
 
-    /// What is on record of an image, whether its layers are sound or not.
-    pub(super) fn find_record(&self, name: &Name) -> Result<Option<ImageRecord>, ImageError> {
-        let named = self.disk.find_name(name)?.map(|record| record.digest);
-        match named.or_else(|| name.digest.clone()) {
-            Some(digest) => self.disk.find_image(&digest),
-            None => Ok(None),
-        }
-    }
-
     fn find_local(&self, name: &Name) -> Result<Local, ImageError> {
         let Some(record) = self.find_record(name)? else {
             return Ok(Local::Absent);
@@ -240,6 +231,26 @@ impl Inner {
             }
         }
         Ok(Local::Sound(record))
+    }
+
+    /// What is here under a name. A digest that a name demands is here if it came from the name's
+    /// repository, or is called by it: elsewhere it may be under another rule.
+    pub(super) fn find_record(&self, name: &Name) -> Result<Option<ImageRecord>, ImageError> {
+        if let Some(named) = self.disk.find_name(name)? {
+            return self.disk.find_image(&named.digest);
+        }
+        let Some(digest) = &name.digest else {
+            return Ok(None);
+        };
+        let Some(record) = self.disk.find_image(digest)? else {
+            return Ok(None);
+        };
+        let Some(repository) = name.repository() else {
+            return Ok(Some(record));
+        };
+        let known = self.repositories_of(&record.digest)?;
+        let here = known.contains(&repository) || self.origins(&record)?.contains(&repository);
+        Ok(here.then_some(record))
     }
 
     /// Fetches an image again whose layer was damaged on this disk; an imported one is named.

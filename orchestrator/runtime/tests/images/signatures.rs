@@ -251,6 +251,102 @@ async fn an_imported_image_is_unsigned_unless_its_digest_is_vouched_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_trusts_a_place_is_not_for_what_was_imported_under_its_name() {
+    if !crate::is_root("a_rule_that_trusts_a_place") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let images = crate::open(dir.path());
+    let name = "docker.io/library/web:1";
+    let digest = import(&images, dir.path(), name, "web").await;
+    let pinned = format!("docker.io/library/web@{digest}");
+    let trusted = || ("docker.io/library/*".to_owned(), Demand::Nothing);
+    let other = ("*".to_owned(), digests(&[]));
+    demand(&images, vec![trusted(), other]);
+    refused(&images, name, "imported from a file").await;
+    refused(&images, &pinned, "imported from a file").await;
+    refused(&images, &digest, "imported from a file").await;
+    let error = images.admit(name, &digest).await.unwrap_err();
+    assert!(matches!(error, ImageError::Untrusted { .. }), "{error}");
+    // What is for everything is for it, and what is for its digest.
+    demand(&images, vec![("*".to_owned(), Demand::Nothing)]);
+    images.resolve(&pinned).await.unwrap();
+    demand(&images, vec![("*".to_owned(), digests(&[&digest]))]);
+    images.resolve(name).await.unwrap();
+    // Where nothing is demanded, as ever.
+    demand(&images, vec![]);
+    images.resolve(&pinned).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_not_taken_for_a_digest_that_it_has_not() {
+    if !crate::is_root("a_file_is_not_taken_for_a_digest") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let images = crate::open(dir.path());
+    let digest = import(&images, dir.path(), "web:1", "good").await;
+    let file = dir.path().join("other");
+    let layer = Layer::new().file("f", b"other", 0o644).bytes();
+    layout::write(&file, "web:2", &[(layer, Packing::Plain)]);
+    let pinned = format!("web@{digest}");
+    let error = images.import(&file, Some(&pinned)).await.unwrap_err();
+    assert!(matches!(error, ImageError::Corrupt { .. }), "{error}");
+    assert_eq!(images.resolve(&pinned).await.unwrap().digest, digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_is_here_from_elsewhere_is_asked_for_where_its_name_says() {
+    let Some(registry) = Registry::start("a_digest_that_is_here_from_elsewhere", None) else {
+        return;
+    };
+    let address = &registry.address;
+    let ours = Signer::new("P-256");
+    let (name, digest) = push(&registry, "shop/web:1", "unsigned");
+    let dir = tempfile::tempdir().unwrap();
+    let images = store(dir.path(), None);
+    images.resolve(&name).await.unwrap();
+    let rules = || {
+        vec![
+            (format!("{address}/shop/*"), keys(&[&ours])),
+            (format!("{address}/library/*"), Demand::Nothing),
+        ]
+    };
+    demand(&images, rules());
+    let elsewhere = format!("{address}/library/web@{digest}");
+    let error = images.resolve(&elsewhere).await.unwrap_err();
+    assert!(matches!(error, ImageError::NotFound { .. }), "{error}");
+    // Nor may one be started that somebody has in hand.
+    let error = images.admit(&elsewhere, &digest).await.unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains(&format!("the rule for `{address}/shop/*`")),
+        "{told}"
+    );
+    // It is written down where it came from.
+    let record = dir.path().join("store/images");
+    let record = record.join(format!("{}.json", digest.trim_start_matches("sha256:")));
+    let file = fs::read_to_string(&record).unwrap();
+    assert!(file.contains(&format!("\"{address}/shop/web\"")), "{file}");
+
+    // What the other place has as well is judged by its rule, here as on any other machine.
+    assert_eq!(push(&registry, "library/web:1", "unsigned").1, digest);
+    images.resolve(&elsewhere).await.unwrap();
+    images.admit(&elsewhere, &digest).await.unwrap();
+    refused(&images, &name, "is not signed").await;
+    refused(&images, &digest, "is not signed").await;
+    // Also when it lies here since before that was written down.
+    fs::write(&record, file.replace("\"origins\"", "\"unknown\"")).unwrap();
+    drop(images);
+    let images = store(dir.path(), None);
+    demand(&images, rules());
+    let error = images.admit(&elsewhere, &digest).await.unwrap_err();
+    assert!(matches!(error, ImageError::Untrusted { .. }), "{error}");
+    sign(address, "shop/web", &digest, &[(&ours, "P-256")]);
+    images.resolve(&name).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_vouched_for_with_what_it_names() {
     let Some(registry) = Registry::start("a_list_is_vouched_for_with_what_it_names", None) else {
         return;
@@ -292,6 +388,12 @@ async fn a_list_is_vouched_for_with_what_it_names() {
     // A digest of the rule may be the list's.
     demand(&images, vec![("*".to_owned(), digests(&[&list]))]);
     images.resolve(&name).await.unwrap();
+    // What is kept of the list will do without the registry, too.
+    demand(&images, vec![("*".to_owned(), keys(&[&ours]))]);
+    drop((images, registry));
+    let images = store(dir.path(), None);
+    demand(&images, vec![("*".to_owned(), keys(&[&ours]))]);
+    assert_eq!(images.resolve(&name).await.unwrap().digest, digest);
 }
 
 #[tokio::test(flavor = "multi_thread")]

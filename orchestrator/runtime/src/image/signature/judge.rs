@@ -14,7 +14,7 @@ use super::{
         digest::Digest,
         disk::ImageRecord,
         error::blocking,
-        name::Name,
+        name::{self, Name},
         pull::Fetch,
         resolve::{Inner, lock},
     },
@@ -54,6 +54,8 @@ pub(in crate::image) struct Candidate {
     pub(in crate::image) lists: Vec<Digest>,
     /// The registry that it came from; none for imported ones.
     pub(in crate::image) source: Option<Reference>,
+    /// Repositories that had it when it was fetched from there.
+    pub(in crate::image) origins: Vec<String>,
 }
 
 /// What was found of signatures that do not do.
@@ -102,6 +104,7 @@ impl Inner {
                 digest: digest.clone(),
                 lists: Vec::new(),
                 source: None,
+                origins: Vec::new(),
             },
         };
         self.admit(name, &candidate).await
@@ -111,7 +114,8 @@ impl Inner {
     pub(in crate::image) fn refuse_unasked(&self, name: &Name) -> Result<(), ImageError> {
         let rules = self.judge.rules();
         let repository = name.repository();
-        let Some(rule) = repository.and_then(|repository| rules.of(&repository).cloned()) else {
+        let Some(rule) = repository.and_then(|repository| rules.of(&repository, true).cloned())
+        else {
             return Ok(());
         };
         match rule.demand() {
@@ -125,16 +129,46 @@ impl Inner {
 
     fn candidate(&self, name: &Name, record: ImageRecord) -> Result<Candidate, ImageError> {
         let registry = self.config.default_registry.as_deref();
-        let source = match (record.source, &name.reference) {
-            (None, _) => None,
-            (Some(_), Some(reference)) => Some(reference.clone()),
-            (Some(source), None) => Name::parse(&source, registry)?.reference,
+        let origins = self.origins(&record)?;
+        let written = name.reference.clone();
+        let written = written.filter(|written| origins.contains(&name::repository(written)));
+        let source = match (written, record.source) {
+            (Some(written), _) => Some(written),
+            (None, Some(source)) => Name::parse(&source, registry)?.reference,
+            (None, None) => None,
         };
         Ok(Candidate {
             digest: record.digest,
             lists: record.lists,
             source,
+            origins,
         })
+    }
+
+    /// Repositories that an image was fetched from; records from before they were kept have the last one.
+    pub(in crate::image) fn origins(
+        &self,
+        record: &ImageRecord,
+    ) -> Result<Vec<String>, ImageError> {
+        let registry = self.config.default_registry.as_deref();
+        let mut origins = record.origins.clone();
+        if let Some(source) = &record.source {
+            origins.extend(Name::parse(source, registry)?.repository());
+        }
+        Ok(origins)
+    }
+
+    /// Repositories by whose names an image is called here.
+    pub(in crate::image) fn repositories_of(
+        &self,
+        digest: &Digest,
+    ) -> Result<BTreeSet<String>, ImageError> {
+        let registry = self.config.default_registry.as_deref();
+        let names = self.disk.names()?.into_iter();
+        let names = names.filter(|record| record.digest == *digest);
+        let parsed = names.map(|record| Name::parse(&record.canonical, registry));
+        let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+        Ok(parsed.iter().filter_map(Name::repository).collect())
     }
 
     /// Judges an image by the rule for each repository that it is called by.
@@ -153,34 +187,32 @@ impl Inner {
             return Err(untrusted(name, detail));
         }
         for repository in repositories {
-            if let Some(rule) = rules.of(&repository) {
+            let fetched = candidate.origins.contains(&repository);
+            if let Some(rule) = rules.of(&repository, fetched) {
                 self.follow(rule, name, candidate).await?;
             }
         }
         Ok(())
     }
 
-    /// What the image is called: what was asked for, or, for a bare digest, all that is known of it.
+    /// What the image is called: what was asked for, if it came from there. One that did not, or that is
+    /// given by its digest only, is whatever is known of it.
     async fn repositories(
         self: &Arc<Self>,
         name: &Name,
         candidate: &Candidate,
     ) -> Result<BTreeSet<String>, ImageError> {
-        if let Some(repository) = name.repository() {
-            return Ok(BTreeSet::from([repository]));
+        let written = name.repository();
+        if let Some(written) = &written
+            && candidate.origins.contains(written)
+        {
+            return Ok(BTreeSet::from([written.clone()]));
         }
         let (inner, digest) = (Arc::clone(self), candidate.digest.clone());
-        let names = blocking(move || inner.disk.names()).await?;
-        let registry = self.config.default_registry.as_deref();
-        let mut texts: Vec<String> = names
-            .into_iter()
-            .filter(|record| record.digest == digest)
-            .map(|record| record.canonical)
-            .collect();
-        texts.extend(candidate.source.as_ref().map(Reference::whole));
-        let parsed = texts.iter().map(|text| Name::parse(text, registry));
-        let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-        Ok(parsed.iter().filter_map(Name::repository).collect())
+        let mut all = blocking(move || inner.repositories_of(&digest)).await?;
+        all.extend(written);
+        all.extend(candidate.origins.iter().cloned());
+        Ok(all)
     }
 
     async fn follow(
@@ -199,6 +231,12 @@ impl Inner {
         }
         let mut found = Findings::default();
         if !keys.is_empty() {
+            // The registry is asked only when nothing that is kept of any of them will do.
+            for digest in subjects() {
+                if self.is_known(digest, keys).await? {
+                    return Ok(());
+                }
+            }
             for digest in subjects() {
                 let source = candidate.source.as_ref();
                 if self.vouched(digest, keys, source, &mut found).await? {
@@ -209,7 +247,18 @@ impl Inner {
         Err(refused_by(rule, name, &found.in_words(candidate, keys)))
     }
 
-    /// Whether somebody of the keys signed this digest: by what is kept, or by what the registry has.
+    /// Whether somebody of the keys signed this digest, by what is kept.
+    async fn is_known(
+        self: &Arc<Self>,
+        digest: &Digest,
+        keys: &[PublicKey],
+    ) -> Result<bool, ImageError> {
+        let (inner, wanted) = (Arc::clone(self), digest.clone());
+        let kept = blocking(move || kept::of(&inner.disk, &wanted)).await?;
+        Ok(kept.iter().any(|one| one.vouches(keys, digest).is_ok()))
+    }
+
+    /// The same, by what the registry has.
     async fn vouched(
         self: &Arc<Self>,
         digest: &Digest,
@@ -217,16 +266,15 @@ impl Inner {
         source: Option<&Reference>,
         found: &mut Findings,
     ) -> Result<bool, ImageError> {
-        let turn = Arc::clone(lock(&self.judge.looks).entry(digest.clone()).or_default());
-        let _turn = turn.lock().await;
-        let (inner, wanted) = (Arc::clone(self), digest.clone());
-        let kept = blocking(move || kept::of(&inner.disk, &wanted)).await?;
-        if kept.iter().any(|one| one.vouches(keys, digest).is_ok()) {
-            return Ok(true);
-        }
         let Some(reference) = source else {
             return Ok(false);
         };
+        let turn = Arc::clone(lock(&self.judge.looks).entry(digest.clone()).or_default());
+        let _turn = turn.lock().await;
+        // Somebody may have looked meanwhile.
+        if self.is_known(digest, keys).await? {
+            return Ok(true);
+        }
         let fetch = Fetch::begin(self, reference.clone()).await?;
         let shelf = Shelf::open(fetch, digest).await?;
         for number in 0..shelf.len() {
@@ -264,8 +312,14 @@ impl Findings {
     fn in_words(&self, candidate: &Candidate, keys: &[PublicKey]) -> String {
         let digest = &candidate.digest;
         if keys.is_empty() {
+            let from = match candidate.origins.is_empty() {
+                true => {
+                    " (imported from a file, so no rule that allows a registry's images is for it)"
+                }
+                false => "",
+            };
             return format!(
-                "it names no key that could have signed {digest}; put a rule with the key, or with the digest, before it"
+                "it names no key that could have signed {digest}{from}; put a rule with the key, or with the digest, before it"
             );
         }
         let advice = "sign it with `cosign sign --key …`, or list its digest in the rule";

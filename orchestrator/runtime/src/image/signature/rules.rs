@@ -119,9 +119,11 @@ impl SignatureRules {
         self.0.is_empty()
     }
 
-    /// The rule for a repository, if there is one.
-    pub(super) fn of(&self, repository: &str) -> Option<&SignatureRule> {
-        self.0.iter().find(|rule| rule.pattern.fits(repository))
+    /// The rule for an image that is called by a repository's name, if there is one. What a rule allows
+    /// whatever it is, it allows to what was fetched from there.
+    pub(super) fn of(&self, repository: &str, fetched: bool) -> Option<&SignatureRule> {
+        let mut rules = self.0.iter();
+        rules.find(|rule| rule.pattern.fits(repository) && (fetched || !rule.trusts_a_place()))
     }
 }
 
@@ -154,6 +156,10 @@ impl SignatureRule {
 
     pub(super) fn demand(&self) -> &Demand {
         &self.demand
+    }
+
+    fn trusts_a_place(&self) -> bool {
+        self.demand == Demand::Nothing && self.pattern.scope != Scope::All
     }
 }
 
@@ -270,6 +276,10 @@ mod tests {
             ("a.example/*", "a.example/x/y/z", true),
             ("a.example/app", "a.example/app:2", true),
             ("a.example/app", "a.example/app/other", false),
+            ("a.example:443/team/*", "a.example/team/app", true),
+            ("a.example/team/*", "a.example:80/team/app", false),
+            ("localhost/*", "localhost:80/app", true),
+            ("localhost/*", "localhost:443/app", false),
             ("127.0.0.1:5000/*", "127.0.0.1:5000/app", true),
             ("127.0.0.1:5000/*", "127.0.0.1:5001/app", false),
         ] {
@@ -298,6 +308,7 @@ mod tests {
             "sha256:x",
             &format!("a.example/app@sha256:{hex}"),
             "/*",
+            "a.example:0443/*",
         ] {
             let error = pattern(text).unwrap_err().to_string();
             assert!(error.contains("registry/path/*"), "{text}: {error}");
