@@ -81,6 +81,7 @@ pub(super) fn judge(info: &UpgradeInfo, standing: Standing, now: Time) -> Result
         .map(|offer| Offer {
             tag: offer.tag.clone(),
             digest: offer.digest.clone(),
+            pin: offer.pin.clone(),
             seen_at: offer.seen_at,
         })
         .collect();
@@ -116,7 +117,7 @@ pub(super) fn judge(info: &UpgradeInfo, standing: Standing, now: Time) -> Result
         now,
     };
     Ok(Upgrade {
-        image: image.pinned(&offer.tag, &offer.digest),
+        image: image.pinned(&offer.tag, &offer.pin),
         would_run: (image.repository, offer.digest.clone()),
         runs: match distance {
             Distance::Same => seen.digest.clone().unwrap_or_default(),

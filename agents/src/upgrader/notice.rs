@@ -162,8 +162,8 @@ mod tests {
                 "image": image, "digest": "sha256:one", "looked_at": 5, "problem": null, "newer": 1, "not": [],
                 "behind_since": 5, "packages": null, "vulnerabilities": [], "vulnerable": 0,
                 "offers": [
-                    { "tag": "1.1.0", "digest": "sha256:two", "seen_at": 5, "changed": null, "untrusted_says": {} },
-                    { "tag": "1.0.0", "digest": "sha256:one", "seen_at": 1, "changed": null, "untrusted_says": {} },
+                    { "tag": "1.1.0", "digest": "sha256:two", "pin": "sha256:two", "seen_at": 5, "changed": null, "untrusted_says": {} },
+                    { "tag": "1.0.0", "digest": "sha256:one", "pin": "sha256:one", "seen_at": 1, "changed": null, "untrusted_says": {} },
                 ],
             },
         })

@@ -131,8 +131,10 @@ fn tracked(track: Track, runs: &Version, one: &Version) -> bool {
 pub struct Offer {
     /// Its tag.
     pub tag: String,
-    /// The digest of what the tag stands for.
+    /// The digest of what would run.
     pub digest: String,
+    /// The digest to name it by: of the list it is in, where it is one of several, which is what is signed.
+    pub pin: String,
     /// When it was first seen.
     pub seen_at: Time,
 }
@@ -186,7 +188,7 @@ pub fn choose(choice: &Choice<'_>) -> Chosen {
         if choice.digest == Some(offer.digest.as_str()) || (same && choice.digest.is_none()) {
             continue;
         }
-        if choice.left.contains(&offer.digest) || choice.left.contains(&offer.tag) {
+        if choice.left.contains(&offer.pin) || choice.left.contains(&offer.tag) {
             left += 1;
             continue;
         }
@@ -304,6 +306,7 @@ mod tests {
         Offer {
             tag: tag.to_owned(),
             digest: format!("sha256:{tag}"),
+            pin: format!("sha256:{tag}"),
             seen_at: Time(seen),
         }
     }

@@ -89,8 +89,8 @@ pub(super) fn reference(store: &Inner, name: &Name) -> Option<Reference> {
 
 /// Something of a repository that is being fetched.
 pub(super) struct Fetch<'a> {
-    pub(super) store: &'a Arc<Inner>,
-    pub(super) session: Session,
+    store: &'a Arc<Inner>,
+    session: Session,
     pub(super) reference: Reference,
 }
 

@@ -102,12 +102,8 @@ impl Images {
     /// # Errors
     /// As the registry answers, and when what it has does not match its digests.
     pub async fn remote(&self, image: &str) -> Result<Known, ImageError> {
-        let (session, reference) = self.ask(image).await?;
-        let fetch = Fetch {
-            store: &self.inner,
-            session,
-            reference,
-        };
+        let (_, reference) = self.ask(image).await?;
+        let fetch = Fetch::begin(&self.inner, reference).await?;
         let (candidate, manifest) = fetch.manifest(None).await?;
         let config = document::blob(&manifest.config)?;
         let settings = document::settings(&fetch.small(&config).await?)?;

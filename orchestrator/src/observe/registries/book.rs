@@ -142,6 +142,13 @@ impl Repository {
             now + Span(pause.max(every.min(Span::seconds(30)).0)).min(PATIENCE.max(every));
     }
 
+    /// What an image that is not in the store would be here, where a registry said so.
+    fn running(&self, image: &Image) -> Option<String> {
+        let (digest, tag) = (image.digest.as_ref()?, image.tag.as_ref()?);
+        let named = self.seen.get(tag).filter(|seen| seen.top == *digest);
+        Some(named.map_or(digest, |seen| &seen.known.digest).clone())
+    }
+
     /// What a service is told.
     pub(super) fn told(
         &self,
@@ -167,7 +174,7 @@ impl Repository {
             image: image.to_owned(),
             digest: stored
                 .map(|known| known.digest.clone())
-                .or(parts.digest.clone()),
+                .or_else(|| self.running(parts)),
             looked_at: self.looked_at,
             problem,
             newer: u32::try_from(sorted.newer).unwrap_or(u32::MAX),
@@ -196,6 +203,7 @@ fn offer(name: &str, tag: &Tag, stored: Option<&Known>) -> OfferInfo {
     OfferInfo {
         tag: name.to_owned(),
         digest: tag.known.digest.clone(),
+        pin: tag.top.clone(),
         seen_at: tag.seen_at,
         changed: stored.map(|runs| changed(runs, &tag.known)),
         untrusted_says: says.collect(),

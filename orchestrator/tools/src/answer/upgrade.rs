@@ -81,6 +81,8 @@ pub struct OfferInfo {
     pub tag: String,
     /// The digest of its manifest for this platform.
     pub digest: String,
+    /// The digest to name it by: of the list it is in, where it is one of several.
+    pub pin: String,
     /// When this daemon first saw it.
     pub seen_at: Time,
     /// What else is different from what runs; absent where that is not in the store.
