@@ -8,6 +8,7 @@
 
 use std::path::Path;
 
+use ostler_core::incident::CauseKind;
 use ostler_evals::{
     bundle::{self, Truth},
     world::{Outcome, START, World},
@@ -45,7 +46,12 @@ fn it_finds_the_place_and_leaves_the_healthy_alone() {
             bundle.name, answer["suspects"][0]["cause"]
         );
         match &bundle.truth {
-            Truth::Healthy => {
+            // What is only old is not unwell: nothing is to be found.
+            Truth::Healthy
+            | Truth::Faulty {
+                cause: CauseKind::Outdated,
+                ..
+            } => {
                 healthy += 1;
                 alarms += usize::from(verdict == "found");
             }
