@@ -30,16 +30,18 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step "fuzz targets, with the examples that are kept"
 orchestrator/fuzz/run 0
 step "tests"
-# Integration tests as `--test` flags: of the packages that are named, or with `not` of all others.
+# Integration tests of the packages that are named as `--test` flags; with `not` those of all others, and every
+# program's own tests as `--bin` flags (`--bins` would run the fuzz targets too, which never end).
 tests_of() {
     cargo metadata --no-deps --locked --format-version 1 | python3 -c '
 import json, sys
-names = sys.argv[2:]
+named, names = sys.argv[1] == "of", sys.argv[2:]
 for package in json.load(sys.stdin)["packages"]:
-    if (package["name"] in names) == (sys.argv[1] == "of"):
-        for target in package["targets"]:
-            if "test" in target["kind"]:
-                print("--test=" + target["name"])
+    for target in package["targets"]:
+        if "test" in target["kind"] and (package["name"] in names) == named:
+            print("--test=" + target["name"])
+        if "bin" in target["kind"] and target["test"] and not named:
+            print("--bin=" + target["name"])
 ' "$@"
 }
 waiting=(ostler ostler-broker ostler-proxy ostler-runtime)
@@ -53,7 +55,7 @@ mkdir -p "$logs"
 beside=(nice -n 19 chrt --idle 0)
 "${beside[@]}" orchestrator/fuzz/run 60 >"$logs/fuzz.log" 2>&1 &
 fuzzing=$!
-"${beside[@]}" "${run[@]}" --lib --bins "${work_tests[@]}" >"$logs/work.log" 2>&1 &
+"${beside[@]}" "${run[@]}" --lib "${work_tests[@]}" >"$logs/work.log" 2>&1 &
 working=$!
 trap 'kill "$fuzzing" "$working" 2>/dev/null || true' EXIT
 failed=()
