@@ -30,18 +30,19 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step "fuzz targets, with the examples that are kept"
 orchestrator/fuzz/run 0
 step "tests"
-# Integration tests of the packages that are named as `--test` flags; with `not` those of all others, and every
-# program's own tests as `--bin` flags (`--bins` would run the fuzz targets too, which never end).
+# Integration tests of the packages that are named as `--test` flags, with others of the same name; with `not` all
+# others, and every program's own tests as `--bin` flags (`--bins` would run the fuzz targets too, which never end).
 tests_of() {
     cargo metadata --no-deps --locked --format-version 1 | python3 -c '
 import json, sys
-named, names = sys.argv[1] == "of", sys.argv[2:]
-for package in json.load(sys.stdin)["packages"]:
-    for target in package["targets"]:
-        if "test" in target["kind"] and (package["name"] in names) == named:
-            print("--test=" + target["name"])
-        if "bin" in target["kind"] and target["test"] and not named:
-            print("--bin=" + target["name"])
+targets = [(p["name"] in sys.argv[2:], t) for p in json.load(sys.stdin)["packages"] for t in p["targets"]]
+tests = {t["name"] for _, t in targets if "test" in t["kind"]}
+named = {t["name"] for of, t in targets if of and "test" in t["kind"]}
+bins = {t["name"] for _, t in targets if "bin" in t["kind"] and t["test"]}
+if sys.argv[1] == "of":
+    print("\n".join("--test=" + name for name in sorted(named)))
+else:
+    print("\n".join(["--test=" + name for name in sorted(tests - named)] + ["--bin=" + name for name in sorted(bins)]))
 ' "$@"
 }
 waiting=(ostler ostler-broker ostler-proxy ostler-runtime)
