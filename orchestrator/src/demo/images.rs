@@ -21,7 +21,7 @@ pub fn write(layout: &Path) -> Result<(), ImageError> {
 /// The same under another name, with more variables that the image itself sets, and more files.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_as(
     layout: &Path,
     name: &str,

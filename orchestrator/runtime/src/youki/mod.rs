@@ -44,7 +44,7 @@ pub use self::{
 use self::{
     cgroups::Tree,
     instance::Instance,
-    problem::failed,
+    problem::{failed, image_failed},
     shim::Program,
     trash::Trash,
     wire::{LogLimits, names},
@@ -55,7 +55,7 @@ use crate::{
         Machine, Notice, Order, ResizeError, ResizeOrder, RouteTable, Seen, SignatureRules,
         Started, StopCause, Usage,
     },
-    image::{ImageError, Images},
+    image::Images,
     network::Network,
 };
 
@@ -392,12 +392,5 @@ impl Backend for YoukiBackend {
             }),
             None => Ok(()),
         }
-    }
-}
-
-fn image_failed(operation: &'static str) -> impl Fn(ImageError) -> BackendError {
-    move |error| BackendError::Failed {
-        operation,
-        detail: error.problem().detail,
     }
 }

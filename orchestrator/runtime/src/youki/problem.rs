@@ -5,7 +5,7 @@ use std::io;
 use ostler_core::observed::{Problem, ProblemKind};
 
 use super::wire::{Failure, FailureKind};
-use crate::backend::BackendError;
+use crate::{backend::BackendError, image::ImageError};
 
 /// A problem in words, capped and without control characters.
 pub(super) fn problem(kind: ProblemKind, detail: impl AsRef<str>) -> Problem {
@@ -53,5 +53,13 @@ pub(super) fn failed(operation: &'static str) -> impl Fn(io::Error) -> BackendEr
     move |error| BackendError::Failed {
         operation,
         detail: error.to_string(),
+    }
+}
+
+/// A failed operation on the image store.
+pub(super) fn image_failed(operation: &'static str) -> impl Fn(ImageError) -> BackendError {
+    move |error| BackendError::Failed {
+        operation,
+        detail: error.problem().detail,
     }
 }
