@@ -8,13 +8,9 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use common::{Daemon, can_run_containers, import_busybox};
-use serde_json::Value;
+use common::{Daemon, can_run_containers, fleet::processes, import_busybox};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -72,18 +68,6 @@ fn apply(daemon: &Daemon, version: u32, deaf: bool, strategy: &str) {
 fn stands(daemon: &Daemon) -> String {
     let rollout = daemon.json(&["rollout", "status", "web"]);
     rollout["stands"].as_str().unwrap().to_owned()
-}
-
-/// Running processes by instance.
-fn processes(daemon: &Daemon) -> BTreeMap<String, u64> {
-    let all = daemon.json(&["get", "instances"]);
-    let running = all["instances"].as_array().unwrap().iter();
-    let pid = |one: &Value| {
-        let name = one["instance"].as_str()?.to_owned();
-        (one["phase"]["phase"] == "running").then_some(())?;
-        Some((name, one["pid"].as_u64()?))
-    };
-    running.filter_map(pid).collect()
 }
 
 /// SIGKILL as soon as the rollout stands so; the next daemon is not behind that.

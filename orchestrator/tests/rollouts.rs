@@ -10,7 +10,7 @@ mod common;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use common::{Daemon, can_run_containers, import_busybox};
+use common::{Daemon, can_run_containers, fleet::processes, import_busybox};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(90);
@@ -73,18 +73,6 @@ fn stands(daemon: &Daemon, words: &str) {
 
 fn generation(daemon: &Daemon) -> u64 {
     rollout(daemon)["generation"].as_u64().unwrap()
-}
-
-/// Running processes by instance.
-fn processes(daemon: &Daemon) -> BTreeMap<String, u64> {
-    let all = daemon.json(&["get", "instances"]);
-    let running = all["instances"].as_array().unwrap().iter();
-    let pid = |one: &Value| {
-        let name = one["instance"].as_str()?.to_owned();
-        (one["phase"]["phase"] == "running").then_some(())?;
-        Some((name, one["pid"].as_u64()?))
-    };
-    running.filter_map(pid).collect()
 }
 
 /// How many instances of each generation take traffic.

@@ -59,6 +59,13 @@ struct Measured {
     took: Duration,
 }
 
+impl Measured {
+    /// Below one of a hundred requests failed.
+    fn cost_few(&self) {
+        assert!(self.bad * 100 < self.all, "{} of {}", self.bad, self.all);
+    }
+}
+
 impl Stage {
     fn open() -> Option<Self> {
         if !can_run_containers() {
@@ -206,22 +213,12 @@ fn versions_that_are_pushed_come_in_or_go_back_and_the_good_ones_cost_no_request
     let fails = stage.case(("1.1.0", "errors:0.05"), &load, |stage, id| {
         taken_back(stage, id, "1.0.1")
     });
-    assert!(
-        fails.bad * 100 < fails.all,
-        "{} of {}",
-        fails.bad,
-        fails.all
-    );
+    fails.cost_few();
 
     let leaks = stage.case(("1.2.0", "leak:16Mi"), &load, |stage, id| {
         taken_back(stage, id, "1.0.1")
     });
-    assert!(
-        leaks.bad * 100 < leaks.all,
-        "{} of {}",
-        leaks.bad,
-        leaks.all
-    );
+    leaks.cost_few();
 
     let crashes = stage.case(("1.3.0", "crash_at_start"), &load, |stage, id| {
         taken_back(stage, id, "1.0.1")

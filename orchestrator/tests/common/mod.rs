@@ -11,6 +11,7 @@
 pub mod call;
 pub mod certs;
 pub mod door;
+pub mod fleet;
 pub mod load;
 pub mod npm;
 pub mod registry;
