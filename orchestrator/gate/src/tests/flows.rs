@@ -255,7 +255,7 @@ async fn concurrent_calls_keep_one_order() {
             tokio::spawn(async move {
                 let read = gate.call(&operator(), "list_services", json!({})).await;
                 let change = gate
-                    .call(&operator(), "scale_service", scale(number % 20))
+                    .call(&operator(), "scale_service", scale(1 + number % 3))
                     .await;
                 (read, change)
             })
@@ -264,11 +264,8 @@ async fn concurrent_calls_keep_one_order() {
     for call in calls {
         let (read, change) = call.await.unwrap();
         done(read);
-        // From one to four and more is a jump that may be held; never anything else.
-        assert!(
-            matches!(change.outcome, Outcome::Done { .. } | Outcome::Held { .. }),
-            "{change:?}"
-        );
+        // Between one and three nobody has to be asked, in whatever order they come.
+        done(change);
     }
     let moved = house.world.moved.lock().unwrap().clone();
     assert_eq!(moved, (1..=moved.len() as u64).collect::<Vec<_>>());
