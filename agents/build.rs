@@ -9,8 +9,9 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 /// Where agents' code is, seen from this crate.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "src",
+    "capacity/src",
     "kit/src",
     "llm/src",
     "upgrades/src",

@@ -3,8 +3,10 @@
 //! An agent is a folder here, a line in [`registry`], a policy file and an incident it solves. It
 //! reaches the fleet through nothing but the pipe it is given.
 
+mod frozen;
 pub mod healer;
 pub mod make;
+pub mod scaler;
 pub mod upgrader;
 
 use std::sync::Arc;
@@ -67,6 +69,14 @@ pub fn registry() -> &'static [AgentSpec] {
             prompt: upgrader::PROMPT,
             priority: 200,
             proposable: upgrader::PROPOSABLE,
+        },
+        AgentSpec {
+            name: "scaler",
+            about: "learns what services need and proposes targets, floors and sizes that fit",
+            parts: scaler::parts,
+            prompt: scaler::PROMPT,
+            priority: 100,
+            proposable: scaler::PROPOSABLE,
         },
     ];
     AGENTS

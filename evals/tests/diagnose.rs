@@ -46,10 +46,10 @@ fn it_finds_the_place_and_leaves_the_healthy_alone() {
             bundle.name, answer["suspects"][0]["cause"]
         );
         match &bundle.truth {
-            // What is only old is not unwell: nothing is to be found.
+            // What is only old, or ill fitting, is not unwell: nothing is to be found.
             Truth::Healthy
             | Truth::Faulty {
-                cause: CauseKind::Outdated,
+                cause: CauseKind::Outdated | CauseKind::Misprovisioned,
                 ..
             } => {
                 healthy += 1;

@@ -87,12 +87,16 @@ impl Mind {
     #[must_use]
     pub fn visits(&self, of: &Mind, now: Time) -> Option<f64> {
         let span = Span::minutes(10);
-        let pairs = self
-            .readings
-            .recent(now, span)
-            .zip(of.readings.recent(now, span));
-        let ratios = pairs.filter(|(own, other)| own.at == other.at && other.rate > 0.0);
-        median(ratios.map(|(own, other)| own.rate / other.rate).collect())
+        let mut others = of.readings.recent(now, span).peekable();
+        let mut ratios = Vec::new();
+        // Both newest first; a moment that one of them missed is passed over.
+        for own in self.readings.recent(now, span) {
+            while others.next_if(|other| other.at > own.at).is_some() {}
+            if let Some(other) = others.next_if(|other| other.at == own.at && other.rate > 0.0) {
+                ratios.push(own.rate / other.rate);
+            }
+        }
+        median(ratios)
     }
 
     /// Instances there should be, by what the core's rule shrinks by: the highest rate of five minutes.

@@ -24,6 +24,8 @@ use crate::{
 
 /// A tuning that is not renewed ends after this long; the spec's own targets hold again.
 pub(super) const HOLDS: Span = Span::minutes(15);
+/// What an instance carried within this long is what it was seen to carry.
+const LATELY: Span = Span::minutes(10);
 /// Above this share of the objective the path gets more.
 const CLOSE: f64 = 1.0;
 /// By how much more at each look, how much less once it is well again, and how much at most.
@@ -167,6 +169,17 @@ impl Brain {
     fn is_blind(&self, name: &str, now: Time) -> bool {
         let mind = self.minds.get(name);
         mind.is_some_and(|mind| mind.readings.fresh(now).is_none())
+    }
+
+    /// Most requests per second that one instance of a service carried lately, as far as it is believed.
+    #[must_use]
+    pub fn most_each(&self, name: &str, now: Time) -> f64 {
+        let mind = self.minds.get(name);
+        let lately = mind
+            .into_iter()
+            .flat_map(|mind| mind.readings.recent(now, LATELY));
+        let each = lately.map(|reading| reading.rate / f64::from(reading.reporting.max(1)));
+        each.fold(0.0, f64::max)
     }
 
     fn pressed(&self, one: &Known) -> f64 {

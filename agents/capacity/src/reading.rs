@@ -13,6 +13,8 @@ const AHEAD: Span = Span::seconds(5);
 pub const STALE_AFTER: Span = Span::seconds(60);
 /// CPU in use may seem so many times what there is, by the way it is averaged.
 const CPU_SLACK: f64 = 1.5;
+/// No request takes less CPU than this, in seconds: hardly a system call could be made in it.
+const LEAST_WORK_S: f64 = 1e-6;
 /// A load that leaps by more than this from one reading to the next is believed when it is seen twice.
 const LEAP: f64 = 5.0;
 /// Most readings kept: ten minutes at one every two seconds, more where they are rarer.
@@ -58,6 +60,9 @@ pub enum Doubt {
     /// More CPU in use than there is.
     #[error("more CPU is in use than there is")]
     TooMuchCpu,
+    /// More requests than so little CPU could have answered.
+    #[error("more requests came than so little CPU could answer")]
+    TooManyRequests,
     /// No requests, but times of requests: a counter that began anew.
     #[error("no requests came, yet their times were measured")]
     Reset,
@@ -98,6 +103,9 @@ impl Reading {
         let there = f64::from(self.reporting.max(self.expected).max(1)) * self.cores;
         if self.used > there * CPU_SLACK {
             return Some(Doubt::TooMuchCpu);
+        }
+        if self.served * LEAST_WORK_S > self.used {
+            return Some(Doubt::TooManyRequests);
         }
         (self.rate <= 0.0 && self.mean_s > 0.0).then_some(Doubt::Reset)
     }
@@ -218,6 +226,14 @@ mod tests {
                 Doubt::Old,
             ),
             (Reading { used: 1e9, ..good }, Doubt::TooMuchCpu),
+            (
+                Reading {
+                    rate: 1e9,
+                    served: 1e9,
+                    ..good
+                },
+                Doubt::TooManyRequests,
+            ),
             (
                 Reading {
                     rate: 0.0,

@@ -22,7 +22,7 @@ use crate::{
     paper,
     planner::Planner,
     refused::Refused,
-    symptom::{Notice, Symptom, SymptomKind},
+    symptom::{Notice, Symptom},
     world,
 };
 
@@ -81,7 +81,7 @@ impl Agent {
     /// An agent that has not looked yet.
     #[must_use]
     pub fn new(caller: Arc<dyn Caller>, parts: Parts) -> Self {
-        let look = Look::default().with_upgrades(parts.notice.reads_upgrades());
+        let look = Look::default().reading(parts.notice.reads());
         Self {
             caller,
             parts,
@@ -283,9 +283,9 @@ impl Agent {
 }
 
 /// Whether a symptom is one that a proposal answers: a proposal that names instances does not answer
-/// for the others, and no proposal for a version that came after it.
+/// for the others, and none answers for a chance that came after it.
 fn concerns(symptom: &Symptom, proposal: Option<&Proposal>) -> bool {
-    if symptom.kind == SymptomKind::Outdated {
+    if symptom.kind.is_chance() {
         return false;
     }
     let (Some(instance), Some(proposal)) = (&symptom.instance, proposal) else {

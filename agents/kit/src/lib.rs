@@ -11,6 +11,7 @@ pub mod budget;
 pub mod case;
 pub mod client;
 pub mod gather;
+pub mod load;
 pub mod look;
 mod paper;
 pub mod planner;

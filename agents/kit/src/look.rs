@@ -19,7 +19,9 @@ use ostler_tools::answer::{
 use crate::{
     budget::Budget,
     client::{CallError, Caller},
+    load::{Load, LoadReader},
     situation::Cited,
+    symptom::Reads,
     world,
 };
 
@@ -49,6 +51,8 @@ pub struct Glance {
     pub series: BTreeMap<Subject, Cited<Signals>>,
     /// Newer versions of what runs; only for those who look for them.
     pub upgrades: Option<Cited<Upgrades>>,
+    /// Load of services, and what they were given; only for those who look at it.
+    pub loads: BTreeMap<ServiceKey, Load>,
 }
 
 /// What noticing needs of a spec.
@@ -64,6 +68,8 @@ pub struct SpecNote {
     pub has_volumes: bool,
     /// Whether it keeps data.
     pub stateful: bool,
+    /// Whether its number of instances follows its load.
+    pub scales: bool,
     /// Whether its traffic is measured by version.
     pub measured: bool,
     /// Until when a new instance must be ready.
@@ -82,6 +88,7 @@ impl SpecNote {
             memory_limited: detail.spec.resources.limits.memory.is_some(),
             has_volumes: !detail.spec.volumes.is_empty(),
             stateful: detail.spec.is_stateful(),
+            scales: detail.spec.scaling.is_some(),
             measured: detail.spec.ports.iter().any(Port::is_proxied),
             healthy_deadline: detail.spec.update.healthy_deadline,
             restart: detail.spec.restart,
@@ -102,14 +109,15 @@ pub struct Look {
     instances_at: Time,
     restarts: u64,
     read_at: BTreeMap<Subject, Time>,
-    reads_upgrades: bool,
+    reads: Reads,
+    loads: LoadReader,
 }
 
 impl Look {
-    /// Looks for newer versions too.
+    /// Looks at these things too.
     #[must_use]
-    pub fn with_upgrades(mut self, reads: bool) -> Self {
-        self.reads_upgrades = reads;
+    pub fn reading(mut self, reads: Reads) -> Self {
+        self.reads = reads;
         self
     }
 
@@ -132,10 +140,9 @@ impl Look {
         let services = world::services(caller).await?;
         let graph = self.current_graph(caller, &services.value).await?;
         let instances = self.current_instances(caller, &services.value, now).await?;
-        let (notes, series) = self
-            .glance
-            .take()
-            .map_or_else(Default::default, |glance| (glance.notes, glance.series));
+        let (notes, series, loads) = self.glance.take().map_or_else(Default::default, |glance| {
+            (glance.notes, glance.series, glance.loads)
+        });
         let mut glance = Glance {
             now,
             services,
@@ -144,12 +151,18 @@ impl Look {
             notes,
             series,
             upgrades: None,
+            loads,
         };
-        if self.reads_upgrades {
+        if self.reads.upgrades {
             glance.upgrades = known(world::upgrades(caller, None).await)?;
         }
+        if self.reads.loads {
+            self.loads.read(caller, &mut glance).await?;
+        }
         read_notes(caller, &mut glance).await?;
-        self.read_series(caller, budget, &mut glance).await?;
+        if self.reads.health {
+            self.read_series(caller, budget, &mut glance).await?;
+        }
         self.glance = Some(glance);
         Ok(())
     }

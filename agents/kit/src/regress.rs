@@ -60,6 +60,8 @@ impl fmt::Display for Objective {
 pub struct Standing {
     /// Ready instances.
     pub ready: Option<u32>,
+    /// Wanted instances, where their number follows the load: fewer are no harm by themselves then.
+    pub follows_to: Option<u32>,
     /// Instances, running or not.
     pub instances: u32,
     /// Instances in a crash loop.
@@ -147,11 +149,12 @@ impl Bar {
         .collect()
     }
 
-    /// Fewer than before, or on the planned way than was foretold.
+    /// Fewer than before, or on the planned way than was foretold, or than the load wants.
     fn fewer_ready(&self, now: &Standing, at: Time) -> Option<String> {
         let (before, ready) = (self.before.ready?, now.ready?);
         let planned = self.least_ready.filter(|_| at < self.planned_until);
         let floor = planned.map_or(before, |least| least.min(before));
+        let floor = now.follows_to.map_or(floor, |wanted| floor.min(wanted));
         (ready < floor).then(|| format!("{before} before, {ready} now"))
     }
 
@@ -211,6 +214,7 @@ mod tests {
     fn fine() -> Standing {
         Standing {
             ready: Some(3),
+            follows_to: None,
             instances: 3,
             looping: Some(0),
             restarts: Some(1),
@@ -246,6 +250,15 @@ mod tests {
                 },
                 30,
                 "ready instances: 3 before, 2 now",
+            ),
+            (
+                Standing {
+                    ready: Some(1),
+                    follows_to: Some(2),
+                    ..fine()
+                },
+                30,
+                "ready instances: 3 before, 1 now",
             ),
             (
                 Standing {
@@ -302,6 +315,11 @@ mod tests {
             },
             Standing {
                 ready: Some(5),
+                ..fine()
+            },
+            Standing {
+                ready: Some(2),
+                follows_to: Some(2),
                 ..fine()
             },
             Standing::default(),

@@ -53,6 +53,8 @@ pub enum SymptomKind {
     DiskFilling,
     /// A newer version is there that is wanted: no trouble, a chance.
     Outdated,
+    /// What it was given does not fit its load: no trouble yet, or a chance to save.
+    Misprovisioned,
 }
 
 impl SymptomKind {
@@ -72,15 +74,33 @@ impl SymptomKind {
             Self::MemoryGrowing => "memory_growing",
             Self::DiskFilling => "disk_filling",
             Self::Outdated => "outdated",
+            Self::Misprovisioned => "misprovisioned",
         }
     }
+
+    /// Whether it is no trouble: it has no culprit elsewhere, and nothing is undone because it is there.
+    #[must_use]
+    pub const fn is_chance(self) -> bool {
+        matches!(self, Self::Outdated | Self::Misprovisioned)
+    }
+}
+
+/// What a glance holds beside what every agent needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Whether promises are kept and limits come near: signals of services, instances and nodes.
+    pub health: bool,
+    /// Newer versions of what runs.
+    pub upgrades: bool,
+    /// Load of every service, and what it was given.
+    pub loads: bool,
 }
 
 /// Decides what counts as a symptom. Has a memory, no clock: time is in the glance.
 pub trait Notice: Send + Sync {
-    /// Whether it looks for newer versions: then they are in the glance.
-    fn reads_upgrades(&self) -> bool {
-        false
+    /// What it needs to see beside what every agent does.
+    fn reads(&self) -> Reads {
+        Reads::default()
     }
 
     /// What looks wrong now. A healthy system, a crash that the core restarted and a rollout within

@@ -55,7 +55,11 @@ impl Agent {
                 graph: &glance.graph.value,
                 symptoms,
             };
-            let culprit = web.culprit_of(&symptom.service).clone();
+            let own = symptoms.iter().filter(|one| one.service == symptom.service);
+            let culprit = match own.into_iter().all(|one| one.kind.is_chance()) {
+                true => symptom.service.clone(),
+                false => web.culprit_of(&symptom.service).clone(),
+            };
             if let Some(case) = self.cases.iter_mut().find(|case| case.culprit == culprit) {
                 case.services.insert(symptom.service.clone());
                 let words = format!(

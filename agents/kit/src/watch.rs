@@ -142,6 +142,8 @@ impl Agent {
                 continue;
             };
             let mut seen = standing(summary);
+            let scales = glance.notes.get(service).is_some_and(|note| note.scales);
+            seen.follows_to = scales.then_some(summary.wanted);
             let least = |series: &BTreeMap<ServiceKey, Vec<Point>>| {
                 let points = trend::since(series.get(service)?, since.max(now - AFTER));
                 let least = points
@@ -219,6 +221,7 @@ fn standing(summary: &ServiceSummary) -> Standing {
     let looping = summary.findings.iter().filter(loops).count();
     Standing {
         ready: Some(summary.ready),
+        follows_to: None,
         instances: summary.running.max(summary.wanted),
         looping: Some(u32::try_from(looping).unwrap_or(u32::MAX)),
         restarts: Some(summary.restarts),

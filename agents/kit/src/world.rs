@@ -100,6 +100,16 @@ pub async fn signals(
     kinds: &[SignalKind],
     since: Span,
 ) -> Answered<answer::Signals> {
+    finely(caller, subject, kinds, (since, 60)).await
+}
+
+/// Some signals of one subject over the last so long, in at most so many points.
+pub async fn finely(
+    caller: &dyn Caller,
+    subject: &Subject,
+    kinds: &[SignalKind],
+    (since, points): (Span, u32),
+) -> Answered<answer::Signals> {
     let (key, about) = match subject {
         Subject::Service(service) => ("service", json!(service)),
         Subject::Instance(instance) => ("instance", json!(instance)),
@@ -108,7 +118,7 @@ pub async fn signals(
     ask(
         caller,
         "query_signals",
-        json!({ key: about, "kinds": kinds, "since": since, "points": 60 }),
+        json!({ key: about, "kinds": kinds, "since": since, "points": points }),
     )
     .await
 }

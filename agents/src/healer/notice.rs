@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ostler_agents_kit::{
     look::{Glance, SpecNote},
-    symptom::{Notice, Symptom, SymptomKind},
+    symptom::{Notice, Reads, Symptom, SymptomKind},
 };
 use ostler_core::{
     id::{CallId, InstanceId, ServiceKey},
@@ -42,6 +42,13 @@ enum Lasting {
 }
 
 impl Notice for Noticing {
+    fn reads(&self) -> Reads {
+        Reads {
+            health: true,
+            ..Reads::default()
+        }
+    }
+
     fn notice(&mut self, glance: &Glance) -> Vec<Symptom> {
         let mut found = Vec::new();
         let mut lasting = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_agents_kit::{
     look::Glance,
-    symptom::{Notice, Symptom, SymptomKind},
+    symptom::{Notice, Reads, Symptom, SymptomKind},
 };
 use ostler_core::{id::ServiceKey, plan::ServiceState};
 use ostler_tools::answer::{ServiceSummary, UpgradeInfo, Upgrades};
@@ -25,8 +25,11 @@ pub struct Noticing {
 }
 
 impl Notice for Noticing {
-    fn reads_upgrades(&self) -> bool {
-        true
+    fn reads(&self) -> Reads {
+        Reads {
+            upgrades: true,
+            ..Reads::default()
+        }
     }
 
     fn notice(&mut self, glance: &Glance) -> Vec<Symptom> {
@@ -176,6 +179,7 @@ mod tests {
             memory_limited: false,
             has_volumes: false,
             stateful: false,
+            scales: false,
             measured: true,
             healthy_deadline: Span::minutes(1),
             restart: Default::default(),
@@ -197,6 +201,7 @@ mod tests {
             upgrades: Some(cited(
                 json!({ "services": upgrades, "feed": null, "untrusted": [] }),
             )),
+            loads: BTreeMap::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use ostler_core::{
     spec::{Port, Upgrades as Rule},
     time::Span,
 };
-use ostler_tools::answer::{Explanation, UpgradeInfo, UpgradeSeen, Upgrades};
+use ostler_tools::answer::{UpgradeInfo, UpgradeSeen, Upgrades};
 use ostler_upgrades::{
     image::Image,
     strategy::{self, Way},
@@ -27,6 +27,7 @@ use super::{
     judge::{Standing, Upgrade, judge},
     notice::info_of,
 };
+use crate::frozen::{ask, is_frozen};
 
 /// Vulnerabilities that are named in a proposal.
 const NAMED: usize = 3;
@@ -68,43 +69,13 @@ impl Planner for UpgradePlanner {
             upgrade.is_urgent(),
         );
         let arguments = arguments(&situation.subject, &upgrade, &way);
-        if is_frozen(reader, &arguments).await? {
+        if is_frozen(reader, "upgrade_service", &arguments).await? {
             tracing::info!(service = %situation.subject, "waits: changes are frozen now");
             return Ok(Thought::by_rules(Verdict::Healthy));
         }
         let body = body(facts, (&upgrades, info), &upgrade, &way, arguments);
         Ok(Thought::by_rules(Verdict::Proposal(Box::new(body))))
     }
-}
-
-async fn ask<T: serde::de::DeserializeOwned>(
-    reader: &Reader<'_>,
-    tool: &str,
-    arguments: Value,
-) -> Result<Cited<T>, PlannerError> {
-    let arguments = match arguments {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
-    let read = reader.read(tool, arguments).await;
-    let read = read.map_err(|error| PlannerError(format!("`{tool}`: {error}")))?;
-    let value = serde_json::from_value(read.reply.value)
-        .map_err(|error| PlannerError(format!("`{tool}` answers of another version: {error}")))?;
-    Ok(Cited {
-        call: read.reply.call,
-        value,
-    })
-}
-
-/// Whether policy is told that changes are frozen: then nobody is asked for a yes, it waits.
-async fn is_frozen(
-    reader: &Reader<'_>,
-    arguments: &Map<String, Value>,
-) -> Result<bool, PlannerError> {
-    let asked = json!({ "tool": "upgrade_service", "arguments": arguments });
-    let told: Cited<Explanation> = ask(reader, "explain_policy", asked).await?;
-    let frozen = told.value.facts.get("frozen").and_then(Value::as_bool);
-    Ok(frozen == Some(true))
 }
 
 fn standing(facts: &ServiceFacts) -> Standing {

@@ -124,6 +124,8 @@ pub enum CauseKind {
     Crash,
     /// Nothing is wrong with it but that a newer version is there.
     Outdated,
+    /// Nothing is wrong with it but that what it was given does not fit its load.
+    Misprovisioned,
     /// Evidence does not settle it.
     Unknown,
 }

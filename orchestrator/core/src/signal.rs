@@ -14,11 +14,11 @@ use crate::{
 )]
 #[serde(rename_all = "snake_case")]
 pub enum SignalKind {
-    /// CPU used, in cores.
+    /// CPU used, in cores; of a service, by all its instances.
     CpuCores,
-    /// Share of periods in which CPU was throttled, 0 to 1.
+    /// Share of periods in which CPU was throttled, 0 to 1; of a service, that of its most throttled instance.
     CpuThrottled,
-    /// Memory used without reclaimable page cache, in bytes.
+    /// Memory used without reclaimable page cache, in bytes; of a service, that of its fullest instance.
     MemoryBytes,
     /// Memory used as a share of the limit, 0 to 1.
     MemoryShare,

@@ -57,6 +57,10 @@ fn timeless(change: &Change) -> Change {
             freeze: Some(freeze),
             ..
         } => (freeze.from, freeze.until) = (Time(0), Time(0)),
+        Change::TuneScaling {
+            tuning: Some(tuning),
+            ..
+        } => tuning.until = Time(0),
         Change::SetGlass {
             glass: Some(glass), ..
         } => glass.until = Time(0),

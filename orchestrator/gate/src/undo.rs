@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_core::{change::Change, id::Revision, time::Span};
+use ostler_core::{
+    change::Change,
+    id::{Revision, ServiceKey},
+    time::Span,
+};
 
 use crate::{
     door::Gate,
@@ -93,10 +97,17 @@ impl PastChange {
         if self.services.is_empty() {
             return other.services.is_empty() && same_target(&self.change, &other.change);
         }
-        self.services
-            .iter()
-            .any(|service| other.services.contains(service))
+        let both = |service: &ServiceKey| other.services.contains(service);
+        self.services.iter().any(both) && !set_apart(&self.change, &other.change)
     }
+}
+
+/// Whether two changes of one service set different things: how it follows its load, and how many there are just
+/// now, which follows from it.
+fn set_apart(one: &Change, other: &Change) -> bool {
+    let tunes = |change: &Change| matches!(change, Change::TuneScaling { .. });
+    let scales = |change: &Change| matches!(change, Change::ScaleService { .. });
+    (tunes(one) && scales(other)) || (scales(one) && tunes(other))
 }
 
 /// Whether two changes without services speak of the same secret, node or agent.

@@ -1,4 +1,5 @@
-//! The load of services that scale with it, summed over their instances from what was just read.
+//! What services use as a whole, and the load of those that scale with it, from what was just read of their
+//! instances.
 
 use ostler_core::{
     autoscale::Sample,
@@ -20,6 +21,25 @@ pub(super) fn sum(fleet: &Fleet, signal: SignalKind, began: Time) {
         let sample = over_instances(fleet, &service, signal, began);
         if sample.reporting > 0 || sample.expected > 0 {
             fleet.demand.record(&service, signal, sample);
+        }
+    }
+}
+
+/// Records what each service uses as a whole: CPU of all its instances, memory of the fullest, and how much the CPU of
+/// the most throttled one was held back. Where an instance did not tell, the moment is missing.
+pub(super) fn whole(fleet: &Fleet, began: Time) {
+    let intent = fleet.intents().borrow().clone();
+    for service in intent.services.keys() {
+        let subject = Subject::Service(service.clone());
+        let record = |signal, value: f64| fleet.history().record(&subject, signal, began, value);
+        let cpu = over_instances(fleet, service, SignalKind::CpuCores, began);
+        if cpu.reporting == 0 || cpu.reporting < cpu.expected {
+            continue;
+        }
+        record(SignalKind::CpuCores, cpu.total);
+        for signal in [SignalKind::MemoryBytes, SignalKind::CpuThrottled] {
+            let most = told(fleet, service, signal, began).max_by(f64::total_cmp);
+            most.into_iter().for_each(|most| record(signal, most));
         }
     }
 }
@@ -71,6 +91,20 @@ fn over_instances(fleet: &Fleet, service: &ServiceKey, signal: SignalKind, began
         }
     }
     sample
+}
+
+/// What instances told of a signal since then.
+fn told(
+    fleet: &Fleet,
+    service: &ServiceKey,
+    signal: SignalKind,
+    began: Time,
+) -> impl Iterator<Item = f64> {
+    let instances = running(fleet, service).into_iter();
+    instances.filter_map(move |(instance, _)| {
+        let last = fleet.history().last(&Subject::Instance(instance), signal)?;
+        (last.at >= began).then_some(last.value)
+    })
 }
 
 /// Running instances, and since when.

@@ -46,6 +46,7 @@ async fn read_all(fleet: &Fleet, rates: &mut Rates) {
         }
     }
     load::sum(fleet, SignalKind::CpuCores, began);
+    load::whole(fleet, began);
     forget(fleet, rates);
     fleet.metrics.set_series(fleet.history().size().0);
 }

@@ -45,6 +45,21 @@ impl Prices {
 }
 
 impl Cost {
+    /// So many times as much.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cost is positive, and a factor is held so"
+    )]
+    pub fn times(&self, factor: f64) -> Self {
+        let millionths = self.millionths_per_hour as f64 * factor.max(0.0);
+        Self {
+            millionths_per_hour: millionths.round() as u64,
+            currency: self.currency.clone(),
+        }
+    }
+
     /// Thirty days of it, such as `12.30 EUR a month`.
     #[must_use]
     pub fn monthly(&self) -> String {

@@ -4,7 +4,10 @@ use ostler_core::{incident::IncidentState, proposal::ProposalState, time::Span};
 use ostler_tools::{principal::Role, record::ApprovalState};
 use serde_json::{Value, json};
 
-use super::{House, admin, denied, done, healer, held, house, operator, refused, scale, user};
+use super::{
+    House, admin, denied, done, healer, held, house, operator, refused, scale, undo::scaling_cart,
+    user,
+};
 
 pub(super) fn restart() -> Value {
     json!({ "instances": ["cart-aaaaaaaa"] })
@@ -41,6 +44,35 @@ async fn with_a_yes_the_same_call_is_done_once() {
     );
     let (again, _) = held(house.call(&healer(), "restart_instances", restart()).await);
     assert_ne!(again, id, "a yes is used once");
+}
+
+/// What holds for a while holds from when it is done: the moment of asking is no part of what was agreed to.
+#[tokio::test]
+async fn a_yes_to_a_while_is_not_lost_with_the_minutes() {
+    let house = house().await;
+    done(
+        house
+            .call(&operator(), "apply_services", scaling_cart())
+            .await,
+    );
+    let scaler = ostler_tools::principal::Principal::Agent {
+        name: "scaler".parse().unwrap(),
+    };
+    let tune = |each: u32, lasts: &str| {
+        json!({ "service": "shop/cart", "for": lasts,
+                "targets": [{ "signal": "requestRate", "perInstance": each }] })
+    };
+    let (id, _) = held(house.call(&scaler, "tune_scaling", tune(40, "24h")).await);
+    done(
+        house
+            .call(&operator(), "approve", json!({ "id": id }))
+            .await,
+    );
+    house.clock.advance(Span::minutes(2));
+    held(house.call(&scaler, "tune_scaling", tune(40, "48h")).await);
+    held(house.call(&scaler, "tune_scaling", tune(90, "24h")).await);
+    done(house.call(&scaler, "tune_scaling", tune(40, "24h")).await);
+    assert_eq!(house.last().await.approval.unwrap().as_str(), id);
 }
 
 #[tokio::test]

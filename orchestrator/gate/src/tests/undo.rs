@@ -48,7 +48,7 @@ fn other_version() -> Value {
     })
 }
 
-fn scaling_cart() -> Value {
+pub(super) fn scaling_cart() -> Value {
     let target = "scaling: { targets: [ { signal: requestRate, perInstance: 50 } ] }, resources";
     let changed = SHOP.replace("resources", target);
     json!({ "yaml": changed })
@@ -338,4 +338,19 @@ async fn several_changes_are_taken_back_in_reverse_and_not_otherwise() {
     assert_eq!(was, fingerprint(&house.gate.intent()));
     let words = refused(house.call(&admin(), "undo_change", back(first)).await);
     assert!(words.contains("was taken back already"), "{words}");
+}
+
+/// The number that follows from a tuning moves on by itself: that does not keep the tuning from being taken back.
+#[tokio::test]
+async fn a_tuning_is_taken_back_although_the_core_scaled_since() {
+    let house = house().await;
+    done(house.call(&admin(), "apply_services", scaling_cart()).await);
+    let tuned = done(house.call(&admin(), "tune_scaling", tune(3)).await);
+    let scaled = done(house.call(&admin(), "scale_service", scale(3)).await);
+    let undo = |change: &Value| json!({ "revision": change["revision"] });
+    done(house.call(&admin(), "undo_change", undo(&tuned)).await);
+    let intent = house.gate.intent();
+    let cart = &intent.services[&"shop/cart".parse().unwrap()];
+    assert_eq!((&cart.tuning, cart.replicas), (&None, 3));
+    done(house.call(&admin(), "undo_change", undo(&scaled)).await);
 }

@@ -19,8 +19,8 @@ use crate::{
 
 use super::{lookup, paper};
 
-/// The kind of symptom that a newer version is.
-pub const OUTDATED: &str = "outdated";
+/// Kinds of symptoms that are no trouble: a newer version, and what was given not fitting the load.
+pub const CHANCES: [&str; 2] = ["outdated", "misprovisioned"];
 
 /// See the module.
 pub struct OpenIncident;
@@ -60,12 +60,12 @@ impl Describe for OpenIncident {
             paper::cause(cause)?;
         }
         paper::symptoms(&args.symptoms)?;
-        // A newer version that is talked about is no trouble: it holds up nobody who finds some.
-        let troubled = !is_upgrade(&args.symptoms);
+        // A chance that is talked about is no trouble: it holds up nobody who finds some.
+        let troubled = !is_chance(&args.symptoms);
         let live = |incident: &&Incident| {
             incident.service == args.service
                 && incident.closed_at.is_none()
-                && !(troubled && is_upgrade(&incident.symptoms))
+                && !(troubled && is_chance(&incident.symptoms))
         };
         if let Some(open) = view.records.incidents.values().find(live) {
             let (id, service) = (&open.id, &args.service);
@@ -105,7 +105,8 @@ impl Describe for OpenIncident {
     }
 }
 
-/// Whether it is about nothing but a newer version.
-fn is_upgrade(symptoms: &BTreeSet<String>) -> bool {
-    symptoms.len() == 1 && symptoms.contains(OUTDATED)
+/// Whether it is about nothing but a chance: that is no trouble, and keeps nobody from trouble.
+fn is_chance(symptoms: &BTreeSet<String>) -> bool {
+    let chance = |symptom: &String| CHANCES.contains(&symptom.as_str());
+    !symptoms.is_empty() && symptoms.iter().all(chance)
 }

@@ -53,7 +53,8 @@ impl Describe for QuerySignals {
         with its fit from 0 to 1, gaps). Kinds and units: cpu_cores (cores), memory_bytes (bytes), \
         memory_share of the limit, cpu_throttled, error_ratio, disk_share and the three pressures \
         (shares from 0 to 1), restarts (count), probe_seconds, latency_p50, latency_p99 (seconds), \
-        probe_passed (0 or 1), request_rate (per second), queue_depth (waiting). A missing moment is missing, never zero. \
+        probe_passed (0 or 1), request_rate (per second), queue_depth (waiting). Of a service, cpu_cores is \
+        the sum over its instances, memory_bytes the fullest one, cpu_throttled the most throttled one. A missing moment is missing, never zero. \
         An hour is kept of instances, a day of services and nodes, in memory. A steadily positive slope of memory_bytes with a good fit \
         suggests a leak.";
     const CLASS: Class = Class::Read;
