@@ -47,6 +47,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
         &[
             "ostler-agents-kit",
             "ostler-agents-llm",
+            "ostler-capacity",
             "ostler-core",
             "ostler-tools",
             "ostler-upgrades",
