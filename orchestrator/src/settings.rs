@@ -8,11 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use ostler_broker::config::{
-    AgentConfig, BudgetConfig, Config as Models, EndpointConfig, Recording, TurnConfig,
-};
+use ostler_broker::config::{Config as Models, EndpointConfig, Recording};
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
+use ostler_planning::Entry;
 use ostler_runtime::image::SignatureRules;
 use ostler_signals::prometheus::Prometheus;
 use ostler_tools::price::Prices;
@@ -32,8 +31,6 @@ use crate::{
 
 /// Most agents of the operator's own.
 const GUESTS_LIMIT: usize = 20;
-/// Most bytes of a prompt.
-const PROMPT_LIMIT: usize = 64 << 10;
 
 /// The file's content, checked.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +70,7 @@ struct File {
     #[serde(default)]
     endpoints: BTreeMap<String, EndpointConfig>,
     #[serde(default)]
-    agents: BTreeMap<AgentName, Entry>,
+    agents: BTreeMap<AgentName, Entry<Guest>>,
     #[serde(default)]
     recording: Recording,
     /// Where a Prometheus listens: `http://host:port`.
@@ -117,23 +114,6 @@ struct Audit {
     /// The file of the witness; relative to the configuration's own folder.
     #[serde(default)]
     witness: Option<PathBuf>,
-}
-
-/// What is said of one agent.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    #[serde(default)]
-    program: Option<Guest>,
-    #[serde(default)]
-    planner: Option<Vec<String>>,
-    /// A file with what models are told; relative to the configuration's own folder.
-    #[serde(default)]
-    prompt: Option<PathBuf>,
-    #[serde(default)]
-    turn: TurnConfig,
-    #[serde(default)]
-    budget: BudgetConfig,
 }
 
 impl Settings {
@@ -194,9 +174,8 @@ impl Settings {
             looking: upgrades.map_or_else(|| Ok(Looking::default()), |said| said.check(folder))?,
             ..Self::default()
         };
-        for (name, mut entry) in agents {
-            if let Some(file) = entry.prompt.take() {
-                let text = own_prompt(&name, &entry, &folder.join(file))?;
+        for (name, entry) in agents {
+            if let Some(text) = entry.own_prompt(&name, folder)? {
                 settings.prompts.insert(name.clone(), text);
             }
             settings.add(name, entry)?;
@@ -211,7 +190,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn add(&mut self, name: AgentName, entry: Entry) -> anyhow::Result<()> {
+    fn add(&mut self, name: AgentName, entry: Entry<Guest>) -> anyhow::Result<()> {
+        let config = entry.config();
         let ours = ostler_agents::registry().iter().map(|agent| agent.name);
         match (
             entry.program,
@@ -236,13 +216,8 @@ impl Settings {
             }
             (None, true) => {}
         }
-        if let Some(planner) = entry.planner {
-            let agent = AgentConfig {
-                planner,
-                turn: entry.turn,
-                budget: entry.budget,
-            };
-            self.models.agents.insert(name.to_string(), agent);
+        if let Some(config) = config {
+            self.models.agents.insert(name.to_string(), config);
         }
         Ok(())
     }
@@ -272,23 +247,6 @@ fn evaluator(key: &str) -> anyhow::Result<Verifier> {
         let shown: String = key.chars().take(80).collect();
         format!("`evaluators`: `{shown}` is not a public key as `ostler eval key` prints it")
     })
-}
-
-/// The operator's own words to models that think for an agent of Ostler's.
-fn own_prompt(name: &AgentName, entry: &Entry, file: &Path) -> anyhow::Result<String> {
-    if entry.program.is_some() {
-        bail!("`agents.{name}.prompt`: an agent of your own brings its own prompt");
-    }
-    let shown = file.display();
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("`agents.{name}.prompt`: cannot read `{shown}`"))?;
-    if text.trim().is_empty() || text.len() > PROMPT_LIMIT {
-        bail!(
-            "`agents.{name}.prompt`: `{shown}` has {} bytes; a prompt has 1 to {PROMPT_LIMIT}",
-            text.len()
-        );
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

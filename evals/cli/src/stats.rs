@@ -29,7 +29,8 @@ impl Share {
         Self::new(part, whole)
     }
 
-    fn new(part: u32, whole: u32) -> Self {
+    /// So many of so many.
+    pub fn new(part: u32, whole: u32) -> Self {
         let (low, high) = wilson(f64::from(part), f64::from(whole));
         Self {
             part,
@@ -58,9 +59,38 @@ fn wilson(part: f64, whole: f64) -> (f64, f64) {
 
 /// The middle of all values; the lower of two.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    at(values, 50)
+}
+
+/// The smallest value that so many percent of all do not exceed.
+pub fn at(values: impl IntoIterator<Item = f64>, percent: usize) -> Option<f64> {
     let mut all: Vec<f64> = values.into_iter().collect();
     all.sort_by(f64::total_cmp);
-    all.get(all.len().checked_sub(1)? / 2).copied()
+    let place = (all.len() * percent).div_ceil(100);
+    all.get(place.checked_sub(1)?).copied()
+}
+
+/// How probable it is that so many runs, drawn without replacement from a case's, all pass: an
+/// unbiased estimate of pass^k (Yao and others, "τ-bench", 2024). Nothing where there are fewer runs.
+pub fn passes_all_of(runs: u32, passed: u32, all: u32) -> Option<f64> {
+    if runs > all {
+        return None;
+    }
+    let one = |drawn: u32| {
+        f64::from(passed.saturating_sub(drawn)) / f64::from(all.saturating_sub(drawn).max(1))
+    };
+    Some((0..runs).map(one).product())
+}
+
+/// The mean of shares, with a 95 % interval that is Wilson's for as many whole ones: none of them
+/// scatters more than a yes or no of the same mean, so it is rather too wide.
+pub fn mean_of_shares(shares: impl Iterator<Item = f64>) -> Option<(f64, f64, f64)> {
+    let (sum, whole) = shares.fold((0.0, 0_u32), |(sum, whole), share| (sum + share, whole + 1));
+    if whole == 0 {
+        return None;
+    }
+    let (low, high) = wilson(sum, f64::from(whole));
+    Some((sum / f64::from(whole), low, high))
 }
 
 #[cfg(test)]
@@ -82,5 +112,17 @@ mod tests {
         assert_eq!(median([]), None);
         assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median([2.0, 1.0]), Some(1.0));
+        assert_eq!(at((1..=20).map(f64::from), 90), Some(18.0));
+    }
+
+    #[test]
+    fn runs_that_all_pass_are_counted_without_replacement() {
+        let close = |is: Option<f64>, right: f64| (is.unwrap() - right).abs() < 1e-12;
+        assert!(close(passes_all_of(1, 3, 4), 0.75));
+        assert!(close(passes_all_of(2, 3, 4), 0.5), "3 of the 6 pairs");
+        assert!(close(passes_all_of(4, 3, 4), 0.0) && close(passes_all_of(4, 4, 4), 1.0));
+        assert_eq!(passes_all_of(5, 4, 4), None);
+        let (mean, low, high) = mean_of_shares([0.5, 1.0].into_iter()).unwrap();
+        assert!((mean - 0.75).abs() < 1e-12 && low < mean && mean < high);
     }
 }
