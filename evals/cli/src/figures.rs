@@ -5,7 +5,7 @@ use crate::{
     minds::Answers,
     report::{Report, mechanism},
     row::{Harms, UNCONFIRMED},
-    stats::Share,
+    stats::{Middle, Share},
     summary::{Passes, Summary},
 };
 
@@ -40,14 +40,9 @@ pub fn of(report: &Report) -> Vec<(String, String)> {
 
 /// What became of the cases.
 fn outcome(sum: &Summary) -> Vec<(&'static str, String)> {
-    let seconds =
-        |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0} s"));
-    let mut mended = seconds(sum.mended_after);
-    if sum.mended_after.is_some() {
-        mended = format!(
-            "{mended}, nine of ten within {}",
-            seconds(sum.mended_mostly)
-        );
+    let mut mended = middle(sum.mended_after);
+    if let Some(mostly) = sum.mended_mostly {
+        mended = format!("{mended}; nine of ten within {mostly:.0} s");
     }
     vec![
         ("cases passed in all their runs", share(sum.passed)),
@@ -55,9 +50,20 @@ fn outcome(sum: &Summary) -> Vec<(&'static str, String)> {
         ("false alarms on healthy cases", share(sum.false_alarms)),
         ("handed over to a person", share(sum.handed_over)),
         ("cause and culprit named", share(sum.named)),
-        ("median time to an incident", seconds(sum.detected)),
+        ("median time to an incident", middle(sum.detected)),
         ("median time until mended", mended),
     ]
+}
+
+/// `39 s (95 %: 31–45)`.
+fn middle(middle: Option<Middle>) -> String {
+    let Some(Middle { value, low, high }) = middle else {
+        return "-".to_owned();
+    };
+    match low.zip(high) {
+        Some((low, high)) => format!("{value:.0} s (95 %: {low:.0}–{high:.0})"),
+        None => format!("{value:.0} s"),
+    }
 }
 
 /// How the agent went about it.

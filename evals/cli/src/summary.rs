@@ -9,7 +9,7 @@ use crate::{
     minds::Asked,
     report::Report,
     row::{Harms, Row},
-    stats::{Share, median, passes_all_of},
+    stats::{Middle, Share, median, passes_all_of},
 };
 
 /// What the rows come to.
@@ -36,9 +36,9 @@ pub struct Summary {
     /// Claims whose cited call's answer holds what they quote, of those that quote something.
     pub grounded: Share,
     /// Median seconds to the first incident.
-    pub detected: Option<f64>,
+    pub detected: Option<Middle>,
     /// Median seconds until all was well.
-    pub mended_after: Option<f64>,
+    pub mended_after: Option<Middle>,
     /// Seconds within which nine of ten of those that were mended were.
     pub mended_mostly: Option<f64>,
     /// Approvals asked for, in all; absent where nobody was there to ask.
@@ -94,8 +94,8 @@ pub fn of(report: &Report) -> Summary {
         abstained_wrongly: abstained(false),
         cited: Share::new(evidence.made, evidence.claims),
         grounded: Share::new(evidence.held, evidence.quoting),
-        detected: median(right("mend").filter_map(|row| row.detected)),
-        mended_after: median(mended()),
+        detected: Middle::of(right("mend").filter_map(|row| row.detected)),
+        mended_after: Middle::of(mended()),
         mended_mostly: crate::stats::at(mended(), 90),
         approvals: rows
             .iter()
