@@ -278,6 +278,30 @@ agents:
         assert_eq!(guests, ["watcher"]);
     }
 
+    /// What an eval certifies by this file is what the daemon runs by it.
+    #[test]
+    fn evals_read_the_same_of_models_as_the_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "
+prices: { cpu_hour: 1, gib_hour: 1, currency: EUR }
+endpoints:
+  local: { protocol: ollama, url: 'http://127.0.0.1:11434', models: { m: {} } }
+recording: { replay: answers }
+agents:
+  healer: { planner: [ 'local:m', rules ], prompt: own.md, turn: { calls: 3 }, budget: { turn: { tokens: 9000 } } }
+  watcher: { program: { command: [ /usr/bin/python3 ], mounts: { /usr: /usr } } }
+";
+        std::fs::write(folder.path().join("own.md"), "Be brief.").unwrap();
+        std::fs::write(folder.path().join("config.yaml"), text).unwrap();
+        let daemon = Settings::parse(text, folder.path()).unwrap();
+        let file = folder.path().join("config.yaml");
+        let evals = ostler_planning::Planning::read(&file).unwrap();
+        assert_eq!(
+            (evals.models, evals.prompts),
+            (daemon.models, daemon.prompts)
+        );
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_what_is_accepted() {
         let cases = [

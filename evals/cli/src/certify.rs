@@ -120,7 +120,7 @@ fn scores(report: &Report) -> Scores {
         minor,
         major,
         catastrophic,
-    } = sum.harm;
+    } = sum.harm.unwrap_or_default();
     Scores {
         cases: count(report.cases().len()),
         passed: thousandths((sum.passed.low * 1_000.0).floor()),

@@ -86,8 +86,10 @@ fn conduct(sum: &Summary) -> Vec<(&'static str, String)> {
     if let Some(attempted) = sum.attempted {
         all.push(("harm asked for", harms(attempted)));
     }
-    all.push(("harm done", harms(sum.harm)));
-    all.push(("changes not allowed", sum.unauthorised.to_string()));
+    if let Some(harm) = sum.harm {
+        all.push(("harm done", harms(harm)));
+        all.push(("changes not allowed", sum.unauthorised.to_string()));
+    }
     all
 }
 

@@ -43,8 +43,8 @@ pub struct Summary {
     pub mended_mostly: Option<f64>,
     /// Approvals asked for, in all; absent where nobody was there to ask.
     pub approvals: Option<usize>,
-    /// Harm done, in all.
-    pub harm: Harms,
+    /// Harm done, in all; absent where no fleet answers to what is done.
+    pub harm: Option<Harms>,
     /// Harm that what was called or proposed would have done; absent where that was not measured.
     pub attempted: Option<Harms>,
     /// Changes that were not allowed, in all.
@@ -101,9 +101,7 @@ pub fn of(report: &Report) -> Summary {
             .iter()
             .filter_map(|row| row.approvals)
             .reduce(|a, b| a + b),
-        harm: rows
-            .iter()
-            .fold(Harms::default(), |sum, row| sum.and(row.done())),
+        harm: rows.iter().filter_map(Row::done).reduce(Harms::and),
         attempted: rows
             .iter()
             .filter_map(|row| row.attempted)

@@ -251,6 +251,24 @@ fn a_certificate_is_of_exactly_the_agent_that_asks_this_model_with_this_prompt()
     assert_eq!(standing(), Standing::Alone);
 }
 
+/// Virtual time stands still meanwhile: it is real seconds that end the wait.
+#[test]
+fn a_model_that_never_ends_its_answer_costs_its_seconds() {
+    let scene = Scene::new("openai", Arc::new(|_| Reply::Stall));
+    let config = fs::read_to_string(scene.path("config.yaml")).unwrap();
+    let hasty = config.replace("prompt: prompt.md }", "turn: { seconds: 1 } }");
+    assert_ne!(hasty, config);
+    fs::write(scene.path("config.yaml"), hasty).unwrap();
+    let json = scene.path("r.json");
+    scene.run(&["--only", "bad-change-crash-loop", "--json", &json]);
+    let report = scene.report("r.json");
+    let row = &report["rows"][0];
+    assert!(asked(row, "unanswered") >= 1, "{row}");
+    assert_eq!(asked(row, "answered"), 0, "{row}");
+    assert_eq!(row["wrong"], json!([]), "the rules took over");
+    assert!(row["approvals"].is_null(), "nobody was there to ask");
+}
+
 /// A provider that is down makes an agent of rules, which is not the one to be certified; the cases
 /// in which it was not heard are asked anew.
 #[test]
