@@ -14,8 +14,10 @@
 mod build;
 pub mod bundle;
 pub mod capture;
+pub mod evidence;
 mod heal;
 pub mod history;
+pub mod hold;
 pub mod judge;
 pub mod lint;
 mod paperwork;
@@ -27,7 +29,8 @@ pub mod world;
 
 use std::path::{Path, PathBuf};
 
-pub use judge::{Report, Verdict};
+pub use build::NoSecrets;
+pub use judge::{Abstention, Report, Verdict};
 pub use ostler_agents::Models;
 
 /// Why bundles could not be run.

@@ -1,24 +1,21 @@
 //! Starts an agent as it ships on the other end of a pipe, and lets some virtual time pass.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use ostler_agents::{Models, Setup};
-use ostler_agents_kit::{
-    planner::{Planner, PlannerError, Thought},
-    reader::Reader,
-    situation::Situation,
-};
-use ostler_core::{incident::Incident, proposal::Proposal};
+use ostler_core::{id::CallId, incident::Incident, proposal::Proposal};
 use rmcp::ServiceExt;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::{
     EvalError,
     bundle::{Bundle, Source},
+    hold,
     server::{ReplayClock, Server},
     world::{START, World},
 };
@@ -38,6 +35,8 @@ pub struct Seen {
     pub proposals: Vec<Proposal>,
     /// Tools it called, in order.
     pub called: Vec<String>,
+    /// What these answered, by the call's id.
+    pub answers: BTreeMap<CallId, Value>,
 }
 
 /// A running replay.
@@ -91,7 +90,7 @@ impl Replay {
         let setup = Setup {
             clock: Arc::new(self.clock),
             models: self.models.clone(),
-            around: |planner| Box::new(Held(planner)),
+            around: hold::around,
         };
         self.tasks.push(tokio::spawn(async move {
             if let Err(error) = ostler_agents::run(&name, read, write, setup).await {
@@ -128,6 +127,7 @@ impl Replay {
                 .cloned()
                 .collect(),
             called: world.called.clone(),
+            answers: world.answers.clone(),
         }
     }
 }
@@ -165,26 +165,4 @@ pub async fn replay(bundle: &Bundle, models: Option<Models>) -> Result<Seen, Eva
         });
     }
     Ok(seen)
-}
-
-/// A planner that holds virtual time while it thinks: a model's answer comes over a real socket, and
-/// a paused clock would run on to the next timer meanwhile.
-struct Held(Box<dyn Planner>);
-
-#[async_trait]
-impl Planner for Held {
-    async fn think(
-        &self,
-        situation: &Situation,
-        reader: &Reader<'_>,
-    ) -> Result<Thought, PlannerError> {
-        let (over, thinking) = std::sync::mpsc::channel::<()>();
-        // A blocking task keeps a paused clock where it is until it ends.
-        let hold = tokio::task::spawn_blocking(move || thinking.recv().is_ok());
-        let thought = self.0.think(situation, reader).await;
-        drop(over);
-        // It ends with the channel.
-        let _held = hold.await;
-        thought
-    }
 }

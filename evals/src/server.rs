@@ -82,6 +82,9 @@ impl Server {
         };
         let mut result = match outcome {
             Outcome::Done(value, revision) => {
+                if let Ok(call) = call.parse() {
+                    world.answers.insert(call, value.clone());
+                }
                 if let Some(revision) = revision {
                     meta.insert(REVISION_META.to_owned(), revision.into());
                 }

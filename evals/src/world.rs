@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ostler_core::{
     change::{self, Change},
     event::Event,
-    id::{Generation, InstanceId, Revision, ServiceKey},
+    id::{CallId, Generation, InstanceId, Revision, ServiceKey},
     intent::{Intent, Sealed, SecretKey},
     observed::{NodeSeen, Observed},
     reconcile::reconcile,
@@ -54,6 +54,8 @@ pub struct World {
     pub changes: Vec<PastChangeInfo>,
     /// Tools that were called, in order.
     pub called: Vec<String>,
+    /// What calls answered, by their ids.
+    pub answers: BTreeMap<CallId, Value>,
     /// Whether a person has said yes to every proposal.
     pub approves: bool,
     pub(crate) agent: Principal,
@@ -105,6 +107,7 @@ impl World {
             later: Vec::new(),
             changes: changes(bundle),
             called: Vec::new(),
+            answers: BTreeMap::new(),
             approves: false,
             agent: Principal::Agent { name },
             bundle: bundle.clone(),

@@ -8,11 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use ostler_broker::config::{
-    AgentConfig, BudgetConfig, Config as Models, EndpointConfig, Recording, TurnConfig,
-};
+use ostler_broker::config::{Config as Models, EndpointConfig, Recording};
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
+use ostler_planning::Entry;
 use ostler_runtime::image::SignatureRules;
 use ostler_signals::prometheus::Prometheus;
 use ostler_tools::price::Prices;
@@ -32,8 +31,6 @@ use crate::{
 
 /// Most agents of the operator's own.
 const GUESTS_LIMIT: usize = 20;
-/// Most bytes of a prompt.
-const PROMPT_LIMIT: usize = 64 << 10;
 
 /// The file's content, checked.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +70,7 @@ struct File {
     #[serde(default)]
     endpoints: BTreeMap<String, EndpointConfig>,
     #[serde(default)]
-    agents: BTreeMap<AgentName, Entry>,
+    agents: BTreeMap<AgentName, Entry<Guest>>,
     #[serde(default)]
     recording: Recording,
     /// Where a Prometheus listens: `http://host:port`.
@@ -117,23 +114,6 @@ struct Audit {
     /// The file of the witness; relative to the configuration's own folder.
     #[serde(default)]
     witness: Option<PathBuf>,
-}
-
-/// What is said of one agent.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    #[serde(default)]
-    program: Option<Guest>,
-    #[serde(default)]
-    planner: Option<Vec<String>>,
-    /// A file with what models are told; relative to the configuration's own folder.
-    #[serde(default)]
-    prompt: Option<PathBuf>,
-    #[serde(default)]
-    turn: TurnConfig,
-    #[serde(default)]
-    budget: BudgetConfig,
 }
 
 impl Settings {
@@ -194,9 +174,8 @@ impl Settings {
             looking: upgrades.map_or_else(|| Ok(Looking::default()), |said| said.check(folder))?,
             ..Self::default()
         };
-        for (name, mut entry) in agents {
-            if let Some(file) = entry.prompt.take() {
-                let text = own_prompt(&name, &entry, &folder.join(file))?;
+        for (name, entry) in agents {
+            if let Some(text) = entry.own_prompt(&name, folder)? {
                 settings.prompts.insert(name.clone(), text);
             }
             settings.add(name, entry)?;
@@ -211,7 +190,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn add(&mut self, name: AgentName, entry: Entry) -> anyhow::Result<()> {
+    fn add(&mut self, name: AgentName, entry: Entry<Guest>) -> anyhow::Result<()> {
+        let config = entry.config();
         let ours = ostler_agents::registry().iter().map(|agent| agent.name);
         match (
             entry.program,
@@ -236,13 +216,8 @@ impl Settings {
             }
             (None, true) => {}
         }
-        if let Some(planner) = entry.planner {
-            let agent = AgentConfig {
-                planner,
-                turn: entry.turn,
-                budget: entry.budget,
-            };
-            self.models.agents.insert(name.to_string(), agent);
+        if let Some(config) = config {
+            self.models.agents.insert(name.to_string(), config);
         }
         Ok(())
     }
@@ -274,23 +249,6 @@ fn evaluator(key: &str) -> anyhow::Result<Verifier> {
     })
 }
 
-/// The operator's own words to models that think for an agent of Ostler's.
-fn own_prompt(name: &AgentName, entry: &Entry, file: &Path) -> anyhow::Result<String> {
-    if entry.program.is_some() {
-        bail!("`agents.{name}.prompt`: an agent of your own brings its own prompt");
-    }
-    let shown = file.display();
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("`agents.{name}.prompt`: cannot read `{shown}`"))?;
-    if text.trim().is_empty() || text.len() > PROMPT_LIMIT {
-        bail!(
-            "`agents.{name}.prompt`: `{shown}` has {} bytes; a prompt has 1 to {PROMPT_LIMIT}",
-            text.len()
-        );
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -318,6 +276,30 @@ agents:
         );
         let guests: Vec<&str> = settings.guests.keys().map(|name| name.as_str()).collect();
         assert_eq!(guests, ["watcher"]);
+    }
+
+    /// What an eval certifies by this file is what the daemon runs by it.
+    #[test]
+    fn evals_read_the_same_of_models_as_the_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "
+prices: { cpu_hour: 1, gib_hour: 1, currency: EUR }
+endpoints:
+  local: { protocol: ollama, url: 'http://127.0.0.1:11434', models: { m: {} } }
+recording: { replay: answers }
+agents:
+  healer: { planner: [ 'local:m', rules ], prompt: own.md, turn: { calls: 3 }, budget: { turn: { tokens: 9000 } } }
+  watcher: { program: { command: [ /usr/bin/python3 ], mounts: { /usr: /usr } } }
+";
+        std::fs::write(folder.path().join("own.md"), "Be brief.").unwrap();
+        std::fs::write(folder.path().join("config.yaml"), text).unwrap();
+        let daemon = Settings::parse(text, folder.path()).unwrap();
+        let file = folder.path().join("config.yaml");
+        let evals = ostler_planning::Planning::read(&file).unwrap();
+        assert_eq!(
+            (evals.models, evals.prompts),
+            (daemon.models, daemon.prompts)
+        );
     }
 
     #[test]

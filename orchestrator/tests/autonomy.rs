@@ -14,11 +14,13 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use ostler_agents::make;
 use ostler_core::{
     autonomy::{Certificate, Make, Scores},
     time::{Span, Time},
 };
 use ostler_gate::{certificate, note::Signer};
+use ostler_planning::Planning;
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -168,4 +170,52 @@ fn what_was_certified_heals_alone_and_one_line_of_its_prompt_ends_that() {
     let asked = proposal(&daemon, &["waiting"], healed["id"].as_str());
     assert!(asked["approval"].is_string(), "{asked}");
     daemon.cli(&["audit", "verify"]);
+}
+
+/// An agent that asks a model: what its certificate is of comes from the same file that the daemon reads,
+/// by the code with which `ostler eval run --config` reads it.
+#[test]
+fn an_agent_that_asks_a_model_acts_alone_on_a_certificate_of_its_configuration() {
+    if !can_run_containers() {
+        return;
+    }
+    let signer = Signer::generate("night-shift").unwrap();
+    let config = |model: &str| {
+        let models = json!({ "small": {}, "large": {} });
+        // Nobody listens there: the rules take over, and it stays the agent that it is.
+        let local = json!({ "protocol": "ollama", "url": "http://127.0.0.1:9", "models": models });
+        let healer =
+            json!({ "planner": [model, "rules"], "prompt": "prompt.md", "turn": { "rounds": 7 } });
+        json!({
+            "evaluators": [signer.public_key()], "endpoints": { "local": local }, "agents": { "healer": healer },
+        })
+    };
+    let told = format!("{}\nBe brief.\n", ostler_agents::healer::PROMPT);
+    let daemon = Daemon::start_written(true, |folder| {
+        std::fs::write(folder.join("prompt.md"), &told).unwrap();
+        config("local:small").to_string()
+    });
+    let file = daemon.file("config.yaml", &config("local:small").to_string());
+    let planning = Planning::read(&file).unwrap();
+    let settings = planning.settings(&"healer".parse().unwrap());
+    let make = make::of(&ostler_agents::registry()[0], &settings).unwrap();
+    let certificate = daemon.file("certificate", &certify(make, &signer));
+    daemon.until("what runs is known", SOON, || {
+        let make = &healer(&daemon)["status"]["make"];
+        (make["planner"] == json!(["local:small", "rules"])).then_some(())
+    });
+    let certificate = certificate.to_str().unwrap();
+    daemon.cli(&["agents", "promote", "healer", "--certificate", certificate]);
+    assert_eq!(standing(&daemon), "alone");
+
+    let reload = |what: &str, wanted: &str| {
+        kill(Pid::from_raw(daemon.pid()), Signal::SIGHUP).unwrap();
+        daemon.until(what, SOON, || (standing(&daemon) == wanted).then_some(()));
+    };
+    daemon.file("config.yaml", &config("local:large").to_string());
+    reload("another model is another agent", "changed");
+    daemon.file("config.yaml", &config("local:small").to_string());
+    reload("the same model is the same agent", "alone");
+    daemon.file("prompt.md", &told.replace("brief", "bold"));
+    reload("one line of the prompt is another agent", "changed");
 }

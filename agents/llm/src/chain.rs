@@ -29,6 +29,7 @@ use crate::{
     model::{Model, ModelError},
     ollama::Ollama,
     openai::OpenAi,
+    patience::{Patient, late},
     prompt::Prompt,
     settings::{ModelChoice, Protocol, Settings, TurnLimits},
     weigh::weigh,
@@ -127,10 +128,7 @@ impl Chain {
         let asked = self.ask(choice, told, look, number, spent);
         let outcome = match tokio::time::timeout(time, asked).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                let words = format!("no verdict within {} s", time.as_secs());
-                Err(Failed::Model(ModelError::Unavailable(words)))
-            }
+            Err(_) => Err(Failed::Model(late(time))),
         };
         let unavailable = matches!(&outcome, Err(Failed::Model(ModelError::Unavailable(_))));
         if unavailable {
@@ -156,6 +154,7 @@ impl Chain {
             subject: situation.subject.to_string(),
         };
         let model = open(&self.line, choice, &turn)?;
+        let model = Patient::new(model, told.limits.time());
         let case = Case {
             situation,
             reader,
@@ -164,7 +163,7 @@ impl Chain {
             fence: &Fence::new(self.seed, number),
             limits: told.limits,
         };
-        investigate(&*model, case, spent).await
+        investigate(&model, case, spent).await
     }
 }
 

@@ -14,6 +14,7 @@ pub mod line;
 pub mod model;
 pub mod ollama;
 pub mod openai;
+mod patience;
 pub mod prompt;
 pub mod settings;
 pub mod view;

@@ -83,6 +83,20 @@ pub struct RunArgs {
     /// The agent that is asked; bundles that name another are left out
     #[arg(long, default_value = "healer", value_name = "NAME")]
     pub agent: String,
+    /// The daemon's configuration file: the agent plans with the models that it names there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep what models answer in this folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "config",
+        conflicts_with = "replay"
+    )]
+    pub record: Option<PathBuf>,
+    /// Answer for models from this folder; nobody is asked, and no key is needed
+    #[arg(long, value_name = "DIR", requires = "config")]
+    pub replay: Option<PathBuf>,
     /// Cases at a time [default: one for each CPU]
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -90,7 +104,7 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub seed: u64,
     /// Runs of each case, each with a seed of its own; a case counts as passed when all of its runs do
-    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, alias = "repeat", default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repeats: u32,
     /// Write the report as JSON; an existing one of exactly the same agent and seed is gone on with
     #[arg(long, value_name = "FILE")]

@@ -9,8 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use anyhow::{Context, bail, ensure};
-use ostler_agents::make;
+use anyhow::{Context, ensure};
 use ostler_core::{
     autonomy::{Certificate, Make, Scores},
     time::Time,
@@ -21,7 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::{Cases, KeyArgs, RunArgs, Split, Suite},
-    report::{Report, UNCONFIRMED},
+    minds::Answers,
+    report::Report,
+    row::{Harms, UNCONFIRMED},
 };
 
 /// Makes a key; an existing file is never written over.
@@ -58,26 +59,8 @@ fn read_key(path: &Path) -> anyhow::Result<Signer> {
     Signer::parse(&text).with_context(|| format!("`{name}` is not a key of `ostler eval key`"))
 }
 
-/// The agent that is asked, exactly as it runs here: with its rules.
-pub fn make_of(agent: &str) -> anyhow::Result<Make> {
-    let spec = ostler_agents::registry()
-        .iter()
-        .find(|spec| spec.name == agent);
-    let Some(spec) = spec else {
-        let known: Vec<&str> = ostler_agents::registry()
-            .iter()
-            .map(|spec| spec.name)
-            .collect();
-        bail!(
-            "there is no agent `{agent}`; agents are: {}",
-            known.join(", ")
-        );
-    };
-    Ok(make::with_rules(spec)?)
-}
-
 /// Signs and writes what came of a run.
-pub fn write(args: &RunArgs, report: &Report, signer: &Signer) -> anyhow::Result<()> {
+pub fn write(args: &RunArgs, make: &Make, report: &Report, signer: &Signer) -> anyhow::Result<()> {
     let Some(path) = &args.certify else {
         return Ok(());
     };
@@ -90,11 +73,12 @@ pub fn write(args: &RunArgs, report: &Report, signer: &Signer) -> anyhow::Result
         unconfirmed == 0,
         "{unconfirmed} cases rest on an agent's word alone, which certifies nothing; say what is true with `ostler eval promote`"
     );
+    models_were_heard(report)?;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let now = Time(u64::try_from(since.as_millis())?);
     let certificate = Certificate {
-        make: make_of(&args.agent)?,
-        suite: suite(&args.cases),
+        make: make.clone(),
+        suite: suite(&args.cases, report.answers),
         suite_digest: digest(&args.cases)?,
         scores: scores(report),
         issued_at: now,
@@ -111,11 +95,32 @@ pub fn write(args: &RunArgs, report: &Report, signer: &Signer) -> anyhow::Result
     Ok(())
 }
 
+/// Where rules thought in a model's place because it was not heard, that says nothing of the model.
+fn models_were_heard(report: &Report) -> anyhow::Result<()> {
+    let asked = report.summary().asked;
+    ensure!(
+        asked.unanswered == 0,
+        "{} of {} requests of models came to nothing, so rules thought in their place: that certifies nothing; \
+         with --json FILE, the same run again asks for those cases anew",
+        asked.unanswered,
+        asked.answered.saturating_add(asked.unanswered)
+    );
+    ensure!(
+        report.answers.is_none() || asked.answered > 0,
+        "no model was asked in any of these cases: that certifies nothing about it"
+    );
+    Ok(())
+}
+
 /// Shares in thousandths, each by the bound that is less favourable.
 fn scores(report: &Report) -> Scores {
     let sum = report.summary();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let (minor, major, catastrophic) = sum.harms;
+    let Harms {
+        minor,
+        major,
+        catastrophic,
+    } = sum.harm.unwrap_or_default();
     Scores {
         cases: count(report.cases().len()),
         passed: thousandths((sum.passed.low * 1_000.0).floor()),
@@ -137,17 +142,22 @@ fn thousandths(value: f64) -> u64 {
     value.clamp(0.0, 1_000.0) as u64
 }
 
-fn suite(cases: &Cases) -> String {
+fn suite(cases: &Cases, answers: Option<Answers>) -> String {
     let suite = match cases.suite {
         Suite::Incidents => "incidents",
         Suite::Faults => "faults",
         Suite::All => "incidents and faults",
     };
-    match cases.split {
-        None => suite.to_owned(),
-        Some(Split::Dev) => format!("{suite}, development half"),
-        Some(Split::HeldOut) => format!("{suite}, held-out half"),
-    }
+    let half = match cases.split {
+        None => "",
+        Some(Split::Dev) => ", development half",
+        Some(Split::HeldOut) => ", held-out half",
+    };
+    let answers = match answers {
+        Some(Answers::Recorded) => ", with recorded answers",
+        Some(Answers::Live) | None => "",
+    };
+    format!("{suite}{half}{answers}")
 }
 
 /// SHA-256 over every file of the suites, names and contents.

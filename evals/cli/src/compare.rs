@@ -1,14 +1,17 @@
 //! Which cases flipped between two reports.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
-use crate::{args::CompareArgs, report::Report};
+use crate::{args::CompareArgs, figures, report::Report};
 
 /// Compares two reports.
 pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let (before, after) = (Report::read(&args.before)?, Report::read(&args.after)?);
     let flips = flips(&before, &after);
     println!("{}", in_words(&flips));
+    for line in moved(&before, &after) {
+        println!("{line}");
+    }
     Ok(code(&flips))
 }
 
@@ -43,6 +46,17 @@ pub fn flips(before: &Report, after: &Report) -> Flips {
         .map(|(suite, case)| format!("{suite} {case}"))
         .collect();
     flips
+}
+
+/// Figures that are not what they were.
+fn moved(before: &Report, after: &Report) -> Vec<String> {
+    let was: BTreeMap<String, String> = figures::of(before).into_iter().collect();
+    let is = figures::of(after).into_iter();
+    let differs = is.filter_map(|(name, value)| {
+        let old = was.get(&name).map_or("-", String::as_str);
+        (old != value).then(|| format!("{:<36}{old} -> {value}", name.trim()))
+    });
+    differs.collect()
 }
 
 /// 1 when something got worse.

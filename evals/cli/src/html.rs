@@ -2,11 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    junit::escape,
-    report::{Report, Row},
-    words,
-};
+use crate::{figures, junit::escape, report::Report, row::Row};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}\
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3rem .6rem;text-align:left;vertical-align:top}\
@@ -31,29 +27,16 @@ pub fn page(report: &Report) -> String {
 }
 
 fn figures(report: &Report) -> String {
-    let sum = report.summary();
-    let shares = [
-        ("cases passed in all their runs", sum.passed),
-        ("faults mended", sum.mended),
-        ("false alarms on healthy cases", sum.false_alarms),
-        ("handed over to a person", sum.handed_over),
-        ("cause and culprit named", sum.named),
-    ];
-    let (minor, major, catastrophic) = sum.harms;
     let mut text = "<h2>Figures</h2><table>".to_owned();
-    let mut row = |name: &str, value: &str| {
+    for (name, value) in figures::of(report) {
         // A String takes whatever is written.
-        let _ = write!(text, "<tr><th>{name}</th><td>{}</td></tr>", escape(value));
-    };
-    for (name, share) in shares {
-        row(name, &words::share(share));
+        let _ = write!(
+            text,
+            "<tr><th>{}</th><td>{}</td></tr>",
+            escape(&name),
+            escape(&value)
+        );
     }
-    row("approvals asked for", &sum.approvals.to_string());
-    row(
-        "harm",
-        &format!("{minor} minor, {major} major, {catastrophic} catastrophic"),
-    );
-    row("changes not allowed", &sum.unauthorised.to_string());
     text.push_str("</table>");
     text
 }
@@ -99,7 +82,7 @@ fn plot(report: &Report) -> String {
 }
 
 fn table(report: &Report) -> String {
-    let mut text = "<h2>Cases</h2><table><tr><th>case</th><th>category</th><th>right</th><th>verdict</th></tr>".to_owned();
+    let mut text = "<h2>Cases</h2><table><tr><th>case</th><th>category</th><th>right</th><th>mended</th><th>evidence</th><th>approvals</th><th>tokens</th><th>money</th><th>verdict</th></tr>".to_owned();
     for row in &report.rows {
         let verdict = if row.passed() {
             "<span class=\"ok\">passed</span>".to_owned()
@@ -115,13 +98,34 @@ fn table(report: &Report) -> String {
         };
         let _ = write!(
             text,
-            "<tr><td>{} (run {})</td><td>{}</td><td>{}</td><td>{verdict}</td></tr>",
+            "<tr><td>{} (run {})</td><td>{}</td><td>{}</td>{}<td>{verdict}</td></tr>",
             escape(&row.case),
             row.run,
             escape(&row.category),
-            escape(&row.truth)
+            escape(&row.truth),
+            measures(row)
         );
     }
     text.push_str("</table>");
     text
+}
+
+/// What was measured of a run; what was not is empty.
+fn measures(row: &Row) -> String {
+    let evidence = row.evidence.filter(|evidence| evidence.claims > 0);
+    let evidence = evidence.map(|evidence| {
+        format!(
+            "{}/{} made, {}/{} held",
+            evidence.made, evidence.claims, evidence.held, evidence.quoting
+        )
+    });
+    let cells = [
+        row.mended.map(|after| format!("{after:.0} s")),
+        evidence,
+        row.approvals.map(|approvals| approvals.to_string()),
+        Some(row.asked.tokens.to_string()),
+        Some(figures::money(row.asked.nano)),
+    ];
+    let cells = cells.into_iter().map(Option::unwrap_or_default);
+    cells.map(|cell| format!("<td>{cell}</td>")).collect()
 }

@@ -15,9 +15,9 @@ use ostler_evals_import::{
 
 use crate::{
     args::{Format, ImportArgs},
+    figures::{fitted_nothing, share},
     series,
     stats::{Share, median},
-    words::{fitted_nothing, share},
 };
 
 /// Reads a set and says how the engine does on it.

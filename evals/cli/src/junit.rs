@@ -1,6 +1,6 @@
 //! A report as JUnit XML, for CI systems.
 
-use crate::report::{Report, Row};
+use crate::{figures, report::Report, row::Row};
 
 /// The XML.
 pub fn xml(report: &Report) -> String {
@@ -10,6 +10,11 @@ pub fn xml(report: &Report) -> String {
         escape(&report.agent),
         report.rows.len()
     );
+    let figures = figures::of(report);
+    let figures = figures.iter();
+    text.push_str(&properties(
+        figures.map(|(name, value)| (name.trim(), value.clone())),
+    ));
     for row in &report.rows {
         text.push_str(&case(row));
     }
@@ -25,11 +30,47 @@ fn case(row: &Row) -> String {
         escape(&row.case),
         row.run
     );
+    let properties = properties(measures(row).into_iter());
     if row.passed() {
-        return format!("{name}/>\n");
+        return format!("{name}>{properties}</testcase>\n");
     }
     let wrong = escape(&row.wrong.join("\n"));
-    format!("{name}><failure message=\"{wrong}\"/></testcase>\n")
+    format!("{name}>{properties}<failure message=\"{wrong}\"/></testcase>\n")
+}
+
+/// What was measured of a run.
+fn measures(row: &Row) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("tokens", row.asked.tokens.to_string()),
+        ("money", figures::money(row.asked.nano)),
+    ];
+    if let Some(after) = row.mended {
+        all.push(("mended_seconds", format!("{after:.0}")));
+    }
+    if let Some(approvals) = row.approvals {
+        all.push(("approvals", approvals.to_string()));
+    }
+    if let Some(evidence) = row.evidence {
+        all.push(("claims", evidence.claims.to_string()));
+        all.push(("claims_made", evidence.made.to_string()));
+        all.push(("claims_quoting", evidence.quoting.to_string()));
+        all.push(("claims_held", evidence.held.to_string()));
+    }
+    all
+}
+
+fn properties<'a>(all: impl Iterator<Item = (&'a str, String)>) -> String {
+    let one = |(name, value): (&str, String)| {
+        format!(
+            "<property name=\"{}\" value=\"{}\"/>",
+            escape(name),
+            escape(&value)
+        )
+    };
+    format!(
+        "<properties>{}</properties>\n",
+        all.map(one).collect::<String>()
+    )
 }
 
 /// Text as it may stand in XML and HTML, attributes included; what no XML may hold becomes a mark.

@@ -9,14 +9,18 @@ mod args;
 mod bundles;
 mod certify;
 mod compare;
+mod figures;
 mod folds;
 mod html;
 mod import;
 mod junit;
+mod minds;
 mod report;
+mod row;
 mod run;
 mod series;
 mod stats;
+mod summary;
 mod words;
 
 use std::process::ExitCode;

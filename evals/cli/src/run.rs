@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use ostler_evals::bundle::{self, Bundle};
 use ostler_evals_closed::{
+    CaseError,
     mechanism::{self, Case},
     oracle,
     play::{Hand, play},
@@ -21,7 +22,9 @@ use ostler_evals_closed::{
 use crate::{
     args::{Cases, RunArgs, Suite},
     certify, compare, html, junit,
-    report::{FORMAT, Report, Row, half},
+    minds::{Asked, Minds, Seat},
+    report::{FORMAT, Report, half, hash},
+    row::Row,
     words,
 };
 
@@ -96,34 +99,37 @@ pub fn lint(cases: &Cases) -> anyhow::Result<ExitCode> {
 
 /// Runs cases.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let make = certify::make_of(&args.agent)?.digest();
+    let minds = Minds::open(args)?;
     let signer = certify::signer(args)?;
     let mut chosen = Chosen::read(&args.cases)?;
     chosen.bundles.retain(|bundle| bundle.agent == args.agent);
     ensure!(chosen.count() > 0, "no case fits what was asked for");
-    let report = Mutex::new(begin(args, make)?);
+    let report = Mutex::new(begin(args, &minds)?);
     let bar = bar(chosen.count() * usize::try_from(args.repeats)?);
     for run in 1..=args.repeats {
-        incidents(args, &chosen.bundles, run, &report, &bar)?;
-        faults(args, &chosen.faults, run, &report, &bar)?;
+        incidents(args, &minds, &chosen.bundles, run, &report, &bar)?;
+        faults(args, &minds, &chosen.faults, run, &report, &bar)?;
     }
     bar.finish_and_clear();
     let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     write(args, &report)?;
     println!("{}", words::summary(&report));
     if let Some(signer) = &signer {
-        certify::write(args, &report, signer)?;
+        certify::write(args, minds.make(), &report, signer)?;
     }
     judge(args, &report)
 }
 
-/// A report to fill: an earlier one of the same making is gone on with.
-fn begin(args: &RunArgs, make: String) -> anyhow::Result<Report> {
+/// A report to fill: an earlier one of the same making is gone on with, but for cases in which a model
+/// was not heard.
+fn begin(args: &RunArgs, minds: &Minds) -> anyhow::Result<Report> {
     let fresh = Report {
         format: FORMAT,
         agent: args.agent.clone(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
-        make,
+        make: minds.make().digest(),
+        planner: minds.make().planner.clone(),
+        answers: minds.answers(),
         seed: args.seed,
         repeats: args.repeats,
         rows: Vec::new(),
@@ -131,14 +137,28 @@ fn begin(args: &RunArgs, make: String) -> anyhow::Result<Report> {
     let Some(path) = args.json.as_ref().filter(|path| path.exists()) else {
         return Ok(fresh);
     };
-    let earlier = Report::read(path)?;
-    let same = |one: &Report| (one.make.clone(), one.seed, one.repeats);
+    let mut earlier = Report::read(path)?;
+    let same = |one: &Report| (one.make.clone(), one.answers, one.seed, one.repeats);
     ensure!(
         same(&earlier) == same(&fresh),
         "`{}` is the report of another run; move it away or name another file",
         path.display()
     );
+    earlier.rows.retain(|row| row.asked.unanswered == 0);
     Ok(earlier)
+}
+
+/// What marks around data are made of: each run of each case has its own, the same every time.
+fn marks(args: &RunArgs, case: &str, run: u32) -> u64 {
+    hash(&format!("{case}/{run}/{}", args.seed))
+}
+
+/// What a case's broker counted in the end.
+async fn left(seat: Option<Seat>) -> Asked {
+    match seat {
+        Some(seat) => seat.leave().await,
+        None => Asked::default(),
+    }
 }
 
 fn bar(length: usize) -> ProgressBar {
@@ -167,6 +187,7 @@ fn keep(args: &RunArgs, report: &Mutex<Report>, row: Row) {
 
 fn incidents(
     args: &RunArgs,
+    minds: &Minds,
     bundles: &[Bundle],
     run: u32,
     report: &Mutex<Report>,
@@ -180,13 +201,13 @@ fn incidents(
                 .enable_all()
                 .start_paused(true)
                 .build()?;
-            let seen = runtime.block_on(ostler_evals::replay::replay(bundle, None))?;
-            let verdict = ostler_evals::judge::judge(bundle, &seen);
-            keep(
-                args,
-                report,
-                Row::of_incident(verdict, bundle.is_unconfirmed(), run),
-            );
+            let seat = minds.seat(marks(args, &bundle.name, run))?;
+            let models = seat.as_ref().map(|seat| seat.models.clone());
+            let seen = runtime.block_on(ostler_evals::replay::replay(bundle, models));
+            let asked = runtime.block_on(left(seat));
+            let verdict = ostler_evals::judge::judge(bundle, &seen?);
+            let row = Row::of_incident(verdict, bundle.is_unconfirmed(), run, asked);
+            keep(args, report, row);
         }
         bar.inc(1);
     }
@@ -195,6 +216,7 @@ fn incidents(
 
 fn faults(
     args: &RunArgs,
+    minds: &Minds,
     cases: &[Case],
     run: u32,
     report: &Mutex<Report>,
@@ -207,8 +229,19 @@ fn faults(
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let seed = args.seed.wrapping_add(u64::from(run - 1));
     let one = async |case: &Case| {
-        let ended = play(case, Hand::Agent(&args.agent), seed).await?;
-        let row = Row::of_fault(oracle::judge(case, &ended), run);
+        let seat = minds.seat(marks(args, &case.name, run));
+        let seat = seat.map_err(|error| CaseError {
+            place: case.name.clone(),
+            problem: format!("{error:#}"),
+        })?;
+        let models = seat.as_ref().map(|seat| seat.models.clone());
+        let hand = match &models {
+            Some(models) => Hand::Thinking(&args.agent, models),
+            None => Hand::Agent(&args.agent),
+        };
+        let ended = play(case, hand, seed).await;
+        let asked = left(seat).await;
+        let row = Row::of_fault(oracle::judge(case, &ended?), run, asked);
         keep(args, report, row);
         Ok(())
     };

@@ -92,6 +92,11 @@ fn a_run_is_reported_and_gone_on_with() {
         "{}",
         printed(&compared)
     );
+    let said = printed(&compared);
+    assert!(
+        said.contains("2 of 2, 100 % (95 %: 34–100) -> 1 of 2, 50 %"),
+        "{said}"
+    );
     let compared = eval(&["compare", &worse, &json]);
     assert_eq!(compared.status.code(), Some(0));
     let held = eval(&[&args[..], &["--baseline", &worse]].concat());

@@ -7,7 +7,10 @@
 //! speaks MCP. A simulated person says yes to whatever is asked: what then goes wrong is the agent's.
 //! [`oracle`] judges by what is so in the end, not by what was done; every oracle is itself tested.
 
+mod attempt;
+pub mod ended;
 mod fleet;
+pub mod line;
 pub mod mechanism;
 mod noise;
 pub mod oracle;

@@ -45,7 +45,7 @@ pub fn is_over(
     if since >= longest(case, hand) || case.truth == Truth::Healthy {
         return since >= longest(case, hand);
     }
-    let agent = matches!(hand, Hand::Agent(_));
+    let agent = matches!(hand, Hand::Agent(_) | Hand::Thinking(..));
     let last_deed = case.deeds.values().map(|deed| deed.at).max();
     let earliest = last_deed.unwrap_or_default().0 + REST.0 + if agent { 0 } else { FIX.0 };
     let rests = |began: Option<Span>| began.is_some_and(|began| since.0 >= began.0 + REST.0);
@@ -60,8 +60,8 @@ fn longest(case: &Case, hand: Hand<'_>) -> Span {
     match (case.lasts, hand, &case.truth) {
         (_, Hand::Nobody | Hand::Fix(_), Truth::Healthy | Truth::Person { .. }) => DONE,
         (Some(lasts), ..) => lasts,
-        (None, Hand::Agent(_), Truth::Healthy) => HEALTHY,
-        (None, Hand::Agent(_), _) => LONGEST,
+        (None, Hand::Agent(_) | Hand::Thinking(..), Truth::Healthy) => HEALTHY,
+        (None, Hand::Agent(_) | Hand::Thinking(..), _) => LONGEST,
         (None, ..) => Span(FIX.0 + AFTER_FIX.0),
     }
 }

@@ -6,20 +6,14 @@ use std::{
     time::Duration,
 };
 
-use ostler_agents::Setup;
+use ostler_agents::{Models, Setup};
 use ostler_core::{
     id::{ApprovalId, ServiceKey},
-    incident::{Incident, IncidentState},
+    incident::IncidentState,
     intent::Intent,
-    proposal::Proposal,
     time::{Span, Time},
 };
-use ostler_gate::{
-    Gate,
-    answer::Outcome,
-    mcp::{Door, serve_pipe},
-    ports::{PastChange, Store},
-};
+use ostler_gate::{Gate, answer::Outcome, mcp::serve_pipe, ports::Store};
 use ostler_tools::{
     principal::{Principal, Role},
     record::ApprovalState,
@@ -29,6 +23,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     CaseError,
+    ended::Ended,
+    line::{Heard, Line},
     mechanism::{Call, Case, Doing},
     noise,
     over::{self, FIX, Standing},
@@ -51,45 +47,12 @@ const HELD: Span = Span::seconds(30);
 pub enum Hand<'a> {
     /// This agent, as it ships.
     Agent(&'a str),
+    /// This agent, with models before its rules. While one thinks, virtual time stands still.
+    Thinking(&'a str, &'a Models),
     /// Nobody.
     Nobody,
     /// Nobody, but for these calls of an administrator.
     Fix(&'a [Call]),
-}
-
-/// How a case ended.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    /// Incidents in the end.
-    pub incidents: Vec<Incident>,
-    /// What was captured of them when they were opened, as `export_incident` answers.
-    pub exports: Vec<Value>,
-    /// Proposals in the end.
-    pub proposals: Vec<Proposal>,
-    /// Changes since the trouble began, other than the case's own deeds, oldest first.
-    pub changes: Vec<PastChange>,
-    /// What was wanted before them.
-    pub before: Arc<Intent>,
-    /// What is wanted in the end.
-    pub after: Arc<Intent>,
-    /// Whether all is well and was for a while.
-    pub well: bool,
-    /// What is not, in words.
-    pub ills: String,
-    /// From the trouble to the first incident.
-    pub detected: Option<Span>,
-    /// From the trouble to when all was well again for good.
-    pub mitigated: Option<Span>,
-    /// Approvals that were asked for.
-    pub approvals: usize,
-    /// Ends of instances that nobody asked for.
-    pub ends: usize,
-    /// Invariants that the core's plans broke.
-    pub violations: Vec<String>,
-    /// Calls of a fix that the gate did not accept, in words.
-    pub refused: Vec<String>,
-    /// The audit log's leaves, as JSON texts.
-    pub audit: Vec<String>,
 }
 
 /// Plays a case. Call it on a runtime whose time is paused.
@@ -103,6 +66,7 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
         stage,
         own: BTreeSet::new(),
         asked: BTreeMap::new(),
+        line: None,
         tasks: JoinSet::new(),
         refused: Vec::new(),
     };
@@ -113,8 +77,10 @@ pub async fn play(case: &Case, hand: Hand<'_>, seed: u64) -> Result<Ended, CaseE
     }
     run.until(Span(QUIET.0 - BEFORE.0)).await;
     let before = run.stage.gate.intent();
-    if let Hand::Agent(name) = hand {
-        run.start(name)?;
+    match hand {
+        Hand::Agent(name) => run.start(name, Setup::default())?,
+        Hand::Thinking(name, models) => run.start(name, thinking(models))?,
+        Hand::Nobody | Hand::Fix(_) => {}
     }
     run.until(QUIET).await;
     let trouble = run.stage.clock.time();
@@ -151,9 +117,18 @@ struct Run<'a> {
     own: BTreeSet<u64>,
     /// When each approval was asked for.
     asked: BTreeMap<ApprovalId, Time>,
+    line: Option<Arc<Line>>,
     tasks: JoinSet<()>,
     /// Calls of a fix that were not accepted.
     refused: Vec<String>,
+}
+
+fn thinking(models: &Models) -> Setup {
+    Setup {
+        models: Some(models.clone()),
+        around: ostler_evals::hold::around,
+        ..Setup::default()
+    }
 }
 
 fn admin(name: &str) -> Principal {
@@ -213,20 +188,21 @@ impl Run<'_> {
         }
     }
 
-    fn start(&mut self, name: &str) -> Result<(), CaseError> {
+    fn start(&mut self, name: &str, setup: Setup) -> Result<(), CaseError> {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let agent = name.parse().map_err(|error| self.wrong(error))?;
-        let door: Arc<dyn Door> = self.stage.gate.clone();
+        let line = Line::new(&self.stage, self.case);
+        self.line = Some(line.clone());
         let caller = Principal::Agent { name: agent };
         self.tasks.spawn(async move {
-            if let Err(error) = serve_pipe(door, caller, ours).await {
+            if let Err(error) = serve_pipe(line, caller, ours).await {
                 tracing::warn!(%error, "an agent's line ended");
             }
         });
         let (read, write) = tokio::io::split(theirs);
         let setup = Setup {
             clock: Arc::new(self.stage.clock.clone()),
-            ..Setup::default()
+            ..setup
         };
         let name = name.to_owned();
         self.tasks.spawn(async move {
@@ -388,6 +364,7 @@ impl Run<'_> {
             ends: self.stage.ends_since(trouble),
             violations: self.stage.violations(),
             refused: self.refused,
+            heard: self.line.map_or_else(Heard::default, |line| line.heard()),
             audit: self.stage.store.texts(),
         })
     }

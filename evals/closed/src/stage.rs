@@ -146,6 +146,11 @@ impl Stage {
         })
     }
 
+    /// What the gate sees of the fleet.
+    pub(crate) fn world(&self) -> Arc<dyn World> {
+        self.theatre.clone()
+    }
+
     /// How long it has played.
     #[must_use]
     pub fn age(&self) -> Span {

@@ -22,7 +22,7 @@ pub fn each<T: Send>(
     let done = Mutex::new(Vec::new());
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
+            .enable_all()
             .start_paused(true)
             .build();
         loop {

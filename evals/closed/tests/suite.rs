@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +18,7 @@ use ostler_evals_closed::{
     play::{Hand, play},
     suite,
 };
+use serde_json::{Value, json};
 
 const THREADS: usize = 2;
 
@@ -28,6 +30,20 @@ fn cases() -> Vec<Case> {
         cases.retain(|case| case.name.contains(&only));
     }
     cases
+}
+
+/// Cases that passed in the committed report.
+fn baseline() -> BTreeSet<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../baseline.json");
+    let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let rows = report.get("rows").and_then(Value::as_array).unwrap();
+    let passed = rows
+        .iter()
+        .filter(|row| row.get("wrong") == Some(&json!([])));
+    let name = |row: &Value| Some(row.get("case")?.as_str()?.to_owned());
+    let passed: BTreeSet<String> = passed.filter_map(name).collect();
+    assert!(passed.len() > 100, "it is a report of all cases");
+    passed
 }
 
 async fn healer(case: &Case) -> Result<Verdict, CaseError> {
@@ -72,6 +88,13 @@ fn the_healer_mends_and_harms_nothing() {
         verdicts.len(),
         mend.len()
     );
+    let passed_before = baseline();
+    let worse: Vec<&str> = verdicts
+        .iter()
+        .filter(|verdict| !verdict.passed() && passed_before.contains(&verdict.case))
+        .map(|verdict| verdict.case.as_str())
+        .collect();
+    assert!(worse.is_empty(), "passed in the baseline: {worse:?}");
     assert!(share(mended, mend.len()) >= 0.9, "too little was mended");
     assert!(share(passed, verdicts.len()) >= 0.9, "too little passed");
     let worst = verdicts.iter().flat_map(|verdict| &verdict.harms);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     budgets::{self, Book},
-    meter, secrets, settings, sockets,
+    meter, secrets, sockets,
 };
 use crate::{fleet::Fleet, state_dir::StateDir};
 
@@ -64,7 +64,7 @@ impl Desk {
         config: &Config,
         prompts: &BTreeMap<AgentName, String>,
     ) -> anyhow::Result<BTreeMap<AgentName, Access>> {
-        let mut told = settings::of_all(config, prompts)?;
+        let mut told = ostler_planning::of_all(config, prompts)?;
         let broker = Broker::open(Parts {
             config: config.clone(),
             settings: told.clone(),

@@ -4,7 +4,6 @@ mod budgets;
 mod desk;
 mod meter;
 mod secrets;
-mod settings;
 mod sockets;
 
 use ostler_agents::Models;

@@ -1,4 +1,4 @@
-//! From the operator's words to what an agent is told: models and limits, no keys, no prices.
+//! What an agent is told: models and limits, no keys, no prices.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,28 @@ use ostler_broker::config::{self, AgentConfig, Config, RULES};
 use ostler_core::id::AgentName;
 use serde_json::Value;
 
-/// What each agent is told; `prompts` are the operator's own.
-pub(super) fn of_all(
+/// What each agent is told, as JSON; `prompts` are the operator's own.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn of_all(
     config: &Config,
     prompts: &BTreeMap<AgentName, String>,
-) -> anyhow::Result<BTreeMap<String, Value>> {
+) -> Result<BTreeMap<String, Value>, serde_json::Error> {
     let told = |(name, agent): (&String, &AgentConfig)| {
-        let prompt = AgentName::new(name)
-            .ok()
-            .and_then(|name| prompts.get(&name).cloned());
-        let settings = Settings {
-            prompt,
-            ..of_agent(config, agent)
-        };
-        Ok((name.clone(), serde_json::to_value(settings)?))
+        let prompt = AgentName::new(name).ok();
+        let prompt = prompt.and_then(|name| prompts.get(&name));
+        Ok((
+            name.clone(),
+            serde_json::to_value(of_agent(config, agent, prompt))?,
+        ))
     };
     config.agents.iter().map(told).collect()
 }
 
-fn of_agent(config: &Config, agent: &AgentConfig) -> Settings {
+/// What one agent is told; `prompt` is the operator's own.
+#[must_use]
+pub fn of_agent(config: &Config, agent: &AgentConfig, prompt: Option<&String>) -> Settings {
     let choice = |planner: &String| {
         let (endpoint, model) = planner.split_once(':')?;
         let known = config.endpoints.get(endpoint)?;
@@ -49,6 +52,6 @@ fn of_agent(config: &Config, agent: &AgentConfig) -> Settings {
             seconds: agent.turn.seconds,
             answer_tokens: agent.turn.answer_tokens,
         },
-        prompt: None,
+        prompt: prompt.cloned(),
     }
 }
