@@ -21,8 +21,10 @@ const SOON: Duration = Duration::from_secs(90);
 const UNJUDGED: &str = "{canary: {steps: [{share: 25%, weight: 20%, bake: 1s, pause: true}]}}, analysis: {enabled: false}";
 /// One step that its traffic decides.
 const TENTH: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 1s}]}}";
-/// One step that nothing but harm ends.
-const LONG: &str = "{canary: {steps: [{share: 25%, weight: 25%, bake: 5m}]}}";
+/// One step that nothing but harm ends. A machine that is busy makes slow requests of its own; few of them are
+/// slower than the old version's slowest.
+const LONG: &str =
+    "{canary: {steps: [{share: 25%, weight: 25%, bake: 5m}]}}, analysis: {latency: {quantile: 99}}";
 /// The same, long enough for what takes time to go wrong.
 const SLOW: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 20s}]}}";
 
@@ -269,8 +271,9 @@ fn a_version_whose_requests_cost_more_cpu_goes_back_with_the_numbers() {
     }
     let port = free_port();
     let daemon = started(port);
-    let load = Load::start(port, 2);
-    apply(&daemon, &web(port, 2, "burn:1000000", LONG));
+    // So few requests that one that is answered is not held up by what those before it still cost.
+    let load = Load::with_pauses(port, 4, Duration::from_millis(80));
+    apply(&daemon, &web(port, 2, "burn:600000", LONG));
     went_back(&daemon, 3);
     let answers = load.end();
     assert_eq!(

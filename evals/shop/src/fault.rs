@@ -24,6 +24,9 @@ const ACCEPTED: &str = "none, leak:BYTES_PER_S (such as 8Mi), errors:RATIO (0 to
     crash_after:TIME (such as 5s), deadlock_after:TIME, slow:TIME, exit_code:N, disk_fill:DIRECTORY, \
     burn:ROUNDS, complain:RATIO";
 
+/// What is done after an answer begins so much later, when whoever asked has it.
+const AFTERWARDS: Duration = Duration::from_millis(20);
+
 /// A way to break.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Fault {
@@ -199,7 +202,10 @@ impl Faults {
     pub fn afterwards(&self) {
         match self.on() {
             // Beside the requests, as a program does that ends its work after it has answered.
-            Fault::Burn(rounds) => drop(tokio::task::spawn_blocking(move || burn(rounds))),
+            Fault::Burn(rounds) => drop(tokio::spawn(async move {
+                tokio::time::sleep(AFTERWARDS).await;
+                tokio::task::spawn_blocking(move || burn(rounds)).await
+            })),
             Fault::Complain(millionths) if self.is_one_of(millionths) => {
                 self.log
                     .error("the till rang twice", json!({ "cause": "a sticky key" }));
