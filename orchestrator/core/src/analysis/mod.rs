@@ -169,13 +169,15 @@ impl Pair {
 /// Judges a new version by what was counted so far. It may be asked again at any time.
 #[must_use]
 pub fn judge(rules: Rules, pair: &Pair) -> Judgement {
+    let analysis = rules.analysis;
+    let asked = |is: bool, finding: Option<Weighed>| finding.filter(|_| is);
     let findings: Vec<Weighed> = [
         Some(requests::errors(rules, pair)),
         requests::latency(rules, pair),
         rare::restarts(rules, pair),
         rare::out_of_memory(rules, pair),
-        cpu::of_a_request(rules, pair),
-        rare::new_errors(rules, pair),
+        asked(analysis.cpu, cpu::of_a_request(rules, pair)),
+        asked(analysis.new_errors, rare::new_errors(rules, pair)),
     ]
     .into_iter()
     .flatten()

@@ -373,6 +373,29 @@ fn what_instances_use_by_themselves_sends_nobody_back_and_hides_little() {
 }
 
 #[test]
+fn what_is_meant_to_be_dearer_or_worded_otherwise_is_not_asked_for_that() {
+    let analysis = Analysis {
+        cpu: false,
+        new_errors: false,
+        ..Analysis::default()
+    };
+    let with = |counts: Counts, new_errors| Counts {
+        new_errors: Some(new_errors),
+        ..counts
+    };
+    let pair = Pair {
+        new: with(costs(1, 10_000, 9_000.0, 0.0), 1_000),
+        old: with(costs(9, 90_000, 1_000.0, 0.0), 0),
+    };
+    let asked = |analysis: &Analysis| judge(Rules { analysis, steps: 1 }, &pair);
+    assert_eq!(asked(&Analysis::default()).verdict, Verdict::Fail);
+    let judgement = asked(&analysis);
+    assert_ne!(judgement.verdict, Verdict::Fail);
+    let mut findings = judgement.findings.iter();
+    assert!(!findings.any(|one| matches!(one.measure, Measure::Cpu | Measure::NewErrors)));
+}
+
+#[test]
 fn new_errors_of_which_every_look_finds_one_are_weighed_by_instances() {
     let analysis = Analysis::default();
     let rules = Rules {

@@ -97,6 +97,7 @@ impl Watched {
                 stretches.interrupt();
             }
         }
+        let asked = service.spec.update.analysis;
         for (generation, members) in &versions {
             let stretches = self.cpu.entry(*generation).or_default();
             let Some(counted) = requests.get(generation).filter(|_| settled(members)) else {
@@ -104,10 +105,15 @@ impl Watched {
                 continue;
             };
             // A counter that cannot be read now is there at the next look.
-            if let Some(cpu_us) = used(fleet, members).await {
+            if asked.cpu
+                && let Some(cpu_us) = used(fleet, members).await
+            {
                 let requests = counted.requests;
                 stretches.read(Reading { requests, cpu_us });
             }
+        }
+        if !asked.new_errors {
+            return;
         }
         let all = || versions.values().flatten();
         self.cursors
