@@ -35,7 +35,7 @@ use crate::{
     front::{self, Fronts},
     news,
     notify::Notifier,
-    observe::{machine, prometheus, registries, scrape, usage},
+    observe::{compare, machine, prometheus, registries, scrape, usage},
     retain,
     serve::{
         self,
@@ -235,6 +235,7 @@ fn start_loops(
         stop.clone(),
     ));
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
+    parts.spawn(compare::watch(fleet.clone(), stop.clone()));
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));

@@ -98,7 +98,9 @@ async fn turn(
     let mut observed = fleet.read(|table| table.observed.clone());
     observed.load = loads(fleet, intent);
     let now = clock::now();
-    observed.measured = looks.versions.measured(intent, fleet.golden(), now);
+    observed.measured = looks
+        .versions
+        .measured(intent, fleet.golden(), &fleet.compared, now);
     looks.probes.follow(intent, &observed);
     let started = Instant::now();
     let plan = reconcile(intent, &observed, now);

@@ -21,6 +21,10 @@ const SOON: Duration = Duration::from_secs(90);
 const UNJUDGED: &str = "{canary: {steps: [{share: 25%, weight: 20%, bake: 1s, pause: true}]}}, analysis: {enabled: false}";
 /// One step that its traffic decides.
 const TENTH: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 1s}]}}";
+/// One step that nothing but harm ends. A machine that is busy makes slow requests of its own; few of them are
+/// slower than the old version's slowest.
+const LONG: &str =
+    "{canary: {steps: [{share: 25%, weight: 25%, bake: 5m}]}}, analysis: {latency: {quantile: 99}}";
 /// The same, long enough for what takes time to go wrong.
 const SLOW: &str = "{canary: {steps: [{share: 25%, weight: 10%, bake: 20s}]}}";
 
@@ -50,9 +54,13 @@ fn apply(daemon: &Daemon, manifest: &str) {
 }
 
 fn started(port: u16) -> Daemon {
+    started_with(port, "none")
+}
+
+fn started_with(port: u16, fault: &str) -> Daemon {
     let daemon = Daemon::start(false);
     import_shop(&daemon);
-    apply(&daemon, &web(port, 1, "none", "rolling"));
+    apply(&daemon, &web(port, 1, fault, "rolling"));
     settled(&daemon);
     until_proxied(&daemon, port);
     daemon
@@ -243,6 +251,86 @@ fn too_little_traffic_waits_and_says_so_and_enough_of_it_passes() {
     });
     assert_eq!(rollout(&daemon)["under_way"], true);
     let load = Load::start(port, 4);
+    settled(&daemon);
+    assert_eq!(rollout(&daemon)["generation"], 2);
+    let answers = load.end();
+    assert_eq!(failed(&answers).1, 0, "{answers:?}");
+}
+
+/// Why a version was sent back, as its event says.
+fn why_sent_back(daemon: &Daemon) -> String {
+    let events = daemon.cli(&["events", "--limit", "500"]);
+    let line = events.lines().find(|line| line.contains("goes back: "));
+    line.unwrap_or(&events).to_owned()
+}
+
+#[test]
+fn a_version_whose_requests_cost_more_cpu_goes_back_with_the_numbers() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started(port);
+    // So few requests that one that is answered is not held up by what those before it still cost.
+    let load = Load::with_pauses(port, 4, Duration::from_millis(80));
+    apply(&daemon, &web(port, 2, "burn:600000", LONG));
+    went_back(&daemon, 3);
+    let answers = load.end();
+    assert_eq!(
+        failed(&answers).1,
+        0,
+        "it answers all the same: {answers:?}"
+    );
+    let why = why_sent_back(&daemon);
+    assert!(
+        why.contains("CPU: ") && why.contains("ms of CPU for a request"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_version_that_writes_a_new_kind_of_error_goes_back_though_it_answers() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started(port);
+    let load = Load::start(port, 2);
+    apply(&daemon, &web(port, 2, "complain:0.05", LONG));
+    went_back(&daemon, 3);
+    let answers = load.end();
+    assert_eq!(
+        failed(&answers).1,
+        0,
+        "it answers all the same: {answers:?}"
+    );
+    let why = why_sent_back(&daemon);
+    assert!(
+        why.contains("new errors: new kinds of error lines "),
+        "{why}"
+    );
+    assert!(
+        !why.contains("the till"),
+        "text of a workload is in no event: {why}"
+    );
+}
+
+#[test]
+fn a_version_that_costs_and_complains_as_the_one_before_passes() {
+    if !can_run_containers() {
+        return;
+    }
+    let port = free_port();
+    let daemon = started_with(port, "complain:0.05");
+    let load = Load::start(port, 2);
+    load.go_on(200);
+    let step = "{canary: {steps: [{share: 25%, weight: 25%, bake: 25s}]}}";
+    apply(&daemon, &web(port, 2, "complain:0.05", step));
+    daemon.until("both are counted", SOON, || {
+        let shown = daemon.cli(&["rollout", "status", "web"]);
+        let known = shown.contains("new errors: pass: new kinds of error lines never in");
+        (known && shown.contains("ms of CPU for a request")).then_some(())
+    });
     settled(&daemon);
     assert_eq!(rollout(&daemon)["generation"], 2);
     let answers = load.end();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_tools::kinds::kind_of;
+use ostler_tools::{complaints::FAILURE_WORDS, kinds::kind_of};
 use serde::{Deserialize, Serialize};
 
 use crate::text::Untrusted;
@@ -54,17 +54,7 @@ pub fn fold<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Template> {
 /// Whether a line speaks of a failure. A hint, never proof.
 #[must_use]
 pub fn speaks_of_failure(text: &Untrusted) -> bool {
-    text.mentions(&[
-        "error",
-        "panic",
-        "fatal",
-        "exception",
-        "refused",
-        "no such file",
-        "no space left",
-        "cannot",
-        "failed",
-    ])
+    text.mentions(&FAILURE_WORDS)
 }
 
 #[cfg(test)]

@@ -21,7 +21,11 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use crate::log::Log;
 
 const ACCEPTED: &str = "none, leak:BYTES_PER_S (such as 8Mi), errors:RATIO (0 to 1), crash_at_start, \
-    crash_after:TIME (such as 5s), deadlock_after:TIME, slow:TIME, exit_code:N, disk_fill:DIRECTORY";
+    crash_after:TIME (such as 5s), deadlock_after:TIME, slow:TIME, exit_code:N, disk_fill:DIRECTORY, \
+    burn:ROUNDS, complain:RATIO";
+
+/// What is done after an answer begins so much later, when whoever asked has it.
+const AFTERWARDS: Duration = Duration::from_millis(20);
 
 /// A way to break.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +49,10 @@ pub enum Fault {
     ExitCode(u8),
     /// Fills the file system that holds a directory.
     DiskFill(PathBuf),
+    /// Every request costs so many rounds of arithmetic more, after it was answered.
+    Burn(u64),
+    /// That share of requests, in millionths, logs an error and is answered all the same.
+    Complain(u64),
 }
 
 impl FromStr for Fault {
@@ -62,6 +70,8 @@ impl FromStr for Fault {
             ("deadlock_after", value) => time(value).map(Self::DeadlockAfter),
             ("slow", value) => time(value).map(Self::Slow),
             ("exit_code", value) => value.parse().ok().map(Self::ExitCode),
+            ("burn", value) => value.parse().ok().map(Self::Burn),
+            ("complain", value) => ratio(value).map(Self::Complain),
             ("disk_fill", value) if value.starts_with('/') => Some(Self::DiskFill(value.into())),
             _ => None,
         };
@@ -151,7 +161,11 @@ impl Faults {
     fn begin(&self, fault: &Fault) -> Option<JoinHandle<()>> {
         let log = self.log.clone();
         match fault.clone() {
-            Fault::None | Fault::Errors(_) | Fault::Slow(_) => None,
+            Fault::None
+            | Fault::Errors(_)
+            | Fault::Slow(_)
+            | Fault::Burn(_)
+            | Fault::Complain(_) => None,
             Fault::CrashAtStart => crash(&log, 1),
             Fault::ExitCode(code) => crash(&log, code),
             Fault::Leak(rate) => Some(tokio::spawn(leak(rate))),
@@ -174,25 +188,50 @@ impl Faults {
     /// What every request goes through. Returns whether it shall fail.
     pub async fn pass(&self) -> bool {
         drop(self.gate.lock().await);
-        let fault = self
-            .current
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .0
-            .clone();
-        match fault {
+        match self.on() {
             Fault::Slow(wait) => {
                 tokio::time::sleep(wait).await;
                 false
             }
-            Fault::Errors(millionths) => {
-                let sum = self.carried.load(Ordering::Relaxed) + millionths;
-                self.carried.store(sum % 1_000_000, Ordering::Relaxed);
-                sum >= 1_000_000
-            }
+            Fault::Errors(millionths) => self.is_one_of(millionths),
             _ => false,
         }
     }
+
+    /// What a request leaves behind that whoever asked does not see.
+    pub fn afterwards(&self) {
+        match self.on() {
+            // Beside the requests, as a program does that ends its work after it has answered.
+            Fault::Burn(rounds) => drop(tokio::spawn(async move {
+                tokio::time::sleep(AFTERWARDS).await;
+                tokio::task::spawn_blocking(move || burn(rounds)).await
+            })),
+            Fault::Complain(millionths) if self.is_one_of(millionths) => {
+                self.log
+                    .error("the till rang twice", json!({ "cause": "a sticky key" }));
+            }
+            _ => {}
+        }
+    }
+
+    fn on(&self) -> Fault {
+        let current = self.current.lock();
+        let current = current.unwrap_or_else(std::sync::PoisonError::into_inner);
+        current.0.clone()
+    }
+
+    /// Whether it is this request's turn, where so many of a million are.
+    fn is_one_of(&self, millionths: u64) -> bool {
+        let sum = self.carried.load(Ordering::Relaxed) + millionths;
+        self.carried.store(sum % 1_000_000, Ordering::Relaxed);
+        sum >= 1_000_000
+    }
+}
+
+/// Uses CPU, a nanosecond or so a round.
+fn burn(rounds: u64) {
+    let mix = |sum: u64, round: u64| std::hint::black_box(sum.rotate_left(5) ^ round);
+    std::hint::black_box((0..rounds).fold(1, mix));
 }
 
 fn crash(log: &Log, code: u8) -> Option<JoinHandle<()>> {
@@ -275,6 +314,8 @@ mod tests {
             ("slow:250ms", Fault::Slow(Duration::from_millis(250))),
             ("exit_code:3", Fault::ExitCode(3)),
             ("disk_fill:/data", Fault::DiskFill("/data".into())),
+            ("burn:1000", Fault::Burn(1_000)),
+            ("complain:0.1", Fault::Complain(100_000)),
         ] {
             assert_eq!(text.parse::<Fault>().unwrap(), fault, "{text}");
         }

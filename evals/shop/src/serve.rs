@@ -154,6 +154,7 @@ impl App {
             }
         };
         self.metrics.answered(status.as_u16(), began.elapsed());
+        self.faults.afterwards();
         if !status.is_success() {
             self.log.error(
                 "request failed",

@@ -1,5 +1,6 @@
 //! The one trait behind which any runtime stands.
 
+mod log;
 mod resize;
 mod route;
 mod usage;
@@ -17,6 +18,7 @@ use ostler_core::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    log::{LogLine, LogPage, LogQuery, Stream},
     resize::{ResizeError, ResizeOrder},
     route::{Route, RoutePort, RouteTable},
     usage::{Machine, Usage},
@@ -101,6 +103,15 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When it does not run.
     async fn usage(&self, instance: &InstanceId) -> Result<Usage, BackendError>;
+
+    /// CPU time that the attempt which runs has used, in microseconds: what [`Self::usage`] tells of it, for
+    /// whoever asks often and needs nothing else.
+    ///
+    /// # Errors
+    /// When it does not run.
+    async fn cpu_us(&self, instance: &InstanceId) -> Result<u64, BackendError> {
+        Ok(self.usage(instance).await?.cpu_us)
+    }
 
     /// What the machine offers and how full it is.
     ///
@@ -267,51 +278,6 @@ pub struct Seen {
     /// When it got the resources that it has; absent when it was made with them.
     #[serde(default)]
     pub resized_at: Option<Time>,
-}
-
-/// Which lines of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogQuery {
-    /// Only lines after this cursor, as an earlier page gave it.
-    pub after: Option<u64>,
-    /// Only lines since then.
-    pub since: Option<Time>,
-    /// The last so many of those, 10,000 at most.
-    pub tail: u32,
-}
-
-/// Lines of a log, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogPage {
-    /// The lines.
-    pub lines: Vec<LogLine>,
-    /// Where the next page begins.
-    pub cursor: u64,
-    /// Whether older lines were rotated away before the page's start.
-    pub truncated: bool,
-}
-
-/// One line; untrusted text, cut at 8 KiB, control characters stripped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// When it was written.
-    pub at: Time,
-    /// Which stream.
-    pub stream: Stream,
-    /// Which attempt wrote it.
-    pub attempt: u32,
-    /// The text.
-    pub text: String,
-}
-
-/// A process's output streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// A command to run inside an instance.

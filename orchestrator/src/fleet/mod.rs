@@ -21,8 +21,14 @@ use ostler_tools::view::WorldView;
 use tokio::sync::{Notify, watch};
 
 pub use table::{Busy, ProbeName, Table};
+pub(crate) use world::stream_of;
 
-use crate::{clock, front::golden::Book, metrics::Metrics, observe::registries::Wanted};
+use crate::{
+    clock,
+    front::golden::Book,
+    metrics::Metrics,
+    observe::{compare::Compared, registries::Wanted},
+};
 
 /// The shared knowledge of the running fleet.
 pub struct Fleet {
@@ -34,6 +40,8 @@ pub struct Fleet {
     pub signals: History,
     /// The load of services that scale with it.
     pub demand: Demand,
+    /// What versions cost and say while one comes in.
+    pub compared: Compared,
     /// The daemon's own metrics.
     pub metrics: Metrics,
     /// Wakes the driver; a hint, never the only reason it looks.
@@ -55,6 +63,7 @@ impl Fleet {
             node,
             signals: History::default(),
             demand: Demand::default(),
+            compared: Compared::default(),
             metrics: Metrics::default(),
             wake: Notify::new(),
             upgrades: Wanted::default(),

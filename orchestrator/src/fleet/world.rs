@@ -186,13 +186,18 @@ impl Fleet {
     }
 }
 
+/// A stream as tools name it.
+pub(crate) const fn stream_of(stream: Stream) -> answer::LogStream {
+    match stream {
+        Stream::Stdout => answer::LogStream::Stdout,
+        Stream::Stderr => answer::LogStream::Stderr,
+    }
+}
+
 fn log_answer(instance: &InstanceId, page: LogPage) -> answer::LogAnswer {
     let line = |line: LogLine| answer::LogLine {
         at: line.at,
-        stream: match line.stream {
-            Stream::Stdout => answer::LogStream::Stdout,
-            Stream::Stderr => answer::LogStream::Stderr,
-        },
+        stream: stream_of(line.stream),
         attempt: line.attempt,
         text: line.text,
     };

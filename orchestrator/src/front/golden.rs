@@ -18,6 +18,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
     metrics::MetricType,
 };
+use tokio::sync::Notify;
 
 /// Versions of one service whose counts are kept.
 const VERSIONS_KEPT: usize = 16;
@@ -52,7 +53,10 @@ impl Role {
 
 /// The counts.
 #[derive(Debug, Default)]
-pub struct Book(Mutex<Pages>);
+pub struct Book {
+    pages: Mutex<Pages>,
+    looked: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Pages {
@@ -109,6 +113,19 @@ impl Book {
             *pages.turned_away.entry(one.service.clone()).or_default() += since;
         }
         pages.keep_only(look);
+        drop(pages);
+        self.looked.notify_one();
+    }
+
+    /// Returns once the proxy told something, at once where it did since the last time. For one listener.
+    pub async fn looked(&self) {
+        self.looked.notified().await;
+    }
+
+    /// The run of the proxy that told last; empty before one did.
+    #[must_use]
+    pub fn run(&self) -> String {
+        self.pages().run.clone()
     }
 
     /// Cumulative counts of each version since this daemon saw it first.
@@ -124,7 +141,7 @@ impl Book {
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the proxy counted of each version since a rollout's stage began, for the core to judge by.
+//! What was counted of each version since a rollout's stage began, by the proxy and beside it, for the core to
+//! judge by.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use ostler_core::{
     time::Time,
 };
 
+use super::compare::Compared;
 use crate::front::golden::Book;
 
 /// Remembers how the counters stood when stages began. A restarted daemon begins anew.
@@ -22,14 +24,20 @@ impl Versions {
         &mut self,
         intent: &Intent,
         book: &Book,
+        beside: &Compared,
         now: Time,
     ) -> BTreeMap<ServiceKey, Measured> {
         let mut counted = book.versions();
         let services = intent.services.iter();
         let proxied = services.filter(|(_, service)| is_proxied(service));
-        let counters: Counters = proxied
-            .map(|(key, _)| (key.clone(), counts(counted.remove(key).unwrap_or_default())))
-            .collect();
+        let of = |(key, _): (&ServiceKey, &Service)| {
+            let mut counts = counts(counted.remove(key).unwrap_or_default());
+            for (generation, beside) in beside.of(key) {
+                beside.join(counts.entry(generation).or_default());
+            }
+            (key.clone(), counts)
+        };
+        let counters: Counters = proxied.map(of).collect();
         if !book.has_looked() {
             // What the proxy counted before this daemon began is not of any stage that it knows.
             return Beginnings::default().since(intent, &counters, now);
@@ -38,7 +46,7 @@ impl Versions {
     }
 }
 
-fn is_proxied(service: &Service) -> bool {
+pub(super) fn is_proxied(service: &Service) -> bool {
     service.spec.ports.iter().any(|port| port.is_proxied())
 }
 
@@ -110,17 +118,17 @@ mod tests {
         let (mut versions, book) = (Versions::default(), Book::default());
         let intent = intent(", \"appProtocol\": \"http\"");
         let key = "shop/web".parse().unwrap();
-        let measured = versions.measured(&intent, &book, Time(1));
+        let measured = versions.measured(&intent, &book, &Compared::default(), Time(1));
         assert!(
             measured[&key].versions.is_empty(),
             "an entry without counts"
         );
         // A proxy that was there before this daemon tells all at once.
         book.take("run", &look(1_000), |_| Role::Current);
-        let measured = versions.measured(&intent, &book, Time(2));
+        let measured = versions.measured(&intent, &book, &Compared::default(), Time(2));
         assert!(measured[&key].versions.is_empty());
         book.take("run", &look(1_010), |_| Role::Current);
-        let measured = versions.measured(&intent, &book, Time(3));
+        let measured = versions.measured(&intent, &book, &Compared::default(), Time(3));
         let counts = &measured[&key].versions[&Generation(1)];
         assert_eq!((counts.requests, counts.errors), (10, 5));
         assert_eq!(counts.latency.slower_than(5_000), 10);
@@ -131,7 +139,7 @@ mod tests {
     fn what_goes_past_the_proxy_is_not_measured() {
         let (mut versions, book) = (Versions::default(), Book::default());
         book.take("run", &look(9), |_| Role::Current);
-        let measured = versions.measured(&intent(""), &book, Time(1));
+        let measured = versions.measured(&intent(""), &book, &Compared::default(), Time(1));
         assert!(measured.is_empty(), "judged by readiness alone");
     }
 }

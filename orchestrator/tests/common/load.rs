@@ -27,6 +27,11 @@ pub struct Load {
 impl Load {
     /// Begins; every other thread takes a new connection for each request.
     pub fn start(port: u16, threads: usize) -> Self {
+        Self::with_pauses(port, threads, Duration::from_millis(2))
+    }
+
+    /// The same with so long a pause of each thread after every request.
+    pub fn with_pauses(port: u16, threads: usize, pause: Duration) -> Self {
         let mut load = Self {
             stop: Arc::default(),
             sent: Arc::default(),
@@ -51,7 +56,7 @@ impl Load {
                     }
                     *answers.lock().unwrap().entry(answer).or_default() += 1;
                     sent.fetch_add(1, Ordering::AcqRel);
-                    std::thread::sleep(Duration::from_millis(2));
+                    std::thread::sleep(pause);
                 }
             }));
         }

@@ -10,6 +10,11 @@ pub fn kind_of(line: &str) -> String {
         .join(" ")
 }
 
+/// Letters and digits in a row that are an id as a whole, where they hold a digit: of hexadecimal digits only …
+const HEX_ID: usize = 6;
+/// … or of any letters.
+const ANY_ID: usize = 16;
+
 /// A word that holds digits varies, unless it is a path or a short word such as `p99`.
 fn mask_word(word: &str) -> String {
     let digits = word.chars().filter(char::is_ascii_digit).count();
@@ -17,8 +22,27 @@ fn mask_word(word: &str) -> String {
         return word.to_owned();
     }
     let mut out = String::new();
+    for run in word.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let body = run.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_id(body) {
+            out.push('#');
+            out.push_str(run.get(body.len()..).unwrap_or_default());
+        } else {
+            mask_numbers(run, digits, &mut out);
+        }
+    }
+    out
+}
+
+fn is_id(run: &str) -> bool {
+    let hex = run.len() >= HEX_ID && run.bytes().all(|b| b.is_ascii_hexdigit());
+    (hex || run.len() >= ANY_ID) && run.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// Numbers, and in a word of many `digits` the hexadecimal letters that follow them.
+fn mask_numbers(run: &str, digits: usize, out: &mut String) {
     let mut in_number = false;
-    for letter in word.chars() {
+    for letter in run.chars() {
         let number =
             letter.is_ascii_digit() || (in_number && letter.is_ascii_hexdigit() && digits > 3);
         if number && !in_number {
@@ -28,7 +52,6 @@ fn mask_word(word: &str) -> String {
         }
         in_number = number;
     }
-    out
 }
 
 #[cfg(test)]
@@ -41,6 +64,9 @@ mod tests {
             ("GET /item/17 200 3ms", "GET /item/# # #ms"),
             ("no  numbers\there", "no numbers here"),
             ("id=0f3a9c1e42 done", "id=# done"),
+            ("build abc1234, trace=fe0c4d-ab12cd", "build #, trace=#-#"),
+            ("key sk9QxTzW4vLm2Yp7Rt", "key #"),
+            ("decade café p99", "decade café p#"),
             ("", ""),
         ] {
             assert_eq!(kind_of(line), kind);

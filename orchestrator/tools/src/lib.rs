@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod base;
 pub mod catalogue;
+pub mod complaints;
 pub mod contract;
 pub mod kinds;
 pub mod picture;

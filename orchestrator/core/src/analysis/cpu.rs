@@ -2,7 +2,9 @@
 //! none up. Pure.
 //!
 //! Its variance is estimated from the stretches, so that the stated chance holds for many of them only;
-//! for that, and because a program that just began is dearer, much is tolerated.
+//! for that, and because a program that just began is dearer, much is tolerated. Where instances of the
+//! new version have fewer requests each, what they use by themselves weighs more: it may cost so many times
+//! as much as if that were all there is ([`Pair::idleness`]).
 
 use super::{Measure, Pair, Rules, Verdict, Weighed, evidence, words::chance};
 
@@ -16,20 +18,27 @@ pub(super) fn of_a_request(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let (new, old) = (pair.new.cpu?, pair.old.cpu?);
     let ((cost, variance), (before, variance_before)) = (new.mean()?, old.mean()?);
     let enough = new.stretches.min(old.stretches) >= LEAST;
+    let idle = pair.idleness();
+    let (usual, variance_usual) = (before * idle, variance_before * idle * idle);
     // Half as much again is what is looked for.
-    let scale = before * (TOLERATED - 1.0);
-    let evidence = evidence::differs(cost - before, variance + variance_before, scale);
-    let worse = if cost > before { evidence } else { 0.0 };
+    let scale = usual * (TOLERATED - 1.0);
+    let evidence = evidence::differs(cost - usual, variance + variance_usual, scale);
+    let worse = if cost > usual { evidence } else { 0.0 };
     let measure = Measure::Cpu;
-    let fails = worse >= rules.fails_at(measure) && cost > before * TOLERATED;
+    let fails = worse >= rules.fails_at(measure) && cost > usual * TOLERATED;
     let verdict = match (enough, fails) {
         (false, _) => Verdict::NotEnough,
         (true, true) => Verdict::Fail,
         (true, false) => Verdict::Pass,
     };
+    let fewer = if idle >= 1.05 {
+        format!(", whose instances had {idle:.1} times as many requests each")
+    } else {
+        String::new()
+    };
     let words = format!(
-        "{:.2} ms of CPU for a request in {} stretches, {:.2} ms in {} of the last good version; chance of that if \
-         it were no worse: {}",
+        "{:.2} ms of CPU for a request in {} stretches, {:.2} ms in {} of the last good version{fewer}; chance of \
+         that if it were no worse: {}",
         cost / 1_000.0,
         new.stretches,
         before / 1_000.0,

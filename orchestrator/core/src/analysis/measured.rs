@@ -37,7 +37,9 @@ pub struct Counts {
     pub latency: Histogram,
     /// CPU time of a request, where that is measured.
     pub cpu: Option<Spread>,
-    /// Kinds of error lines in its logs that nobody had seen before, where logs are read.
+    /// How often its instances wrote error lines of kinds that nobody had written before the rollout, where
+    /// logs are read: once for each instance and look, however many lines and kinds there were, since lines
+    /// of one mishap are not independent of each other.
     pub new_errors: Option<u64>,
     /// Failed runs of its instances, a few of each at most. The core counts these itself.
     pub restarts: u64,
@@ -89,8 +91,8 @@ impl Histogram {
     }
 }
 
-/// CPU time of a request in microseconds, as means over stretches of a few seconds each: how many
-/// stretches with requests there were, the sum of their means and the sum of their squares.
+/// CPU time of a request in microseconds, as means over stretches of a few seconds and some requests each:
+/// how many stretches there were, the sum of their means and the sum of their squares.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Spread {
     /// Stretches.

@@ -60,7 +60,7 @@ pub enum Measure {
     OutOfMemory,
     /// CPU time of a request.
     Cpu,
-    /// Kinds of error lines that nobody had seen before.
+    /// Kinds of error lines that nobody had written before.
     NewErrors,
 }
 
@@ -91,7 +91,7 @@ pub struct Weighed {
     /// What it says.
     pub verdict: Verdict,
     /// The new version's value: a share of requests, failed runs of an instance-hour, microseconds of CPU of a
-    /// request, or kinds of error lines.
+    /// request, or how often new kinds of error lines came for each request.
     pub new: f64,
     /// The old version's.
     pub old: f64,
@@ -148,16 +148,36 @@ pub struct Pair {
     pub old: Counts,
 }
 
+impl Pair {
+    /// How many times as long the new version's instances are there for a request as the old one's; 1 at
+    /// least, also where that is not known.
+    ///
+    /// Whatever instances do by themselves (timers, probes, what comes past the proxy) falls on fewer requests
+    /// then. How much that is nobody can tell from outside, so it is supposed to be all.
+    fn idleness(&self) -> f64 {
+        let float = evidence::float;
+        let of = |counts: &Counts| float(counts.there.0) / float(counts.requests);
+        let times = of(&self.new) / of(&self.old);
+        if times.is_finite() {
+            times.max(1.0)
+        } else {
+            1.0
+        }
+    }
+}
+
 /// Judges a new version by what was counted so far. It may be asked again at any time.
 #[must_use]
 pub fn judge(rules: Rules, pair: &Pair) -> Judgement {
+    let analysis = rules.analysis;
+    let asked = |is: bool, finding: Option<Weighed>| finding.filter(|_| is);
     let findings: Vec<Weighed> = [
         Some(requests::errors(rules, pair)),
         requests::latency(rules, pair),
         rare::restarts(rules, pair),
         rare::out_of_memory(rules, pair),
-        cpu::of_a_request(rules, pair),
-        rare::new_errors(rules, pair),
+        asked(analysis.cpu, cpu::of_a_request(rules, pair)),
+        asked(analysis.new_errors, rare::new_errors(rules, pair)),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,8 @@
 //! of error lines. Each can fail a version, none holds it up. Pure.
 //!
 //! Events come by themselves and independently (Poisson), over the time that instances were there or over
-//! requests. Runs of one instance that fail one after the other do not, so only a few of each count.
+//! requests. Runs of one instance that fail one after the other do not, so only a few of each count; lines
+//! that are written together neither, so an instance counts once a look.
 
 use super::{
     Counts, Measure, Pair, Rules, Verdict, Weighed,
@@ -60,18 +61,32 @@ fn over_time(
     weigh(rules, measure, events, hours, words)
 }
 
-/// Whether it logs more kinds of error lines that nobody had seen before; `None` where logs are not read.
+/// Whether kinds of error lines that nobody had written before come more often; `None` where logs are not
+/// read. As often as requests come, or, where each look finds one, as often as there are instances to look at:
+/// of the new version's two shares, the larger one counts.
 pub(super) fn new_errors(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let events = Events {
         new: pair.new.new_errors?,
         old: pair.old.new_errors.unwrap_or(0),
     };
-    let exposure = (float(pair.new.requests), float(pair.old.requests));
+    let requests = (pair.new.requests, pair.old.requests);
+    let exposure = (float(requests.0) * pair.idleness(), float(requests.1));
     let words = format!(
-        "{} new kinds of error lines, {} of the last good version",
-        events.new, events.old
+        "new kinds of error lines {} in {} requests, {} in {} of the last good version",
+        times(events.new),
+        requests.0,
+        times(events.old),
+        requests.1,
     );
     weigh(rules, Measure::NewErrors, events, exposure, words)
+}
+
+fn times(count: u64) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        many => format!("{many} times"),
+    }
 }
 
 fn weigh(

@@ -17,6 +17,11 @@ pub struct Analysis {
     pub error_ratio: ErrorRatio,
     /// How many requests are slow.
     pub latency: SlowRequests,
+    /// Whether a version goes back whose requests cost more CPU: not so for one that is meant to do more.
+    pub cpu: bool,
+    /// Whether a version goes back that writes kinds of error lines which nobody had written before: not so for
+    /// one that words its errors otherwise.
+    pub new_errors: bool,
 }
 
 impl Default for Analysis {
@@ -26,6 +31,8 @@ impl Default for Analysis {
             min_requests: 100,
             error_ratio: ErrorRatio::default(),
             latency: SlowRequests::default(),
+            cpu: true,
+            new_errors: true,
         }
     }
 }

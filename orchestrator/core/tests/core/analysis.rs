@@ -3,7 +3,7 @@
 //! `docs/rollouts.md` are printed.
 
 use ostler_core::{
-    analysis::{Counts, Judgement, Pair, Rules, Spread, Verdict, judge},
+    analysis::{Counts, Judgement, Measure, Pair, Rules, Spread, Verdict, judge},
     sim::Dice,
     spec::Analysis,
     time::Span,
@@ -320,6 +320,112 @@ fn first_fail(
         }
     }
     None
+}
+
+/// Counts of a version of so many instances over an hour that cost so many microseconds a request, and each
+/// instance so many by itself.
+fn costs(instances: u64, requests: u64, a_request: f64, by_itself: f64) -> Counts {
+    let number = |count: u64| f64::from(u32::try_from(count).unwrap());
+    let mean = a_request + by_itself * number(instances) / number(requests);
+    let mut cpu = Spread::default();
+    for stretch in 0..1_200 {
+        cpu.record(mean * if stretch % 2 == 0 { 0.9 } else { 1.1 });
+    }
+    Counts {
+        requests,
+        there: Span(Span::minutes(60).0 * instances),
+        cpu: Some(cpu),
+        ..Counts::default()
+    }
+}
+
+#[test]
+fn what_instances_use_by_themselves_sends_nobody_back_and_hides_little() {
+    let analysis = Analysis::default();
+    let rules = Rules {
+        analysis: &analysis,
+        steps: 1,
+    };
+    let of_cpu = |new: Counts, old: Counts| {
+        let judgement = judge(rules, &Pair { new, old });
+        let mut findings = judgement.findings.into_iter();
+        findings.find(|one| one.measure == Measure::Cpu).unwrap()
+    };
+    // A tenth of the requests on a quarter of the instances, which idle as dearly as they work.
+    let old = || costs(3, 90_000, 1_000.0, 30_000_000.0);
+    let as_good = of_cpu(costs(1, 10_000, 1_000.0, 30_000_000.0), old());
+    assert!(as_good.new > 1.9 * as_good.old, "{}", as_good.words);
+    assert_eq!(as_good.verdict, Verdict::Pass, "{}", as_good.words);
+    assert!(
+        as_good.words.contains("3.0 times as many requests each"),
+        "{}",
+        as_good.words
+    );
+    // The same share of both hides nothing.
+    let dearer = of_cpu(
+        costs(1, 10_000, 2_000.0, 0.0),
+        costs(9, 90_000, 1_000.0, 0.0),
+    );
+    assert_eq!(dearer.verdict, Verdict::Fail, "{}", dearer.words);
+    // Where it could be idleness, it must be dearer than that.
+    let dearer = of_cpu(costs(1, 10_000, 9_000.0, 30_000_000.0), old());
+    assert_eq!(dearer.verdict, Verdict::Fail, "{}", dearer.words);
+}
+
+#[test]
+fn what_is_meant_to_be_dearer_or_worded_otherwise_is_not_asked_for_that() {
+    let analysis = Analysis {
+        cpu: false,
+        new_errors: false,
+        ..Analysis::default()
+    };
+    let with = |counts: Counts, new_errors| Counts {
+        new_errors: Some(new_errors),
+        ..counts
+    };
+    let pair = Pair {
+        new: with(costs(1, 10_000, 9_000.0, 0.0), 1_000),
+        old: with(costs(9, 90_000, 1_000.0, 0.0), 0),
+    };
+    let asked = |analysis: &Analysis| judge(Rules { analysis, steps: 1 }, &pair);
+    assert_eq!(asked(&Analysis::default()).verdict, Verdict::Fail);
+    let judgement = asked(&analysis);
+    assert_ne!(judgement.verdict, Verdict::Fail);
+    let mut findings = judgement.findings.iter();
+    assert!(!findings.any(|one| matches!(one.measure, Measure::Cpu | Measure::NewErrors)));
+}
+
+#[test]
+fn new_errors_of_which_every_look_finds_one_are_weighed_by_instances() {
+    let analysis = Analysis::default();
+    let rules = Rules {
+        analysis: &analysis,
+        steps: 1,
+    };
+    let of = |new: u64, old: u64| {
+        let counts = |instances: u64, requests, new_errors| Counts {
+            requests,
+            new_errors: Some(new_errors),
+            there: Span(Span::minutes(60).0 * instances),
+            ..Counts::default()
+        };
+        let pair = Pair {
+            new: counts(1, 10_000, new),
+            old: counts(3, 90_000, old),
+        };
+        let mut findings = judge(rules, &pair).findings.into_iter();
+        findings
+            .find(|one| one.measure == Measure::NewErrors)
+            .unwrap()
+    };
+    // An outage that both of them write of at every look.
+    assert_eq!(of(1_800, 3 * 1_800).verdict, Verdict::Pass);
+    assert_eq!(of(1, 0).verdict, Verdict::Pass);
+    let worse = of(12, 0);
+    assert_eq!(worse.verdict, Verdict::Fail, "{}", worse.words);
+    assert!(worse.words.starts_with(
+        "new kinds of error lines 12 times in 10000 requests, never in 90000 of the last good version"
+    ));
 }
 
 #[test]

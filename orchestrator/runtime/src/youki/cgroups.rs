@@ -11,6 +11,7 @@ use std::{
 };
 
 use ostler_core::spec::Resources;
+use sha2::{Digest, Sha256};
 
 pub(super) use self::limit::Unfit;
 use super::wire::Cgroups;
@@ -55,6 +56,17 @@ pub enum CgroupError {
         #[source]
         source: io::Error,
     },
+}
+
+/// `ostler/` and eight characters that stand for the state directory: whose control groups a daemon uses where nobody says so.
+pub(super) fn default_parent(root: &Path) -> PathBuf {
+    let hash = Sha256::digest(root.as_os_str().as_encoded_bytes());
+    let short: String = hash
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Path::new("ostler").join(short)
 }
 
 fn refused(path: &Path) -> impl FnOnce(io::Error) -> CgroupError {

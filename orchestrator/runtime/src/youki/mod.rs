@@ -34,7 +34,6 @@ use std::{
 
 use async_trait::async_trait;
 use ostler_core::{id::InstanceId, observed::Problem, spec::Stop, time::Time};
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -107,7 +106,7 @@ impl YoukiBackend {
         let parent = config
             .cgroup_parent
             .clone()
-            .unwrap_or_else(|| default_parent(&config.state_root));
+            .unwrap_or_else(|| cgroups::default_parent(&config.state_root));
         let network = match config.network.clone() {
             Some(network) => Some(Network::open(network).await?),
             None => None,
@@ -143,17 +142,6 @@ impl YoukiBackend {
     pub fn network(&self) -> Option<&Network> {
         self.inner.network.as_ref()
     }
-}
-
-/// `ostler/` and eight characters that stand for the directory.
-fn default_parent(root: &Path) -> PathBuf {
-    let hash = Sha256::digest(root.as_os_str().as_encoded_bytes());
-    let short: String = hash
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Path::new("ostler").join(short)
 }
 
 fn now() -> Time {
@@ -295,6 +283,16 @@ impl Backend for YoukiBackend {
             usage::of_instance(&inner.tree, record.instance.as_str(), &volumes)
         });
         usage.await.map_err(failed("read what it uses"))
+    }
+
+    async fn cpu_us(&self, instance: &InstanceId) -> Result<u64, BackendError> {
+        let found = self.inner.known(instance)?;
+        if found.state().running.is_none() {
+            return Err(BackendError::NotRunning(instance.clone()));
+        }
+        let inner = self.inner.clone();
+        let used = blocking(move || usage::cpu_us(&inner.tree, found.record.instance.as_str()));
+        used.await.map_err(failed("read what it uses"))
     }
 
     async fn machine(&self) -> Result<Machine, BackendError> {

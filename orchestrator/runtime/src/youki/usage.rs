@@ -23,10 +23,6 @@ pub(super) fn of_instance(
     volumes: &[(PathBuf, Option<u64>)],
 ) -> Usage {
     let file = |controller, v1, v2| text(tree.file(instance, controller, v1, v2));
-    let cpu_us = match tree.is_v1("cpuacct") {
-        true => number(&file("cpuacct", "cpuacct.usage", "cpu.stat")) / 1_000,
-        false => field(&file("cpuacct", "cpuacct.usage", "cpu.stat"), "usage_usec").unwrap_or(0),
-    };
     let stat = file("cpu", "cpu.stat", "cpu.stat");
     let throttled = field(&stat, "nr_throttled").zip(field(&stat, "nr_periods"));
     let used = number(&file("memory", "memory.usage_in_bytes", "memory.current"));
@@ -39,7 +35,7 @@ pub(super) fn of_instance(
         .parse::<u64>()
         .ok();
     Usage {
-        cpu_us,
+        cpu_us: cpu_us(tree, instance),
         throttled,
         memory: Bytes(used.saturating_sub(inactive)),
         // v1 says "no limit" with a number above any memory there is.
@@ -53,6 +49,15 @@ pub(super) fn of_instance(
             .iter()
             .filter_map(|(path, size)| share(path, *size))
             .reduce(f64::max),
+    }
+}
+
+/// CPU time that an instance used, in microseconds; zero where the kernel does not tell.
+pub(super) fn cpu_us(tree: &Tree, instance: &str) -> u64 {
+    let stat = text(tree.file(instance, "cpuacct", "cpuacct.usage", "cpu.stat"));
+    match tree.is_v1("cpuacct") {
+        true => number(&stat) / 1_000,
+        false => field(&stat, "usage_usec").unwrap_or(0),
     }
 }
 
