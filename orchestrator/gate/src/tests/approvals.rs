@@ -55,23 +55,40 @@ async fn a_yes_to_a_while_is_not_lost_with_the_minutes() {
             .call(&operator(), "apply_services", scaling_cart())
             .await,
     );
-    let scaler = ostler_tools::principal::Principal::Agent {
-        name: "scaler".parse().unwrap(),
+    let assistant = ostler_tools::principal::Principal::Assistant {
+        of: "ann".to_owned(),
+        roles: vec![Role::Operator],
     };
     let tune = |each: u32, lasts: &str| {
         json!({ "service": "shop/cart", "for": lasts,
                 "targets": [{ "signal": "requestRate", "perInstance": each }] })
     };
-    let (id, _) = held(house.call(&scaler, "tune_scaling", tune(40, "24h")).await);
+    let (id, _) = held(
+        house
+            .call(&assistant, "tune_scaling", tune(40, "24h"))
+            .await,
+    );
     done(
         house
             .call(&operator(), "approve", json!({ "id": id }))
             .await,
     );
     house.clock.advance(Span::minutes(2));
-    held(house.call(&scaler, "tune_scaling", tune(40, "48h")).await);
-    held(house.call(&scaler, "tune_scaling", tune(90, "24h")).await);
-    done(house.call(&scaler, "tune_scaling", tune(40, "24h")).await);
+    held(
+        house
+            .call(&assistant, "tune_scaling", tune(40, "48h"))
+            .await,
+    );
+    held(
+        house
+            .call(&assistant, "tune_scaling", tune(90, "24h"))
+            .await,
+    );
+    done(
+        house
+            .call(&assistant, "tune_scaling", tune(40, "24h"))
+            .await,
+    );
     assert_eq!(house.last().await.approval.unwrap().as_str(), id);
 }
 
