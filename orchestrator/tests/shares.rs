@@ -8,7 +8,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use common::{
     Daemon, alive, can_run_containers, free_port, get, import_shop,
@@ -54,13 +54,9 @@ fn apply(daemon: &Daemon, manifest: &str) {
 }
 
 fn started(port: u16) -> Daemon {
-    started_with(port, "none")
-}
-
-fn started_with(port: u16, fault: &str) -> Daemon {
     let daemon = Daemon::start(false);
     import_shop(&daemon);
-    apply(&daemon, &web(port, 1, fault, "rolling"));
+    apply(&daemon, &web(port, 1, "none", "rolling"));
     settled(&daemon);
     until_proxied(&daemon, port);
     daemon
@@ -257,84 +253,90 @@ fn too_little_traffic_waits_and_says_so_and_enough_of_it_passes() {
     assert_eq!(failed(&answers).1, 0, "{answers:?}");
 }
 
-/// Why a version was sent back, as its event says.
-fn why_sent_back(daemon: &Daemon) -> String {
-    let events = daemon.cli(&["events", "--limit", "500"]);
-    let line = events.lines().find(|line| line.contains("goes back: "));
-    line.unwrap_or(&events).to_owned()
+/// The same store under another name.
+fn named(name: &str, store: &str) -> String {
+    store.replace("{name: web}", &format!("{{name: {name}}}"))
 }
 
-#[test]
-fn a_version_whose_requests_cost_more_cpu_goes_back_with_the_numbers() {
-    if !can_run_containers() {
-        return;
-    }
-    let port = free_port();
-    let daemon = started(port);
-    // So few requests that one that is answered is not held up by what those before it still cost.
-    let load = Load::with_pauses(port, 4, Duration::from_millis(80));
-    apply(&daemon, &web(port, 2, "burn:600000", LONG));
-    went_back(&daemon, 3);
-    let answers = load.end();
-    assert_eq!(
-        failed(&answers).1,
-        0,
-        "it answers all the same: {answers:?}"
-    );
-    let why = why_sent_back(&daemon);
-    assert!(
-        why.contains("CPU: ") && why.contains("ms of CPU for a request"),
-        "{why}"
-    );
-}
-
-#[test]
-fn a_version_that_writes_a_new_kind_of_error_goes_back_though_it_answers() {
-    if !can_run_containers() {
-        return;
-    }
-    let port = free_port();
-    let daemon = started(port);
-    let load = Load::start(port, 2);
-    apply(&daemon, &web(port, 2, "complain:0.05", LONG));
-    went_back(&daemon, 3);
-    let answers = load.end();
-    assert_eq!(
-        failed(&answers).1,
-        0,
-        "it answers all the same: {answers:?}"
-    );
-    let why = why_sent_back(&daemon);
-    assert!(
-        why.contains("new errors: new kinds of error lines "),
-        "{why}"
-    );
-    assert!(
-        !why.contains("the till"),
-        "text of a workload is in no event: {why}"
-    );
-}
-
-#[test]
-fn a_version_that_costs_and_complains_as_the_one_before_passes() {
-    if !can_run_containers() {
-        return;
-    }
-    let port = free_port();
-    let daemon = started_with(port, "complain:0.05");
-    let load = Load::start(port, 2);
-    load.go_on(200);
-    let step = "{canary: {steps: [{share: 25%, weight: 25%, bake: 25s}]}}";
-    apply(&daemon, &web(port, 2, "complain:0.05", step));
-    daemon.until("both are counted", SOON, || {
-        let shown = daemon.cli(&["rollout", "status", "web"]);
-        let known = shown.contains("new errors: pass: new kinds of error lines never in");
-        (known && shown.contains("ms of CPU for a request")).then_some(())
+/// Waits until a service has settled on a generation that will do. Lines of its rollout's status that came up
+/// meanwhile.
+fn settled_on(daemon: &Daemon, name: &str, will_do: impl Fn(&Value) -> bool) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    daemon.until(&format!("{name} settled"), 2 * SOON, || {
+        let shown = daemon.cli(&["rollout", "status", name]);
+        lines.extend(shown.lines().map(|line| line.trim().to_owned()));
+        let stands = daemon.json(&["rollout", "status", name]);
+        (stands["stands"] == "settled" && will_do(&stands["generation"])).then_some(())
     });
-    settled(&daemon);
-    assert_eq!(rollout(&daemon)["generation"], 2);
-    let answers = load.end();
-    assert_eq!(failed(&answers).1, 0, "{answers:?}");
+    lines
+}
+
+/// What costs more CPU and what writes a new kind of error goes back, though both answer as well as before; what
+/// costs and writes as the version before passes.
+#[test]
+fn versions_are_judged_by_what_they_cost_and_write_though_they_answer() {
+    if !can_run_containers() {
+        return;
+    }
+    let daemon = Daemon::start(false);
+    import_shop(&daemon);
+    let step = "{canary: {steps: [{share: 25%, weight: 25%, bake: 25s}]}}, analysis: {latency: {quantile: 99}}";
+    let stores = [
+        ("dear", "none", "burn:600000", LONG),
+        ("loud", "none", "complain:0.2", LONG),
+        ("fair", "complain:0.2", "complain:0.2", step),
+    ];
+    let stores = stores.map(|store| (free_port(), store));
+    for (port, (name, fault, _, _)) in stores {
+        apply(&daemon, &named(name, &web(port, 1, fault, "rolling")));
+    }
+    let loads = stores.map(|(port, (name, ..))| {
+        settled_on(&daemon, name, |_| true);
+        daemon.until("it is asked", SOON, || {
+            (ask(port, &mut None).ok()? == 200).then_some(())
+        });
+        // So few requests that one that is answered is not held up by what those before it still cost.
+        let load = Load::with_pauses(port, 4, Duration::from_millis(80));
+        load.go_on(100);
+        load
+    });
+    for (port, (name, _, fault, strategy)) in stores {
+        apply(&daemon, &named(name, &web(port, 2, fault, strategy)));
+    }
+    let [dear, loud, fair] = stores
+        .map(|(_, (name, ..))| daemon.json(&["rollout", "status", name])["generation"].clone());
+    let fair = settled_on(&daemon, "fair", |generation| *generation == fair);
+    let said = |what: &str| fair.iter().any(|line| line.contains(what));
+    assert!(said("ms of CPU for a request in "), "{fair:?}");
+    assert!(
+        said("new errors: pass: new kinds of error lines never in "),
+        "{fair:?}"
+    );
+    settled_on(&daemon, "loud", |generation| *generation != loud);
+    settled_on(&daemon, "dear", |generation| *generation != dear);
+    for load in loads {
+        let answers = load.end();
+        assert_eq!(failed(&answers).1, 0, "{answers:?}");
+    }
+    let events = daemon.cli(&["events", "--limit", "500"]);
+    let went_back = |name: &str| {
+        let mut lines = events.lines().filter(|line| line.contains("goes back: "));
+        let line = lines.find(|line| line.split_whitespace().any(|word| word == name));
+        line.unwrap_or_default().to_owned()
+    };
+    let (dear, loud) = (went_back("dear"), went_back("loud"));
+    assert!(
+        dear.contains("CPU: ") && dear.contains("ms of CPU for a request"),
+        "{events}"
+    );
+    assert!(
+        loud.contains("new errors: new kinds of error lines "),
+        "{events}"
+    );
+    assert!(
+        !events.contains("the till"),
+        "text of a workload is in no event: {events}"
+    );
 }
 
 #[test]
