@@ -123,7 +123,9 @@ fn gather(value: &Value, said: &mut Vec<String>) {
 
 /// Whether one of these texts holds the quotation; its folded parts may be anything.
 fn holds(said: &[String], quote: &str) -> bool {
-    said.iter().any(|text| {
+    // What is folded whole would be in everything.
+    let says = quote.chars().any(char::is_alphanumeric);
+    says && said.iter().any(|text| {
         let mut rest = text.as_str();
         quote
             .split(FOLDED)

@@ -3,6 +3,8 @@
 //! More is asked for soon, less only after a day was seen. What grows without end is no measure of what is needed:
 //! nothing is said of it. Each step is bounded, so that a wrong one is small.
 
+use std::collections::BTreeMap;
+
 use ostler_core::time::{Span, Time};
 
 use crate::robust::{median, quantile};
@@ -13,6 +15,12 @@ pub const RAISES_AFTER: Span = Span::minutes(10);
 pub const LOWERS_AFTER: Span = Span::minutes(20 * 60);
 /// Fewer values than this show nothing.
 const FEWEST: usize = 20;
+/// A day was seen where values came in so many of its hours.
+const HOURS: usize = 20;
+const HOUR: Span = Span::minutes(60);
+/// Over more than two hours, values of so long count as one: the newest come far more densely than the old.
+const BUCKET: Span = Span::minutes(5);
+const BUCKETS_FROM: Span = Span::minutes(120);
 /// Reserved: so many times the highest memory, and the CPU that was enough for 95 of 100 readings.
 const RESERVED: f64 = 1.15;
 /// A limit of memory: so many times the highest.
@@ -83,7 +91,7 @@ pub fn fit(given: &Given, used: &Used) -> Fit {
 }
 
 fn memory(given: &Given, used: &[(Time, f64)], fit: &mut Fit) {
-    let Some(seen) = Seen::of(used).filter(|seen| !seen.grows) else {
+    let Some(seen) = Seen::of(used, f64::max).filter(|seen| !seen.grows) else {
         return;
     };
     let peak = seen.highest;
@@ -127,7 +135,7 @@ fn memory(given: &Given, used: &[(Time, f64)], fit: &mut Fit) {
 }
 
 fn cpu(given: &Given, used: &Used, fit: &mut Fit) {
-    let throttled = Seen::of(&used.throttled).map(|seen| seen.middle);
+    let throttled = Seen::of(&used.throttled, mean).map(|seen| seen.middle);
     if let (Some(limit), Some(share)) = (given.cpu_limit, throttled)
         && share > THROTTLED.0
     {
@@ -138,7 +146,7 @@ fn cpu(given: &Given, used: &Used, fit: &mut Fit) {
             share * 100.0
         ));
     }
-    let (Some(request), Some(seen)) = (given.cpu_request, Seen::of(&used.cores)) else {
+    let (Some(request), Some(seen)) = (given.cpu_request, Seen::of(&used.cores, mean)) else {
         return;
     };
     let usual = seen.usual.max(LEAST_CORES);
@@ -158,6 +166,7 @@ fn cpu(given: &Given, used: &Used, fit: &mut Fit) {
 /// A series in the numbers that matter here.
 struct Seen {
     over: Span,
+    hours: usize,
     highest: f64,
     usual: f64,
     middle: f64,
@@ -165,21 +174,27 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(points: &[(Time, f64)]) -> Option<Self> {
-        let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
-        let sound = |value: &f64| value.is_finite() && *value >= 0.0;
-        if values.len() < FEWEST || !values.iter().all(sound) {
+    /// Values that come closely are put together by `join`, so that each stretch of time counts alike.
+    fn of(points: &[(Time, f64)], join: fn(f64, f64) -> f64) -> Option<Self> {
+        let sound = |(_, value): &(Time, f64)| value.is_finite() && *value >= 0.0;
+        if points.len() < FEWEST || !points.iter().all(sound) {
             return None;
         }
         let over = points.last()?.0.since(points.first()?.0);
         if over < RAISES_AFTER {
             return None;
         }
+        let values: Vec<f64> = match over > BUCKETS_FROM {
+            true => joined(points, BUCKET, join),
+            false => points.iter().map(|(_, value)| *value).collect(),
+        };
+        let hours = joined(points, HOUR, join).len();
         let (first, rest) = values.split_at(values.len() / 3);
         let last = rest.get(rest.len() / 2..)?;
         let (before, after) = (median(first.to_vec())?, median(last.to_vec())?);
         Some(Self {
             over,
+            hours,
             highest: quantile(values.clone(), 1.0)?,
             usual: quantile(values.clone(), 0.95)?,
             middle: median(values)?,
@@ -189,9 +204,27 @@ impl Seen {
 
     /// The lower amount, where a day was seen and enough is saved.
     fn lowers(&self, now: f64, want: f64) -> Option<f64> {
-        let saves = self.over >= LOWERS_AFTER && want < now * (1.0 - WORTH);
+        let day = self.over >= LOWERS_AFTER && self.hours >= HOURS;
+        let saves = day && want < now * (1.0 - WORTH);
         saves.then(|| want.max(now / STEP))
     }
+}
+
+/// One value for each step of time.
+fn joined(points: &[(Time, f64)], step: Span, join: fn(f64, f64) -> f64) -> Vec<f64> {
+    let mut slots: BTreeMap<u64, f64> = BTreeMap::new();
+    for (at, value) in points {
+        slots
+            .entry(at.0 / step.0)
+            .and_modify(|before| *before = join(*before, *value))
+            .or_insert(*value);
+    }
+    slots.into_values().collect()
+}
+
+/// Of a running mean and the next value: the newer ones weigh more, which is right enough within minutes.
+fn mean(before: f64, next: f64) -> f64 {
+    f64::midpoint(before, next)
 }
 
 fn differs(next: f64, now: f64) -> bool {
@@ -250,6 +283,31 @@ mod tests {
         let given = memory(100.0, 64.0, over(1, |_| 90.0 * MIB));
         assert_eq!(in_mib(given.memory_limit), Some(135));
         assert_eq!(in_mib(given.memory_request), Some(103));
+    }
+
+    #[test]
+    fn a_day_with_a_hole_is_no_day_and_a_dense_hour_is_no_more_than_an_hour() {
+        let day = over(24, |_| 100.0 * MIB);
+        let holed: Vec<_> = day
+            .iter()
+            .filter(|(at, _)| at.0 < 3_600_000 || at.0 > 80_000_000)
+            .copied()
+            .collect();
+        let holed: Vec<_> = holed.iter().chain(&holed).copied().collect();
+        assert_eq!(memory(1000.0, 800.0, holed), Given::default());
+        // Busy for a tenth of the day, and the quiet last hour is known a hundred times as densely.
+        let given = Given {
+            cpu_request: Some(1.0),
+            ..Given::default()
+        };
+        let mut cores = over(24, |share| if share < 0.1 { 0.9 } else { 0.1 });
+        let (last, _) = *cores.last().unwrap();
+        cores.extend((1..2_000).map(|step| (Time(last.0 + step * 1_000), 0.1)));
+        let used = Used {
+            cores,
+            ..Used::default()
+        };
+        assert_eq!(fit(&given, &used).give, Given::default());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ostler_agents_kit::{load::Load, look::Glance};
 use ostler_capacity::{
     plan::{Brain, Plan, Rhythm},
-    reading::Reading,
+    reading::{Reading, STALE_AFTER},
     why::{Numbers, Why},
 };
 use ostler_core::{
@@ -119,8 +119,13 @@ impl Minds {
     }
 
     /// What is known of a service; nothing where it is on no path, or too little was seen.
+    /// Of several paths the one that promised most counts.
     pub(super) fn told(&self, service: &ServiceKey) -> Option<&Told> {
-        self.paths.values().find_map(|path| path.told.get(service))
+        let told = self
+            .paths
+            .values()
+            .filter_map(|path| path.told.get(service));
+        told.min_by(|a, b| a.objective_s.total_cmp(&b.objective_s))
     }
 }
 
@@ -143,6 +148,11 @@ impl Path {
             .values()
             .filter_map(|load| standing(load, now))
             .collect();
+        // Nothing new: what was thought stays, and the same reading is not counted again.
+        let seen = |at: &Time| now.since(*at) <= STALE_AFTER;
+        if new.is_empty() && self.fed.get(entry).is_some_and(seen) {
+            return;
+        }
         for (at, service, reading) in new {
             // What cannot be true is passed over; what has no fresh reading is held.
             if let Err(doubt) = self.brain.see(&service.to_string(), reading, at) {

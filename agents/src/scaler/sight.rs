@@ -17,6 +17,8 @@ use ostler_tools::answer::{ServiceDetail, Signals};
 pub(super) const GRID: Span = Span::seconds(10);
 /// A value this far from a moment still speaks of it.
 const NEAR: Span = Span::seconds(10);
+/// Over this long it is looked whether CPU is held back.
+const HALF_AN_HOUR: Span = Span::minutes(30);
 /// Caches of an instance that is younger are cold.
 const YOUNG: Span = Span::minutes(1);
 
@@ -116,7 +118,7 @@ pub(super) fn used(load: &Load) -> Used {
             true => series(SignalKind::CpuCores).into_iter().map(each).collect(),
             false => Vec::new(),
         },
-        throttled: lately(&load.signals.value, SignalKind::CpuThrottled),
+        throttled: newest(series(SignalKind::CpuThrottled), HALF_AN_HOUR),
         memory: series(SignalKind::MemoryBytes),
     }
 }
@@ -128,6 +130,13 @@ fn values(day: &Signals, newest: &Signals, kind: SignalKind) -> Vec<(Time, f64)>
     let newer = |(at, _): &(Time, f64)| last.is_none_or(|last| *at > last);
     all.extend(lately(newest, kind).into_iter().filter(newer));
     all
+}
+
+/// What is no older than so long before the newest.
+fn newest(mut values: Vec<(Time, f64)>, span: Span) -> Vec<(Time, f64)> {
+    let last = values.last().map(|(at, _)| *at);
+    values.retain(|(at, _)| last.is_some_and(|last| last.since(*at) <= span));
+    values
 }
 
 fn lately(signals: &Signals, kind: SignalKind) -> Vec<(Time, f64)> {

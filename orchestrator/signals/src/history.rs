@@ -60,11 +60,13 @@ impl Recorded {
         clippy::cast_possible_truncation,
         reason = "seven digits are enough for a signal"
     )]
-    fn push(&mut self, at: Time, value: f64) {
-        let point = (at, value as f32);
-        push_spaced(&mut self.fine, point, FINE_STEP, FINE_LIMIT);
-        push_spaced(&mut self.coarse, point, COARSE_STEP, COARSE_LIMIT);
+    fn push(&mut self, kind: SignalKind, at: Time, value: f64) {
+        let (at, value) = (at, value as f32);
+        push_spaced(&mut self.fine, (at, value), FINE_STEP, FINE_LIMIT);
+        let coarse = kept(kind, &self.coarse, at, value, COARSE_STEP);
+        push_spaced(&mut self.coarse, coarse, COARSE_STEP, COARSE_LIMIT);
         if let Some(day) = &mut self.day {
+            let point = kept(kind, day, at, value, DAY_STEP);
             push_spaced(day, point, DAY_STEP, DAY_LIMIT);
         }
     }
@@ -85,6 +87,22 @@ impl Recorded {
                 at: *at,
                 value: f64::from(*value),
             })
+    }
+}
+
+/// What is kept of a step: its last value, but of memory its highest, since that is what kills.
+fn kept(
+    kind: SignalKind,
+    points: &VecDeque<(Time, f32)>,
+    at: Time,
+    value: f32,
+    step: Span,
+) -> (Time, f32) {
+    let same = |last: &&(Time, f32)| at >= last.0 && last.0.0 / step.0 == at.0 / step.0;
+    let before = points.back().filter(same).map(|last| last.1);
+    match (kind, before) {
+        (SignalKind::MemoryBytes, Some(before)) => (at, before.max(value)),
+        _ => (at, value),
     }
 }
 
@@ -131,7 +149,7 @@ impl History {
             .or_default()
             .entry(kind)
             .or_insert_with(|| Recorded::of(subject))
-            .push(at, value);
+            .push(kind, at, value);
     }
 
     /// The newest value of a series, with its moment.
@@ -297,5 +315,28 @@ mod tests {
         let thinned = thin(points, 7);
         assert_eq!(thinned.len(), 7);
         assert_eq!(thinned[6].at, Time(99));
+    }
+
+    #[test]
+    fn of_memory_the_highest_of_a_stretch_is_kept_and_of_others_the_last() {
+        let history = History::default();
+        let service = Subject::Service("shop/cart".parse().unwrap());
+        let all = [(0, 5.0), (10, 90.0), (20, 7.0)];
+        for kind in [SignalKind::MemoryBytes, SignalKind::CpuCores] {
+            for (second, value) in all {
+                history.record(&service, kind, Time(second * 1_000), value);
+            }
+            // Hours later only the day is left of it.
+            for step in 0..4_000_u64 {
+                let at = Time(600_000 + step * 5_000);
+                history.record(&service, kind, at, 1.0);
+            }
+        }
+        let first = |kind| {
+            let series = history.series(&service, kind, Time(0), Time(u64::MAX), 10_000);
+            series.points.first().map(|point| point.value)
+        };
+        assert_eq!(first(SignalKind::MemoryBytes), Some(90.0));
+        assert_eq!(first(SignalKind::CpuCores), Some(7.0));
     }
 }

@@ -61,13 +61,13 @@ fn over_time(
     weigh(rules, measure, events, hours, words)
 }
 
-/// Whether kinds of error lines that nobody had written before come more often; `None` where logs are not
-/// read. As often as requests come, or, where each look finds one, as often as there are instances to look at:
+/// Whether kinds of error lines that nobody had written before come more often; `None` where the logs of either
+/// are not read: that nobody listened is not that nothing was written. As often as requests come, or, where each look finds one, as often as there are instances to look at:
 /// of the new version's two shares, the larger one counts.
 pub(super) fn new_errors(rules: Rules, pair: &Pair) -> Option<Weighed> {
     let events = Events {
         new: pair.new.new_errors?,
-        old: pair.old.new_errors.unwrap_or(0),
+        old: pair.old.new_errors?,
     };
     let requests = (pair.new.requests, pair.old.requests);
     let exposure = (float(requests.0) * pair.idleness(), float(requests.1));

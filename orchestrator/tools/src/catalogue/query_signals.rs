@@ -55,7 +55,8 @@ impl Describe for QuerySignals {
         (shares from 0 to 1), restarts (count), probe_seconds, latency_p50, latency_p99 (seconds), \
         probe_passed (0 or 1), request_rate (per second), queue_depth (waiting). Of a service, cpu_cores is \
         the sum over its instances, memory_bytes the fullest one, cpu_throttled the most throttled one. A missing moment is missing, never zero. \
-        An hour is kept of instances, a day of services and nodes, in memory. A steadily positive slope of memory_bytes with a good fit \
+        An hour is kept of instances, a day of services and nodes, in memory, \
+        further back in fewer points (of memory_bytes the highest of each stretch, of others the last). A steadily positive slope of memory_bytes with a good fit \
         suggests a leak.";
     const CLASS: Class = Class::Read;
 
