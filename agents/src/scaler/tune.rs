@@ -100,7 +100,7 @@ fn whole(
     now: Time,
 ) -> (Vec<Target>, Vec<Floor>) {
     let (mut targets, mut all) = (Vec::new(), Vec::new());
-    for tuning in tuned {
+    if let Some(tuning) = tuned {
         let others = tuning.targets.iter();
         targets.extend(others.filter(|other| other.signal() != new.signal()));
         let left = tuning.floors.iter().filter(|floor| floor.until > now);
