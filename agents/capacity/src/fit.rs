@@ -91,7 +91,7 @@ pub fn fit(given: &Given, used: &Used) -> Fit {
 }
 
 fn memory(given: &Given, used: &[(Time, f64)], fit: &mut Fit) {
-    let Some(seen) = Seen::of(used, f64::max).filter(|seen| !seen.grows) else {
+    let Some(seen) = Seen::of(used, highest).filter(|seen| !seen.grows) else {
         return;
     };
     let peak = seen.highest;
@@ -175,7 +175,7 @@ struct Seen {
 
 impl Seen {
     /// Values that come closely are put together by `join`, so that each stretch of time counts alike.
-    fn of(points: &[(Time, f64)], join: fn(f64, f64) -> f64) -> Option<Self> {
+    fn of(points: &[(Time, f64)], join: fn(&[f64]) -> f64) -> Option<Self> {
         let sound = |(_, value): &(Time, f64)| value.is_finite() && *value >= 0.0;
         if points.len() < FEWEST || !points.iter().all(sound) {
             return None;
@@ -185,10 +185,10 @@ impl Seen {
             return None;
         }
         let values: Vec<f64> = match over > BUCKETS_FROM {
-            true => joined(points, BUCKET, join),
+            true => by_step(points, BUCKET, join),
             false => points.iter().map(|(_, value)| *value).collect(),
         };
-        let hours = joined(points, HOUR, join).len();
+        let hours = by_step(points, HOUR, join).len();
         let (first, rest) = values.split_at(values.len() / 3);
         let last = rest.get(rest.len() / 2..)?;
         let (before, after) = (median(first.to_vec())?, median(last.to_vec())?);
@@ -211,20 +211,20 @@ impl Seen {
 }
 
 /// One value for each step of time.
-fn joined(points: &[(Time, f64)], step: Span, join: fn(f64, f64) -> f64) -> Vec<f64> {
-    let mut slots: BTreeMap<u64, f64> = BTreeMap::new();
+fn by_step(points: &[(Time, f64)], step: Span, join: fn(&[f64]) -> f64) -> Vec<f64> {
+    let mut slots: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for (at, value) in points {
-        slots
-            .entry(at.0 / step.0)
-            .and_modify(|before| *before = join(*before, *value))
-            .or_insert(*value);
+        slots.entry(at.0 / step.0).or_default().push(*value);
     }
-    slots.into_values().collect()
+    slots.values().map(|values| join(values)).collect()
 }
 
-/// Of a running mean and the next value: the newer ones weigh more, which is right enough within minutes.
-fn mean(before: f64, next: f64) -> f64 {
-    f64::midpoint(before, next)
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn highest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
 }
 
 fn differs(next: f64, now: f64) -> bool {

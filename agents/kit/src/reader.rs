@@ -5,9 +5,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::client::{CallError, Caller, Reply, ToolInfo};
+use crate::{
+    client::{CallError, Caller, Reply, ToolInfo},
+    planner::PlannerError,
+    situation::Cited,
+};
 
 /// Classes of tools that only look.
 const LOOKING: [&str; 2] = ["read", "read_data"];
@@ -78,6 +83,31 @@ impl<'a> Reader<'a> {
         Ok(Read {
             reply,
             untrusted: known.class == UNTRUSTED,
+        })
+    }
+
+    /// Calls a tool that looks and whose answer is known. Arguments are an object.
+    ///
+    /// # Errors
+    /// When it does not answer, or otherwise than expected.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<Cited<T>, PlannerError> {
+        let arguments = match arguments {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        let read = self.read(tool, arguments).await;
+        let read = read.map_err(|error| PlannerError(format!("`{tool}`: {error}")))?;
+        let value = serde_json::from_value(read.reply.value);
+        let value = value.map_err(|error| {
+            PlannerError(format!("`{tool}` answers of another version: {error}"))
+        })?;
+        Ok(Cited {
+            call: read.reply.call,
+            value,
         })
     }
 }

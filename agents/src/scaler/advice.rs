@@ -2,7 +2,8 @@
 
 use ostler_agents_kit::load::Load;
 use ostler_core::{plan::ServiceState, time::Time};
-use serde_json::Value;
+use ostler_tools::answer::ServiceSummary;
+use serde_json::{Map, Value};
 
 use super::{limits::limits, minds::Told, tune::tune};
 
@@ -12,7 +13,7 @@ pub(super) struct Advice {
     /// The tool to call.
     pub tool: &'static str,
     /// Its arguments.
-    pub arguments: Value,
+    pub arguments: Map<String, Value>,
     /// For the proposal's title.
     pub title: String,
     /// What does not fit, in one sentence.
@@ -23,12 +24,15 @@ pub(super) struct Advice {
     pub gives_more: bool,
 }
 
+/// Whether a service is well, takes traffic and rolls nothing out.
+pub(super) fn is_at_rest(summary: &ServiceSummary) -> bool {
+    summary.state == Some(ServiceState::Healthy) && summary.settled && summary.ready > 0
+}
+
 /// What fits better for a service, the more urgent first: what it lacks before what it could spare. Services that
 /// are unwell or move are left alone: what they use now says nothing of what they need.
 pub(super) fn advice(load: &Load, told: Option<&Told>, now: Time) -> Option<Advice> {
-    let summary = &load.detail.value.summary;
-    let well = summary.state == Some(ServiceState::Healthy) && summary.settled;
-    if !well || summary.ready == 0 {
+    if !is_at_rest(&load.detail.value.summary) {
         return None;
     }
     let size = limits(load);

@@ -41,7 +41,7 @@ pub(super) fn limits(load: &Load) -> Option<Advice> {
             "Fit what `{service}` is given to what it uses: {}",
             words(&arguments)
         ),
-        arguments: Value::Object(arguments),
+        arguments,
         claim: format!("`{service}`: {claim}"),
         why: fit.why,
         gives_more,

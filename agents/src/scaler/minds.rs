@@ -37,15 +37,15 @@ pub struct Minds {
     advised: BTreeMap<ServiceKey, Advised>,
 }
 
-/// Advice as it was given last, and the calls that showed what it rests on.
+/// Advice as it was given last.
 #[derive(Debug, Clone)]
 pub(super) struct Advised {
     /// The advice.
     pub advice: Advice,
     /// What is known of the service on its path.
     pub told: Option<Told>,
-    /// Its last minutes, its day, and how it stood.
-    pub calls: [CallId; 3],
+    /// The call that showed what the advice rests on: its last minutes, or its day.
+    pub shown: CallId,
     /// When.
     pub at: Time,
 }

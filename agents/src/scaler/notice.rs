@@ -73,11 +73,14 @@ impl Notice for Noticing {
                 minds.advise(service, None);
                 continue;
             };
-            let calls = [&load.signals.call, &load.day.call, &load.detail.call];
+            let shown = match advice.tool {
+                "tune_scaling" => &load.signals.call,
+                _ => &load.day.call,
+            };
             let advised = Advised {
                 advice: advice.clone(),
                 told,
-                calls: calls.map(Clone::clone),
+                shown: shown.clone(),
                 at: glance.now,
             };
             minds.advise(service, Some(advised));
@@ -91,7 +94,7 @@ impl Notice for Noticing {
                         kind: SymptomKind::Misprovisioned,
                         since,
                         claim: advice.claim,
-                        call: load.signals.call.clone(),
+                        call: shown.clone(),
                     },
                 ));
             }

@@ -19,7 +19,10 @@ use ostler_core::{
 };
 use serde_json::{Map, Value};
 
-use super::minds::{Advised, Minds, Told};
+use super::{
+    advice::is_at_rest,
+    minds::{Advised, Minds, Told},
+};
 use crate::frozen::is_frozen;
 
 /// Advice that is older says nothing of now.
@@ -61,31 +64,23 @@ impl Planner for CapacityPlanner {
         let Some(advised) = self.advised(&situation.subject) else {
             return healthy;
         };
-        let summary = &facts.detail.value.summary;
-        let well = summary.state == Some(ServiceState::Healthy) && summary.settled;
-        if !well || situation.now.since(advised.at) > FRESH {
+        let rests = is_at_rest(&facts.detail.value.summary);
+        if !rests || situation.now.since(advised.at) > FRESH {
             return healthy;
         }
-        let Value::Object(arguments) = advised.advice.arguments.clone() else {
-            return healthy;
-        };
-        if is_frozen(reader, advised.advice.tool, &arguments).await? {
+        if is_frozen(reader, advised.advice.tool, &advised.advice.arguments).await? {
             tracing::info!(service = %situation.subject, "waits: changes are frozen now");
             return healthy;
         }
-        let body = body(facts, &advised, arguments);
+        let body = body(facts, &advised);
         Ok(Thought::by_rules(Verdict::Proposal(Box::new(body))))
     }
 }
 
-fn body(facts: &ServiceFacts, advised: &Advised, arguments: Map<String, Value>) -> ProposalBody {
+fn body(facts: &ServiceFacts, advised: &Advised) -> ProposalBody {
     let service = facts.key().clone();
     let advice = &advised.advice;
-    let [lately, day, _] = &advised.calls;
-    let shown = match advised.told {
-        Some(_) if advice.tool == "tune_scaling" => lately,
-        _ => day,
-    };
+    let shown = &advised.shown;
     let mut evidence: Vec<Evidence> = advice.why.iter().map(|why| claim(shown, why)).collect();
     evidence.push(facts.detail.claim(format!(
         "it is healthy, {} of {} instances are ready",
@@ -94,7 +89,7 @@ fn body(facts: &ServiceFacts, advised: &Advised, arguments: Map<String, Value>) 
     let costs = advised
         .told
         .as_ref()
-        .and_then(|told| costs(facts, told, &arguments));
+        .and_then(|told| costs(facts, told, &advice.arguments));
     evidence.extend(costs.map(|words| facts.detail.claim(words)));
     let expected = expected(&service, advised);
     ProposalBody {
@@ -108,7 +103,7 @@ fn body(facts: &ServiceFacts, advised: &Advised, arguments: Map<String, Value>) 
         },
         calls: vec![ProposedCall {
             tool: advice.tool.to_owned(),
-            arguments,
+            arguments: advice.arguments.clone(),
             reason: text::claim(&advice.claim),
         }],
         expected: text::claim(&expected),

@@ -10,6 +10,7 @@ use ostler_core::{
     signal::{Point, SignalKind},
     spec::ServiceSpec,
     time::{Span, Time},
+    units::{Bytes, MilliCpu},
 };
 use ostler_tools::answer::{ServiceDetail, Signals};
 
@@ -27,7 +28,7 @@ const YOUNG: Span = Span::minutes(1);
 pub(super) fn cores(spec: &ServiceSpec) -> Option<f64> {
     let resources = &spec.resources;
     let cpu = resources.limits.cpu.or(resources.requests.cpu)?;
-    Some(cpu.0 as f64 / 1_000.0).filter(|cores| *cores > 0.0)
+    Some(cpu.as_cores()).filter(|cores| *cores > 0.0)
 }
 
 /// Readings that were not taken in yet, oldest first.
@@ -95,11 +96,10 @@ pub(super) fn standing(load: &Load, now: Time) -> Option<Standing> {
 /// What an instance was given.
 pub(super) fn given(spec: &ServiceSpec) -> Given {
     let resources = &spec.resources;
-    let cores = |cpu: ostler_core::units::MilliCpu| cpu.0 as f64 / 1_000.0;
-    let bytes = |memory: ostler_core::units::Bytes| memory.0 as f64;
+    let bytes = |memory: Bytes| memory.0 as f64;
     Given {
-        cpu_request: resources.requests.cpu.map(cores),
-        cpu_limit: resources.limits.cpu.map(cores),
+        cpu_request: resources.requests.cpu.map(MilliCpu::as_cores),
+        cpu_limit: resources.limits.cpu.map(MilliCpu::as_cores),
         memory_request: resources.requests.memory.map(bytes),
         memory_limit: resources.limits.memory.map(bytes),
     }

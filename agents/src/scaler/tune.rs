@@ -8,7 +8,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 use ostler_tools::answer::ServiceDetail;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{advice::Advice, minds::Told};
 
@@ -51,9 +51,14 @@ pub(super) fn tune(detail: &ServiceDetail, told: &Told, now: Time) -> Option<Adv
     }
     let next = now_each.filter(|_| !differs).unwrap_or(next);
     let (targets, all_floors) = whole(tuned, target(kind, next), &floors, now);
-    let arguments = json!({
-        "service": detail.summary.service, "targets": targets, "floors": all_floors, "for": LASTS,
-    });
+    let arguments = [
+        ("service", json!(detail.summary.service)),
+        ("targets", json!(targets)),
+        ("floors", json!(all_floors)),
+        ("for", json!(LASTS)),
+    ];
+    let arguments = arguments.map(|(name, value)| (name.to_owned(), value));
+    let arguments = Map::from_iter(arguments);
     Some(advice(
         told,
         arguments,
@@ -65,7 +70,7 @@ pub(super) fn tune(detail: &ServiceDetail, told: &Told, now: Time) -> Option<Adv
 
 fn advice(
     told: &Told,
-    arguments: Value,
+    arguments: Map<String, Value>,
     (kind, now_each, next): (SignalKind, Option<f64>, f64),
     floors: &[Floor],
     detail: &ServiceDetail,
@@ -136,7 +141,7 @@ fn expressed(kind: SignalKind, each: f64, detail: &ServiceDetail, told: &Told) -
     if kind == SignalKind::RequestRate {
         return Some(each);
     }
-    let request = detail.spec.resources.requests.cpu?.0 as f64 / 1_000.0;
+    let request = detail.spec.resources.requests.cpu?.as_cores();
     let percent = each * told.numbers.work_s / request * 100.0;
     percent.is_finite().then(|| percent.clamp(1.0, 400.0))
 }

@@ -27,7 +27,7 @@ use super::{
     judge::{Standing, Upgrade, judge},
     notice::info_of,
 };
-use crate::frozen::{ask, is_frozen};
+use crate::frozen::is_frozen;
 
 /// Vulnerabilities that are named in a proposal.
 const NAMED: usize = 3;
@@ -46,12 +46,8 @@ impl Planner for UpgradePlanner {
         let Some(facts) = situation.facts.get(&situation.subject) else {
             return Ok(Thought::by_rules(Verdict::Healthy));
         };
-        let upgrades: Cited<Upgrades> = ask(
-            reader,
-            "list_upgrades",
-            json!({ "service": situation.subject }),
-        )
-        .await?;
+        let asked = json!({ "service": situation.subject });
+        let upgrades: Cited<Upgrades> = reader.ask("list_upgrades", asked).await?;
         let Some(info) = info_of(&upgrades.value, &situation.subject) else {
             return Ok(Thought::by_rules(Verdict::Healthy));
         };

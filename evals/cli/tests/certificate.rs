@@ -1,25 +1,13 @@
 //! From a run of the built program to a certificate that the gate believes.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Command, Output},
-};
+mod common;
 
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
+
+use common::eval;
 use ostler_core::autonomy::Certificate;
 use ostler_gate::note::Verifier;
-
-fn eval(args: &[&str]) -> Output {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ostler-eval"));
-    command.args(args);
-    if args.first() == Some(&"run") {
-        command.arg("--folder").arg(folder);
-    }
-    command.output().unwrap()
-}
 
 fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -1,31 +1,16 @@
 //! The program from outside: reports, exit codes, going on with a run that was broken off.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+mod common;
 
+use std::{fs, path::Path, process::Output};
+
+use common::eval;
 use ostler_evals_closed::{
     mechanism,
     play::{Hand, play},
 };
 use serde_json::Value;
-
-fn eval(args: &[&str]) -> Output {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ostler-eval"));
-    command.args(args);
-    if matches!(args[0], "run" | "lint") && !args.contains(&"--bundle") {
-        command.arg("--folder").arg(folder);
-    }
-    command.output().unwrap()
-}
 
 fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)

@@ -6,13 +6,16 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
     sync::Arc,
 };
 
+use common::eval;
 use ostler_agents::make;
 use ostler_core::{
     autonomy::{Autonomy, Certificate, Make, Record, Standing},
@@ -92,16 +95,6 @@ agents:
     fn report(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
     }
-}
-
-fn eval(args: &[&str]) -> Output {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ostler-eval"));
-    command.args(args);
-    if args.first() == Some(&"run") {
-        command.arg("--folder").arg(folder);
-    }
-    command.output().unwrap()
 }
 
 fn printed(output: &Output) -> String {

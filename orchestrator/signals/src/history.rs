@@ -61,13 +61,12 @@ impl Recorded {
         reason = "seven digits are enough for a signal"
     )]
     fn push(&mut self, kind: SignalKind, at: Time, value: f64) {
-        let (at, value) = (at, value as f32);
-        push_spaced(&mut self.fine, (at, value), FINE_STEP, FINE_LIMIT);
-        let coarse = kept(kind, &self.coarse, at, value, COARSE_STEP);
-        push_spaced(&mut self.coarse, coarse, COARSE_STEP, COARSE_LIMIT);
+        let point = (at, value as f32);
+        let join = |before, newer| joined(kind, before, newer);
+        push_spaced(&mut self.fine, point, (FINE_STEP, FINE_LIMIT), join);
+        push_spaced(&mut self.coarse, point, (COARSE_STEP, COARSE_LIMIT), join);
         if let Some(day) = &mut self.day {
-            let point = kept(kind, day, at, value, DAY_STEP);
-            push_spaced(day, point, DAY_STEP, DAY_LIMIT);
+            push_spaced(day, point, (DAY_STEP, DAY_LIMIT), join);
         }
     }
 
@@ -90,38 +89,33 @@ impl Recorded {
     }
 }
 
-/// What is kept of a step: its last value, but of memory its highest, since that is what kills.
-fn kept(
-    kind: SignalKind,
-    points: &VecDeque<(Time, f32)>,
-    at: Time,
-    value: f32,
-    step: Span,
-) -> (Time, f32) {
-    let same = |last: &&(Time, f32)| at >= last.0 && last.0.0 / step.0 == at.0 / step.0;
-    let before = points.back().filter(same).map(|last| last.1);
-    match (kind, before) {
-        (SignalKind::MemoryBytes, Some(before)) => (at, before.max(value)),
-        _ => (at, value),
+/// What is kept of two values of a step: the newer, but of memory the higher, since that is what kills.
+fn joined(kind: SignalKind, before: f32, newer: f32) -> f32 {
+    match kind {
+        SignalKind::MemoryBytes => before.max(newer),
+        _ => newer,
     }
 }
 
-/// Keeps one point for each `step` of time: a newer one in the same step replaces the last.
-fn push_spaced(points: &mut VecDeque<(Time, f32)>, point: (Time, f32), step: Span, limit: usize) {
-    if points.back().is_some_and(|last| point.0 < last.0) {
+/// Keeps one point for each `step` of time: a newer one in the same step is joined to the last.
+fn push_spaced(
+    points: &mut VecDeque<(Time, f32)>,
+    (at, value): (Time, f32),
+    (step, limit): (Span, usize),
+    join: impl Fn(f32, f32) -> f32,
+) {
+    if points.back().is_some_and(|last| at < last.0) {
         points.clear(); // The clock jumped back; an order that lies helps nobody.
     }
-    let slot = |at: Time| at.0 / step.0;
-    if points
-        .back()
-        .is_some_and(|last| slot(last.0) == slot(point.0))
-    {
-        points.pop_back();
-    }
+    let same = |last: &mut (Time, f32)| last.0.0 / step.0 == at.0 / step.0;
+    let value = match points.pop_back_if(same) {
+        Some((_, before)) => join(before, value),
+        None => value,
+    };
     if points.len() >= limit {
         points.pop_front();
     }
-    points.push_back(point);
+    points.push_back((at, value));
 }
 
 impl History {

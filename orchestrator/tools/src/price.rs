@@ -34,7 +34,7 @@ impl Prices {
         reason = "prices are checked to be small and positive"
     )]
     pub fn of(&self, (cpu, memory): (MilliCpu, Bytes), instances: u32) -> Cost {
-        let cores = cpu.0 as f64 / 1_000.0;
+        let cores = cpu.as_cores();
         let gibibytes = memory.0 as f64 / f64::from(1 << 30);
         let each = cores * self.cpu_hour + gibibytes * self.gib_hour;
         Cost {
