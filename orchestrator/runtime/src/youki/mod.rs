@@ -72,6 +72,8 @@ struct Inner {
     program: Program,
     trash: Trash,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
+    /// Who prepares what is not in `instances` yet: one at a time for each.
+    preparing: Mutex<BTreeMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
     changed: Notify,
     notices: Mutex<Vec<Notice>>,
 }
@@ -119,6 +121,7 @@ impl YoukiBackend {
                 .map_err(disk("make", &config.state_root))?,
             program: Program::load().map_err(disk("load", Path::new("ostler-shim")))?,
             instances: Mutex::default(),
+            preparing: Mutex::default(),
             changed: Notify::new(),
             notices: Mutex::default(),
             config,

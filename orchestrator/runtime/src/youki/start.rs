@@ -4,7 +4,7 @@
 use std::{
     fs, io,
     path::Path,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use ostler_core::{
@@ -41,7 +41,7 @@ pub(super) async fn start(inner: &Arc<Inner>, order: &Order) -> Result<Started, 
     }
     let instance = match known {
         Some(instance) => instance,
-        None => prepare(inner, order).await?,
+        None => prepare_once(inner, order).await?,
     };
     let _turn = instance.turn.lock().await;
     if inner
@@ -224,6 +224,30 @@ fn launch(inner: &Inner, instance: &Instance, order: &Order) -> Result<Launched,
     write().map_err(disk("start the shim"))
 }
 
+/// Of two that start the same instance at once, the second takes what the first prepared: they
+/// would write over each other's files, and one that fails would sweep away what the other runs on.
+async fn prepare_once(inner: &Arc<Inner>, order: &Order) -> Result<Arc<Instance>, Problem> {
+    let preparing = || {
+        inner
+            .preparing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    let turn = Arc::clone(preparing().entry(order.instance.clone()).or_default());
+    let held = turn.lock().await;
+    let prepared = match inner.get(&order.instance) {
+        Some(instance) => Ok(instance),
+        None => prepare(inner, order).await,
+    };
+    drop(held);
+    let mut waiting = preparing();
+    // Nobody else holds it but the map itself, and nobody can come while the map is locked.
+    if Arc::strong_count(&turn) == 2 {
+        waiting.remove(&order.instance);
+    }
+    prepared
+}
+
 /// Makes everything that an instance's attempts share.
 async fn prepare(inner: &Arc<Inner>, order: &Order) -> Result<Arc<Instance>, Problem> {
     let image = inner
@@ -255,12 +279,10 @@ async fn prepare(inner: &Arc<Inner>, order: &Order) -> Result<Arc<Instance>, Pro
     }
     let record = made?;
     let instance = Arc::new(Instance::new(inner.instance_dir(&order.instance), record));
-    // Of two that prepared at once, the first stays.
-    Ok(inner
+    inner
         .map()
-        .entry(order.instance.clone())
-        .or_insert(instance)
-        .clone())
+        .insert(order.instance.clone(), Arc::clone(&instance));
+    Ok(instance)
 }
 
 fn make(
