@@ -142,6 +142,8 @@ pub struct Models {
     pub seed: u64,
     /// What to plan with; asked of the broker before each turn when absent.
     pub settings: Option<Settings>,
+    /// The way to the models of a shadow, which thinks along and does nothing.
+    pub shadow: Option<Line>,
 }
 
 /// Runs one agent over a pipe until the pipe closes. Logs go through `tracing`; use a
@@ -182,17 +184,17 @@ fn find(name: &str) -> Result<&'static AgentSpec, AgentError> {
 fn parts(spec: &AgentSpec, setup: Setup) -> Parts {
     let mut parts = (spec.parts)(setup.clock);
     if let Some(models) = setup.models {
-        let of_agent = chain::Parts {
-            rules: parts.planner,
+        let rules: Arc<dyn Planner> = parts.planner.into();
+        let of_agent = || chain::Parts {
+            rules: Arc::clone(&rules),
             prompt: Prompt::new(spec.prompt.to_owned()),
             proposable: spec.proposable,
         };
-        parts.planner = Box::new(Chain::new(
-            models.line,
-            models.settings,
-            of_agent,
-            models.seed,
-        ));
+        let (line, settings, seed) = (models.line, models.settings, models.seed);
+        parts.planner = Box::new(Chain::new(line, settings, of_agent(), seed));
+        // Marks of its own: what one mind was shown gives nothing away of the other's.
+        let beside = |line| Chain::new(line, None, of_agent(), !seed);
+        parts.shadow = (models.shadow).map(|line| Arc::new(beside(line)) as Arc<dyn Planner>);
     }
     parts.planner = (setup.around)(parts.planner);
     parts

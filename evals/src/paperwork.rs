@@ -32,12 +32,14 @@ impl World {
                 note,
                 cause,
                 state,
+                shadow,
             } => self.note(
                 incident,
                 Entry {
                     at: now,
                     by,
                     what: note,
+                    shadow,
                 },
                 cause,
                 state,

@@ -173,6 +173,7 @@ fn models(socket: &Path) -> Models {
             limits: TurnLimits::default(),
             prompt: None,
         }),
+        shadow: None,
     }
 }
 

@@ -51,6 +51,7 @@ fn stage(choices: Vec<ModelChoice>, brain: Brain) -> Stage {
         line: Line::new(socket),
         seed: 7,
         settings: Some(settings),
+        shadow: None,
     };
     Stage {
         fake,

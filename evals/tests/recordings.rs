@@ -74,6 +74,7 @@ fn broker(config: Config, socket: &Path, stop: &CancellationToken) -> Models {
         line: Line::new(socket),
         seed: 4,
         settings: None,
+        shadow: None,
     }
 }
 
@@ -194,6 +195,7 @@ async fn without_a_broker_the_rules_plan() {
         line: Line::new(folder.path().join("nobody.sock")),
         seed: 4,
         settings: None,
+        shadow: None,
     };
     let seen = replay::replay(&incident(), Some(models)).await.unwrap();
     assert_eq!(seen.proposals.len(), 1);

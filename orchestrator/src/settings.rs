@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use ostler_broker::config::{Config as Models, EndpointConfig, Recording};
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
-use ostler_planning::Entry;
+use ostler_planning::{Entry, Mind};
 use ostler_runtime::image::SignatureRules;
 use ostler_signals::prometheus::Prometheus;
 use ostler_tools::price::Prices;
@@ -39,8 +39,8 @@ pub struct Settings {
     pub models: Models,
     /// Agents of the operator's own.
     pub guests: BTreeMap<AgentName, Guest>,
-    /// What models that think for an agent are told, where the operator says it in their own words.
-    pub prompts: BTreeMap<AgentName, String>,
+    /// What models are told, where the operator says it in their own words; by names as in `models`.
+    pub prompts: BTreeMap<String, String>,
     /// An existing Prometheus that manifests may have asked.
     pub prometheus: Option<Prometheus>,
     /// Whose certificates of evals are believed.
@@ -175,10 +175,21 @@ impl Settings {
             ..Self::default()
         };
         for (name, entry) in agents {
-            if let Some(text) = entry.own_prompt(&name, folder)? {
-                settings.prompts.insert(name.clone(), text);
+            for Mind {
+                name,
+                config,
+                prompt,
+            } in entry.minds(&name, folder)?
+            {
+                settings
+                    .prompts
+                    .extend(prompt.map(|text| (name.clone(), text)));
+                settings
+                    .models
+                    .agents
+                    .extend(config.map(|config| (name, config)));
             }
-            settings.add(name, entry)?;
+            settings.house(name, entry)?;
         }
         if settings.guests.len() > GUESTS_LIMIT {
             bail!(
@@ -190,8 +201,7 @@ impl Settings {
         Ok(settings)
     }
 
-    fn add(&mut self, name: AgentName, entry: Entry<Guest>) -> anyhow::Result<()> {
-        let config = entry.config();
+    fn house(&mut self, name: AgentName, entry: Entry<Guest>) -> anyhow::Result<()> {
         let ours = ostler_agents::registry().iter().map(|agent| agent.name);
         match (
             entry.program,
@@ -215,9 +225,6 @@ impl Settings {
                 bail!("`agents.{name}.planner` is missing: such as [ rules ]")
             }
             (None, true) => {}
-        }
-        if let Some(config) = config {
-            self.models.agents.insert(name.to_string(), config);
         }
         Ok(())
     }
@@ -288,7 +295,12 @@ endpoints:
   local: { protocol: ollama, url: 'http://127.0.0.1:11434', models: { m: {} } }
 recording: { replay: answers }
 agents:
-  healer: { planner: [ 'local:m', rules ], prompt: own.md, turn: { calls: 3 }, budget: { turn: { tokens: 9000 } } }
+  healer:
+    planner: [ 'local:m', rules ]
+    prompt: own.md
+    turn: { calls: 3 }
+    budget: { turn: { tokens: 9000 } }
+    shadow: { planner: [ 'local:m' ], prompt: own.md }
   watcher: { program: { command: [ /usr/bin/python3 ], mounts: { /usr: /usr } } }
 ";
         std::fs::write(folder.path().join("own.md"), "Be brief.").unwrap();

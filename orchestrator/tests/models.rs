@@ -25,7 +25,12 @@ const LATER: Duration = Duration::from_secs(90);
 const KEY: &str = "sk-test-0123456789abcdef";
 const SECRET: &str = "tr0ub4dor-and-3";
 
-fn config(url: &str, protocol: &str) -> String {
+/// The healer asks the model before its rules.
+const ASKS: &str = "planner: [ 'scripted:small', rules ]";
+/// The healer's rules think, and a shadow that asks the model thinks along.
+const BESIDE: &str = "{ planner: [ rules ], shadow: { planner: [ 'scripted:small', rules ] } }";
+
+fn config(url: &str, protocol: &str, healer: &str) -> String {
     format!(
         "endpoints:
   scripted:
@@ -35,7 +40,7 @@ fn config(url: &str, protocol: &str) -> String {
     models: {{ small: {{ input: 1.0, output: 2.0 }} }}
 agents:
   healer:
-    planner: [ 'scripted:small', rules ]
+    {healer}
 "
     )
 }
@@ -48,13 +53,17 @@ struct Stage {
 }
 
 fn stage(protocol: &str, brain: Brain) -> Stage {
+    stage_of(protocol, ASKS, brain)
+}
+
+fn stage_of(protocol: &str, healer: &str, brain: Brain) -> Stage {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let fake = runtime.block_on(FakeLlm::tcp(brain)).unwrap();
-    let daemon = Daemon::start_configured(&config(&fake.url(), protocol), KEY);
+    let daemon = Daemon::start_configured(&config(&fake.url(), protocol, healer), KEY);
     import_busybox(&daemon);
     daemon.cli_with_input(&["secret", "put", "db-password"], SECRET);
     let env = format!("  env: {{ DB_PASSWORD: {SECRET} }}\n");
@@ -82,6 +91,11 @@ fn stage(protocol: &str, brain: Brain) -> Stage {
 /// Looks once, then proposes to go back to the first generation: it is called after the revision
 /// that made it, the second, as the first stored a secret.
 fn good_model(asked: &Asked) -> Reply {
+    concludes(asked, "bad_change")
+}
+
+/// As the good model, but for what it believes to be the cause.
+fn concludes(asked: &Asked, cause: &str) -> Reply {
     let messages = asked.messages();
     let Some((_, result)) = messages.iter().rfind(|(role, _)| role == "tool") else {
         let look = (
@@ -97,15 +111,15 @@ fn good_model(asked: &Asked) -> Reply {
         .split('"')
         .next()
         .unwrap();
-    Reply::Say(answer(call))
+    Reply::Say(answer(call, cause))
 }
 
-/// The right answer, citing this call.
-fn answer(call: &str) -> String {
+/// The right answer but for the cause, citing this call.
+fn answer(call: &str, cause: &str) -> String {
     let arguments = json!({ "service": "default/hello", "generation": 2 });
     let answer = json!({
         "verdict": "proposal", "explanation": "the new generation cannot start; the one before it was good",
-        "cause": { "kind": "bad_change", "culprit": "default/hello", "confidence": 0.9,
+        "cause": { "kind": cause, "culprit": "default/hello", "confidence": 0.9,
                    "evidence": [{ "claim": "only the new generation fails", "call": call }] },
         "proposal": { "title": "Roll hello back", "expected": "it is healthy again", "verify_service": "default/hello",
                       "verify_hold_seconds": 15, "verify_within_seconds": 120,
@@ -266,6 +280,58 @@ fn an_ollama_server_heals_a_bad_change() {
     );
 }
 
+/// A model on trial: the rules act, it thinks along on its own budget, and what it would have said
+/// stands in the incident and is counted.
+#[test]
+fn a_shadow_thinks_along_and_does_nothing() {
+    if !can_run_containers() {
+        return;
+    }
+    let brain: Brain = Arc::new(|asked| concludes(asked, "crash"));
+    let stage = stage_of("openai", BESIDE, brain);
+    let daemon = &stage.daemon;
+    let said = heal(daemon);
+    assert!(
+        !said.iter().any(|words| words.starts_with("planned by")),
+        "the rules planned: {said:#?}"
+    );
+    let proposals = daemon.json(&["proposals"]);
+    let [only] = &proposals["proposals"].as_array().unwrap()[..] else {
+        panic!("{proposals:#}")
+    };
+    assert_eq!(only["state"], "verified", "{only:#}");
+
+    let healer = daemon.until("the shadow was compared", LATER, || {
+        let healer = daemon.json(&["agents", "describe", "healer"]);
+        (healer["shadows"][0]["other_cause"] == 1).then_some(healer)
+    });
+    assert_eq!(healer["shadows"][0]["planner"][0], "scripted:small");
+    assert_eq!(healer["status"]["make"]["planner"], json!(["rules"]));
+    let spent = |of: &str| healer["status"][of]["spent_in_hour"]["tokens"].as_u64();
+    assert_eq!(spent("budget"), Some(0));
+    assert!(spent("shadow_budget") > Some(0), "{healer:#}");
+    let incidents = daemon.json(&["incidents"]);
+    let id = incidents["incidents"][0]["id"].as_str().unwrap();
+    let detail = daemon.json(&["incidents", id]);
+    assert_eq!(detail["incident"]["cause"]["kind"], "bad_change");
+    let timeline = detail["incident"]["timeline"].as_array().unwrap();
+    let compared: Vec<&str> = timeline
+        .iter()
+        .filter(|entry| entry["shadow"]["agreement"] == "other_cause")
+        .map(|entry| entry["what"].as_str().unwrap())
+        .collect();
+    assert!(
+        compared.len() == 1 && compared[0].contains("it would Roll hello back"),
+        "{timeline:#?}"
+    );
+    let shown = daemon.cli(&["agents", "describe", "healer"]);
+    let words = "0 of 1 the same; 0 another outcome, 1 another cause";
+    assert!(shown.contains(words), "{shown}");
+    let budgets = daemon.cli(&["agents", "budget"]);
+    assert!(budgets.contains("healer's shadow"), "{budgets}");
+    daemon.cli(&["audit", "verify"]);
+}
+
 #[test]
 fn with_the_model_killed_mid_turn_the_rules_finish_and_the_incident_says_so() {
     if !can_run_containers() {
@@ -347,7 +413,7 @@ fn good_model_after_a_look(asked: &Asked) -> Reply {
         .split('"')
         .next()
         .unwrap();
-    Reply::Say(answer(call))
+    Reply::Say(answer(call, "bad_change"))
 }
 
 #[test]
@@ -377,7 +443,7 @@ fn a_configuration_that_makes_no_sense_is_refused_in_words() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let unknown = up(&config("http://127.0.0.1:1", "openai")
+    let unknown = up(&config("http://127.0.0.1:1", "openai", ASKS)
         .replace("healer", "hailer")
         .replace("KEYFILE", "/dev/null"));
     assert!(

@@ -22,6 +22,7 @@ use crate::{
     paper,
     planner::Planner,
     refused::Refused,
+    shadow::Shadow,
     symptom::{Notice, Symptom},
     world,
 };
@@ -60,6 +61,8 @@ pub struct Parts {
     pub budget: Budget,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// A second mind that thinks about what was settled, and does nothing.
+    pub shadow: Option<Arc<dyn Planner>>,
 }
 
 /// A running agent.
@@ -75,6 +78,8 @@ pub struct Agent {
     pub(crate) me: String,
     /// The tools that the daemon lists for this agent; listed when first needed.
     pub(crate) tools: Option<Vec<ToolInfo>>,
+    /// Who thinks beside it.
+    pub(crate) shadow: Option<Shadow>,
 }
 
 impl Agent {
@@ -82,6 +87,7 @@ impl Agent {
     #[must_use]
     pub fn new(caller: Arc<dyn Caller>, parts: Parts) -> Self {
         let look = Look::default().reading(parts.notice.reads());
+        let shadow = parts.shadow.clone().map(Shadow::new);
         Self {
             caller,
             parts,
@@ -91,6 +97,7 @@ impl Agent {
             quiet: BTreeMap::new(),
             me: String::new(),
             tools: None,
+            shadow,
         }
     }
 

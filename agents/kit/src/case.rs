@@ -10,7 +10,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use crate::{refused::Refused, regress::Watch, symptom::Symptom, watch::Readings};
+use crate::{refused::Refused, regress::Watch, shadow::Gist, symptom::Symptom, watch::Readings};
 
 /// Without a symptom this long, it went away by itself.
 pub const CALM: Span = Span::seconds(20);
@@ -44,6 +44,8 @@ pub struct Case {
     pub watch: Option<Watch>,
     /// What was last read for that.
     pub(crate) readings: Readings,
+    /// What a shadow was last asked to think about: each conclusion is compared once.
+    pub(crate) compared: Option<Gist>,
 }
 
 impl Case {
@@ -63,6 +65,7 @@ impl Case {
             foretold: None,
             watch: None,
             readings: Readings::default(),
+            compared: None,
         }
     }
 }

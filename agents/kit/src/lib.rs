@@ -20,6 +20,7 @@ pub mod recall;
 pub mod refused;
 pub mod regress;
 mod resume;
+pub mod shadow;
 pub mod situation;
 pub mod symptom;
 pub mod template;

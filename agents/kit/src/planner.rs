@@ -52,8 +52,19 @@ pub struct Mind {
     pub tokens_out: u64,
     /// Planners that were asked before and gave no verdict, each with why.
     pub passed_over: Vec<String>,
+    /// What was to be asked before the rules, where anything was.
+    pub choice: Option<Choice>,
     /// Tools that a model asked for and may not use: it was misled, or is not fit for this.
     pub overreached: BTreeSet<String>,
+}
+
+/// What an operator chose for an agent to plan with, beside its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// Models in the order in which they are asked, as `endpoint:model`.
+    pub models: Vec<String>,
+    /// SHA-256 of what they are told, in hex.
+    pub prompt: String,
 }
 
 impl Mind {
@@ -144,6 +155,7 @@ mod tests {
             tokens_in: 900,
             tokens_out: 80,
             passed_over: vec!["openai:gpt (the connection broke)".into()],
+            choice: None,
             overreached: BTreeSet::from(["approve".into()]),
         };
         assert_eq!(

@@ -2,7 +2,7 @@
 //!
 //! Who thought is written down too, whenever a model was asked.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ostler_core::{
     id::ServiceKey,
@@ -21,12 +21,19 @@ use crate::{
     reader::Reader,
     recall,
     refused::Refused,
+    shadow::{Gist, Settled},
     situation::{Situation, Web},
     symptom::Symptom,
 };
 
 /// How often an agent that thinks says that it lives: less than what its supervisor calls silence.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// A situation, and what was concluded of it.
+struct Considered {
+    thought: Thought,
+    situation: Situation,
+}
 
 impl Agent {
     /// Symptoms that belong to no case yet: attach them to the case of their culprit, or look into
@@ -106,10 +113,10 @@ impl Agent {
             tracing::warn!(%subject, "too many open incidents to open another");
             return Ok(());
         }
-        let Some(thought) = self.think(subject, symptoms, &[], now).await? else {
+        let Some(considered) = self.think(subject, symptoms, &[], now).await? else {
             return Ok(());
         };
-        let culprit = match &thought.verdict {
+        let culprit = match &considered.thought.verdict {
             Verdict::Healthy => return Ok(()),
             Verdict::Unresolved {
                 cause: None,
@@ -135,7 +142,7 @@ impl Agent {
             opened => opened?,
         };
         case.know(symptoms);
-        let settled = self.settle(&mut case, thought, now).await;
+        let settled = self.settle(&mut case, considered, now).await;
         self.cases.push(case);
         settled
     }
@@ -184,7 +191,7 @@ impl Agent {
         let subject = case.culprit.clone();
         case.know(symptoms);
         match self.think(&subject, symptoms, &case.refused, now).await? {
-            Some(thought) => self.settle(case, thought, now).await,
+            Some(considered) => self.settle(case, considered, now).await,
             None => Ok(()),
         }
     }
@@ -196,7 +203,7 @@ impl Agent {
         symptoms: &[Symptom],
         refused: &[Refused],
         now: Time,
-    ) -> Result<Option<Thought>, CallError> {
+    ) -> Result<Option<Considered>, CallError> {
         if !self.ledger.take_turn(&self.parts.budget, now) {
             tracing::warn!(%subject, "the hour's turns are used up");
             return Ok(None);
@@ -217,7 +224,7 @@ impl Agent {
             Ok(mut thought) => {
                 tracing::info!(%subject, "{}", thought.mind);
                 thought.verdict = recall::weigh(thought.verdict, &situation);
-                Ok(Some(thought))
+                Ok(Some(Considered { thought, situation }))
             }
             Err(error) => {
                 tracing::warn!(%error, "no verdict");
@@ -226,8 +233,40 @@ impl Agent {
         }
     }
 
-    /// Writes a verdict into the case's incident and moves the case on.
+    /// Writes a verdict into the case's incident and moves the case on; then a shadow may think of it.
     async fn settle(
+        &mut self,
+        case: &mut Case,
+        considered: Considered,
+        now: Time,
+    ) -> Result<(), CallError> {
+        let Considered { thought, situation } = considered;
+        let gist = Gist::of(&thought.verdict);
+        self.write_down(case, thought, now).await?;
+        self.compare(case, situation, gist);
+        Ok(())
+    }
+
+    /// Lets a shadow think about what was just settled, once for each conclusion of a case.
+    fn compare(&self, case: &mut Case, situation: Situation, gist: Gist) {
+        let (Some(shadow), Some(tools)) = (&self.shadow, &self.tools) else {
+            return;
+        };
+        if case.compared.as_ref() == Some(&gist) {
+            return;
+        }
+        let settled = Settled {
+            incident: case.incident.clone(),
+            situation,
+            gist: gist.clone(),
+        };
+        let calls = self.parts.budget.calls_per_turn;
+        if shadow.begin(settled, Arc::clone(&self.caller), tools.clone(), calls) {
+            case.compared = Some(gist);
+        }
+    }
+
+    async fn write_down(
         &mut self,
         case: &mut Case,
         thought: Thought,

@@ -308,6 +308,7 @@ mod tests {
             planner: Box::new(Nothing),
             budget: Default::default(),
             clock: Arc::new(SystemClock),
+            shadow: None,
         };
         let mut agent = Agent::new(Arc::clone(&daemon) as Arc<dyn Caller>, parts);
         agent.me = "agent:healer".to_owned();

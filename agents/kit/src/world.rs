@@ -6,6 +6,7 @@ use ostler_core::{
     id::{CallId, IncidentId, InstanceId, ProposalId, ServiceKey},
     incident::{Cause, IncidentState},
     proposal::{ProposalBody, ProposalState},
+    shadow::Shadowed,
     signal::{SignalKind, Subject},
     time::{Span, Time},
 };
@@ -174,6 +175,17 @@ pub async fn note_incident(
     state: Option<IncidentState>,
 ) -> Answered<answer::IncidentTouched> {
     let asked = json!({ "incident": incident, "note": note, "cause": cause, "state": state });
+    ask(caller, "note_incident", asked).await
+}
+
+/// Adds to an incident what a shadow made of the situation.
+pub async fn note_shadow(
+    caller: &dyn Caller,
+    incident: &IncidentId,
+    note: &str,
+    shadow: &Shadowed,
+) -> Answered<answer::IncidentTouched> {
+    let asked = json!({ "incident": incident, "note": note, "shadow": shadow });
     ask(caller, "note_incident", asked).await
 }
 

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use ostler_agents_kit::{
     client::ToolInfo,
-    planner::{Mind, Planner, PlannerError, Thought, Verdict},
+    planner::{Choice, Mind, Planner, PlannerError, Thought, Verdict},
     reader::Reader,
     situation::Situation,
     text,
@@ -45,7 +45,7 @@ pub struct Chain {
     line: Line,
     settings: Option<Settings>,
     health: Mutex<BTreeMap<String, Health>>,
-    rules: Box<dyn Planner>,
+    rules: Arc<dyn Planner>,
     prompt: Prompt,
     proposable: &'static [&'static str],
     seed: u64,
@@ -55,7 +55,7 @@ pub struct Chain {
 /// What an agent brings to its chain.
 pub struct Parts {
     /// What it thinks with when no model gives anything.
-    pub rules: Box<dyn Planner>,
+    pub rules: Arc<dyn Planner>,
     /// What models are told.
     pub prompt: Prompt,
     /// Names of the tools that its proposals may consist of.
@@ -213,6 +213,12 @@ impl Planner for Chain {
             prompt: own.as_ref().unwrap_or(&self.prompt),
             limits: settings.limits,
         };
+        if !settings.models.is_empty() {
+            mind.choice = Some(Choice {
+                models: settings.models.iter().map(ModelChoice::name).collect(),
+                prompt: told.prompt.hash().to_owned(),
+            });
+        }
         for choice in &settings.models {
             let mut spent = Spent::default();
             let look = (situation, reader);

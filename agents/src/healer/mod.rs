@@ -33,5 +33,6 @@ pub fn parts(clock: Arc<dyn Clock>) -> Parts {
         planner: Box::new(RulesPlanner),
         budget: Budget::default(),
         clock,
+        shadow: None,
     }
 }

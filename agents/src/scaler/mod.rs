@@ -37,5 +37,6 @@ pub fn parts(clock: Arc<dyn Clock>) -> Parts {
         planner: Box::new(CapacityPlanner::new(minds)),
         budget: Budget::default(),
         clock,
+        shadow: None,
     }
 }

@@ -32,5 +32,6 @@ pub fn parts(clock: Arc<dyn Clock>) -> Parts {
         planner: Box::new(UpgradePlanner),
         budget: Budget::default(),
         clock,
+        shadow: None,
     }
 }

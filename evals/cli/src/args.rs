@@ -86,6 +86,9 @@ pub struct RunArgs {
     /// The daemon's configuration file: the agent plans with the models that it names there
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The agent as it would be with its shadow's models and prompt in place of its own
+    #[arg(long, requires = "config")]
+    pub shadow: bool,
     /// Keep what models answer in this folder
     #[arg(
         long,

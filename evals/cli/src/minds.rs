@@ -95,6 +95,10 @@ impl Minds {
         let spec = spec(&args.agent)?;
         let agent = AgentName::new(spec.name)?;
         let planning = match &args.config {
+            Some(file) if args.shadow => Planning::read(file)?
+                .promoted(&agent)
+                .with_context(|| format!("`agents.{agent}.shadow`: there is none in that file"))?
+                .of(&agent),
             Some(file) => Planning::read(file)?.of(&agent),
             None => Planning::default(),
         };
@@ -187,6 +191,7 @@ impl Open {
                 line: Line::new(&socket),
                 seed,
                 settings: None,
+                shadow: None,
             },
             counted,
             stop,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{CallId, IncidentId, ProposalId, ServiceKey},
+    shadow::Shadowed,
     time::Time,
 };
 
@@ -151,4 +152,7 @@ pub struct Entry {
     pub by: String,
     /// What, in words, 500 characters at most.
     pub what: String,
+    /// What a shadow of the author made of the situation, where the entry is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadowed>,
 }

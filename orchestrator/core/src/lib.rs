@@ -24,6 +24,7 @@ pub mod proposal;
 pub mod reconcile;
 pub mod rollout;
 pub mod schedule;
+pub mod shadow;
 pub mod signal;
 pub mod sim;
 pub mod spec;

@@ -375,5 +375,10 @@ pub(crate) fn note(incident: &mut Incident, call: &Call, what: String) {
         incident.timeline.remove(1);
     }
     let at = call.now;
-    incident.timeline.push(Entry { at, by, what });
+    incident.timeline.push(Entry {
+        at,
+        by,
+        what,
+        shadow: None,
+    });
 }

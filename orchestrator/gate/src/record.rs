@@ -219,9 +219,13 @@ fn simple(
             note: what,
             cause,
             state: moved,
+            shadow,
         } => {
             let mut incident = find(state, &incident)?.clone();
             note(&mut incident, call, what);
+            if let (Some(shadow), Some(entry)) = (shadow, incident.timeline.last_mut()) {
+                entry.shadow = Some(shadow);
+            }
             incident.cause = cause.map(|cause| *cause).or(incident.cause);
             incident.state = moved.unwrap_or(incident.state);
             let over = matches!(

@@ -12,7 +12,7 @@ use ostler_core::id::AgentName;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    entry::{Entry, PromptError},
+    entry::{Entry, EntryError, Mind, shadow_of},
     told,
 };
 
@@ -21,8 +21,8 @@ use crate::{
 pub struct Planning {
     /// Providers, and which agent asks which.
     pub models: Config,
-    /// What models that think for an agent are told, where the operator says it in their own words.
-    pub prompts: BTreeMap<AgentName, String>,
+    /// What models are told, where the operator says it in their own words; by names as in `models`.
+    pub prompts: BTreeMap<String, String>,
 }
 
 /// Why a file's words on language models are not taken.
@@ -48,9 +48,9 @@ pub enum PlanningError {
     /// What it says of models is not acceptable.
     #[error(transparent)]
     Models(#[from] ConfigError),
-    /// A prompt is not acceptable.
+    /// What is said of an agent's minds is not acceptable.
     #[error(transparent)]
-    Prompt(#[from] PromptError),
+    Entry(#[from] EntryError),
 }
 
 /// The parts of the file that matter here.
@@ -92,11 +92,16 @@ impl Planning {
             prompts: BTreeMap::new(),
         };
         for (name, entry) in agents {
-            if let Some(text) = entry.own_prompt(&name, folder)? {
-                planning.prompts.insert(name.clone(), text);
-            }
-            if let Some(config) = entry.config() {
-                planning.models.agents.insert(name.to_string(), config);
+            for Mind {
+                name,
+                config,
+                prompt,
+            } in entry.minds(&name, folder)?
+            {
+                let prompt = prompt.map(|text| (name.clone(), text));
+                planning.prompts.extend(prompt);
+                let config = config.map(|config| (name, config));
+                planning.models.agents.extend(config);
             }
         }
         planning.models.check()?;
@@ -108,14 +113,27 @@ impl Planning {
     pub fn settings(&self, agent: &AgentName) -> Settings {
         let known = self.models.agents.get(agent.as_str());
         known.map_or_else(Settings::default, |config| {
-            told::of_agent(&self.models, config, self.prompts.get(agent))
+            told::of_agent(&self.models, config, self.prompts.get(agent.as_str()))
         })
+    }
+
+    /// As if the agent's shadow stood in its place; nothing where it has none.
+    #[must_use]
+    pub fn promoted(mut self, agent: &AgentName) -> Option<Self> {
+        let shadow = shadow_of(agent);
+        let config = self.models.agents.remove(&shadow)?;
+        self.models.agents.insert(agent.to_string(), config);
+        match self.prompts.remove(&shadow) {
+            Some(prompt) => self.prompts.insert(agent.to_string(), prompt),
+            None => self.prompts.remove(agent.as_str()),
+        };
+        Some(self)
     }
 
     /// What matters to one agent alone: others' providers are not asked, and need no key.
     #[must_use]
     pub fn of(mut self, agent: &AgentName) -> Self {
-        self.prompts.retain(|name, _| name == agent);
+        self.prompts.retain(|name, _| name == agent.as_str());
         self.models.agents.retain(|name, _| name == agent.as_str());
         let planners = self
             .models
@@ -143,7 +161,11 @@ endpoints:
   local: { protocol: ollama, url: 'http://127.0.0.1:11434', models: { m: {} } }
   other: { protocol: openai, url: 'http://127.0.0.1:1/v1', models: { n: {} } }
 agents:
-  healer: { planner: [ 'local:m', rules ], prompt: words.md, turn: { seconds: 7 } }
+  healer:
+    planner: [ 'local:m', rules ]
+    prompt: words.md
+    turn: { seconds: 7 }
+    shadow: { planner: [ 'other:n', rules ], turn: { seconds: 9 } }
   upgrader: { planner: [ 'other:n', rules ] }
   watcher: { program: { command: [ /usr/bin/true ] } }
 ";
@@ -170,6 +192,23 @@ agents:
                 .models
                 .is_empty()
         );
+        assert_eq!(told["healer.shadow"]["models"][0]["model"], "n");
+        let promoted = planning
+            .clone()
+            .promoted(&healer)
+            .unwrap()
+            .settings(&healer);
+        assert_eq!(
+            (promoted.models[0].name(), promoted.limits.seconds),
+            ("other:n".to_owned(), 9)
+        );
+        assert_eq!(promoted.prompt, None);
+        assert!(
+            planning
+                .clone()
+                .promoted(&"scaler".parse().unwrap())
+                .is_none()
+        );
         let own = planning.of(&healer);
         assert_eq!(own.models.endpoints.keys().collect::<Vec<_>>(), ["local"]);
         assert_eq!(own.models.agents.len(), 1);
@@ -190,5 +229,14 @@ agents:
             said.contains("is not a configuration") && said.contains("plan"),
             "{said}"
         );
+        let said = refused("agents: { healer: { shadow: { planner: [ 'gone:m' ] } } }");
+        assert!(
+            said.contains("agents.healer.shadow.planner[0]") && said.contains("`gone`"),
+            "{said}"
+        );
+        let said = refused("agents: { healer: { shadow: { planner: [ rules ] } } }");
+        assert!(said.contains("names no model"), "{said}");
+        let said = refused("agents: { own: { program: {}, shadow: { planner: [ 'a:b' ] } } }");
+        assert!(said.contains("only agents of Ostler's"), "{said}");
     }
 }

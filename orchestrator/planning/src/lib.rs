@@ -7,6 +7,6 @@ mod entry;
 mod file;
 mod told;
 
-pub use entry::{Entry, PromptError};
+pub use entry::{Entry, EntryError, Mind, ShadowEntry, shadow_of};
 pub use file::{Planning, PlanningError};
 pub use told::{of_agent, of_all};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use ostler_agents_llm::settings::{ModelChoice, Protocol, Settings, TurnLimits};
 use ostler_broker::config::{self, AgentConfig, Config, RULES};
-use ostler_core::id::AgentName;
 use serde_json::Value;
 
 /// What each agent is told, as JSON; `prompts` are the operator's own.
@@ -13,15 +12,11 @@ use serde_json::Value;
 /// When it cannot be written as JSON.
 pub fn of_all(
     config: &Config,
-    prompts: &BTreeMap<AgentName, String>,
+    prompts: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Value>, serde_json::Error> {
     let told = |(name, agent): (&String, &AgentConfig)| {
-        let prompt = AgentName::new(name).ok();
-        let prompt = prompt.and_then(|name| prompts.get(&name));
-        Ok((
-            name.clone(),
-            serde_json::to_value(of_agent(config, agent, prompt))?,
-        ))
+        let told = of_agent(config, agent, prompts.get(name));
+        Ok((name.clone(), serde_json::to_value(told)?))
     };
     config.agents.iter().map(told).collect()
 }

@@ -6,11 +6,11 @@ use ostler_broker::{
     Broker, Kept, KeptAccounts, Standing,
     budget::{Cost, Limit},
 };
-use ostler_core::id::AgentName;
 use ostler_tools::view::{AgentBudget, Most, Spent};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::whose::{Seat, whose};
 use crate::{clock, fleet::Fleet};
 
 /// Time between two looks at the accounts.
@@ -97,11 +97,17 @@ pub(super) async fn show(
             return;
         }
         for standing in standings {
-            let Ok(name) = AgentName::new(&standing.agent) else {
+            let Ok((name, seat)) = whose(&standing.agent) else {
                 continue;
             };
-            let budget = shown(standing);
-            fleet.write(|table| table.agents.entry(name).or_default().budget = Some(budget));
+            let budget = Some(shown(standing));
+            fleet.write(|table| {
+                let status = table.agents.entry(name).or_default();
+                match seat {
+                    Seat::Own => status.budget = budget,
+                    Seat::Shadow => status.shadow_budget = budget,
+                }
+            });
         }
     }
 }
@@ -110,7 +116,7 @@ pub(super) async fn show(
 pub(super) fn forget(fleet: &Fleet) {
     fleet.write(|table| {
         for status in table.agents.values_mut() {
-            status.budget = None;
+            (status.budget, status.shadow_budget) = (None, None);
         }
     });
 }

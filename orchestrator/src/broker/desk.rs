@@ -1,6 +1,10 @@
 //! The broker at work: one at a time, and another in its place when the configuration changes.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use ostler_broker::{Before, Broker, Parts, config::Config};
@@ -13,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budgets::{self, Book},
     meter, secrets, sockets,
+    whose::{Seat, whose},
 };
 use crate::{fleet::Fleet, state_dir::StateDir};
 
@@ -39,6 +44,21 @@ pub struct Access {
     pub socket: PathBuf,
     /// What it is told when it begins: models and limits.
     pub told: Value,
+    /// The socket of its shadow, where one thinks along. What that is told is no part of what the agent is.
+    pub shadow: Option<PathBuf>,
+}
+
+impl Access {
+    /// The agent's sockets, each with the mind that it is of.
+    pub fn sockets(&self) -> impl Iterator<Item = (Seat, &Path)> {
+        let of = |seat| match seat {
+            Seat::Own => Some(self.socket.as_path()),
+            Seat::Shadow => self.shadow.as_deref(),
+        };
+        Seat::ALL
+            .into_iter()
+            .filter_map(move |seat| Some((seat, of(seat)?)))
+    }
 }
 
 impl Desk {
@@ -62,7 +82,7 @@ impl Desk {
     pub async fn serve(
         &mut self,
         config: &Config,
-        prompts: &BTreeMap<AgentName, String>,
+        prompts: &BTreeMap<String, String>,
     ) -> anyhow::Result<BTreeMap<AgentName, Access>> {
         let mut told = ostler_planning::of_all(config, prompts)?;
         let broker = Broker::open(Parts {
@@ -78,17 +98,30 @@ impl Desk {
         .context("the configuration of language models is not acceptable")?;
         self.close().await;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        let mut access = BTreeMap::new();
-        for agent in config.agents.keys() {
-            let name = AgentName::new(agent)?;
-            let (path, socket) = sockets::bind(&self.sockets, &name).await?;
+        let mut bound = BTreeMap::new();
+        for mind in config.agents.keys() {
+            let (name, seat) = whose(mind)?;
+            let (path, socket) = sockets::bind(&self.sockets, &name, seat).await?;
             let admit = sockets::only_the_agent(self.fleet.clone(), name.clone());
-            let (broker, agent, stop) = (broker.clone(), agent.clone(), stop.clone());
-            let told = told.remove(&agent).unwrap_or_default();
+            let (broker, mind, stop) = (broker.clone(), mind.clone(), stop.clone());
             tasks.spawn(async move {
-                ostler_broker::serve(broker, &agent, socket, admit, stop).await;
+                ostler_broker::serve(broker, &mind, socket, admit, stop).await;
             });
-            access.insert(name, Access { socket: path, told });
+            bound.insert((name, seat), path);
+        }
+        let mut access = BTreeMap::new();
+        for ((name, seat), socket) in &bound {
+            if *seat == Seat::Own {
+                let told = told.remove(name.as_str()).unwrap_or_default();
+                let shadow = bound.get(&(name.clone(), Seat::Shadow)).cloned();
+                let socket = socket.clone();
+                let own = Access {
+                    socket,
+                    told,
+                    shadow,
+                };
+                access.insert(name.clone(), own);
+            }
         }
         let (fleet, book) = (self.fleet.clone(), self.book.clone());
         tasks.spawn(budgets::show(broker.clone(), fleet, book, stop.clone()));

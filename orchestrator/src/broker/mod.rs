@@ -5,6 +5,7 @@ mod desk;
 mod meter;
 mod secrets;
 mod sockets;
+mod whose;
 
 use ostler_agents::Models;
 use ostler_agents_llm::line::Line;
@@ -12,19 +13,17 @@ use ostler_agents_llm::line::Line;
 pub(crate) use self::secrets::OfGate;
 pub use self::{
     desk::{Access, Desk},
-    sockets::SOCKET,
+    whose::Seat,
 };
-
-/// Where an agent is told its broker's socket.
-pub const SOCKET_VARIABLE: &str = "OSTLER_BROKER";
 
 /// The way to language models that this process, an agent, was given; none when models are not configured.
 #[must_use]
 pub fn models() -> Option<Models> {
-    let socket = std::env::var_os(SOCKET_VARIABLE)?;
+    let line = |seat: Seat| Some(Line::new(std::env::var_os(seat.variable())?));
     Some(Models {
-        line: Line::new(socket),
+        line: line(Seat::Own)?,
         seed: rand::random(),
         settings: None,
+        shadow: line(Seat::Shadow),
     })
 }

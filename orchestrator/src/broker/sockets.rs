@@ -10,16 +10,18 @@ use ostler_broker::Admit;
 use ostler_core::id::AgentName;
 use tokio::net::UnixListener;
 
+use super::whose::Seat;
 use crate::{fleet::Fleet, serve, supervise::sockets};
 
-/// The socket's name in the agent's folder.
-pub const SOCKET: &str = "llm.sock";
-
-/// Binds an agent's socket; where it is.
-pub(super) async fn bind(all: &Path, agent: &AgentName) -> anyhow::Result<(PathBuf, UnixListener)> {
+/// Binds a socket of an agent's; where it is.
+pub(super) async fn bind(
+    all: &Path,
+    agent: &AgentName,
+    seat: Seat,
+) -> anyhow::Result<(PathBuf, UnixListener)> {
     let folder =
         sockets::folder(all, agent).context("cannot make the folder of an agent's sockets")?;
-    let path = folder.join(SOCKET);
+    let path = folder.join(seat.socket());
     let bound = serve::unix::bind(&path, 0o600).await;
     let socket = bound.with_context(|| format!("cannot open `{}`", path.display()))?;
     sockets::give(&path)

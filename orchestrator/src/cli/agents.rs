@@ -244,7 +244,7 @@ fn description(agent: &AgentInfo) -> String {
         ("Restarts", status.restarts.to_string()),
         ("Last end", or_none(status.last_end.clone())),
     ]);
-    let head = head + "\n" + &section("Autonomy", &pairs(&autonomy(agent)));
+    let head = head + "\n" + &section("Autonomy", &pairs(&autonomy(agent))) + &shadows(agent);
     if status.ends.is_empty() {
         return head;
     }
@@ -254,6 +254,28 @@ fn description(agent: &AgentInfo) -> String {
         .map(|(cause, count)| (cause.as_str(), count.to_string()))
         .collect();
     head + "\n" + &section("Ends by cause", &pairs(&causes))
+}
+
+/// Who thinks along and does nothing, and how often it concluded otherwise; nothing where nobody does.
+fn shadows(agent: &AgentInfo) -> String {
+    let mut lines = Vec::new();
+    if let Some(budget) = &agent.status.shadow_budget {
+        lines.push(("Thinks along", budget.planner.join(", then ")));
+    }
+    for tally in &agent.shadows {
+        let prompt: String = tally.prompt.chars().take(12).collect();
+        let words = format!(
+            "{} with prompt {prompt}: {}; last {} ago",
+            tally.planner.join(", then "),
+            tally.in_words(),
+            ago(tally.last_at)
+        );
+        lines.push(("Compared", words));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", section("Shadow", &pairs(&lines)))
 }
 
 /// What runs, how it stands, on which certificate, and its record.
@@ -324,10 +346,7 @@ async fn budgets(only: Option<&AgentName>, client: &Client, out: &mut Out) -> Re
     agents.retain(|agent| {
         agent.status.budget.is_some() && only.is_none_or(|only| agent.name == *only)
     });
-    let raw: BTreeMap<&AgentName, &Option<AgentBudget>> = agents
-        .iter()
-        .map(|agent| (&agent.name, &agent.status.budget))
-        .collect();
+    let raw: BTreeMap<String, &AgentBudget> = agents.iter().flat_map(minds).collect();
     let raw = serde_json::to_value(raw).unwrap_or_default();
     let text = out.render(&raw, |out| {
         let headers = ["AGENT", "BUDGET OF", "TOKENS", "MONEY", "SECONDS"];
@@ -336,17 +355,27 @@ async fn budgets(only: Option<&AgentName>, client: &Client, out: &mut Out) -> Re
             out,
             none,
             &headers,
-            agents.iter().flat_map(budget_rows).collect(),
+            agents
+                .iter()
+                .flat_map(minds)
+                .flat_map(|(mind, budget)| budget_rows(&mind, budget))
+                .collect(),
         )
     })?;
     out.line(&text)
 }
 
+/// An agent's own mind and its shadow's, each with its budget.
+fn minds(agent: &AgentInfo) -> impl Iterator<Item = (String, &AgentBudget)> {
+    let own = agent.status.budget.as_ref();
+    let shadow = agent.status.shadow_budget.as_ref();
+    let own = own.map(|budget| (agent.name.to_string(), budget));
+    own.into_iter()
+        .chain(shadow.map(|budget| (format!("{}'s shadow", agent.name), budget)))
+}
+
 /// What is spent of each budget and what it is; turns and incidents have accounts of their own.
-fn budget_rows(agent: &AgentInfo) -> Vec<Vec<Cell>> {
-    let Some(budget) = &agent.status.budget else {
-        return Vec::new();
-    };
+fn budget_rows(mind: &str, budget: &AgentBudget) -> Vec<Vec<Cell>> {
     let row = |of: &str, spent: Option<Spent>, most: Most| {
         let pair = |spent: Option<String>, most: Option<String>| {
             let most = most.unwrap_or_else(|| "no limit".to_owned());
@@ -354,7 +383,7 @@ fn budget_rows(agent: &AgentInfo) -> Vec<Vec<Cell>> {
         };
         let money = |nano: u64| format!("{:.4}", nano as f64 / 1e9);
         vec![
-            cell(&agent.name),
+            cell(mind),
             cell(of),
             cell(pair(
                 spent.map(|spent| spent.tokens.to_string()),

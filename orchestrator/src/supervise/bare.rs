@@ -27,7 +27,7 @@ use super::{
     NOBODY,
     lodging::{Cause, End, Lodging, Outfit, Started},
 };
-use crate::broker::{Access, SOCKET_VARIABLE};
+use crate::broker::Access;
 
 /// Most lines that wait to be passed on.
 const LINES_LIMIT: usize = 1_000;
@@ -157,7 +157,12 @@ fn spawn(agent: &AgentName, line: OwnedFd, models: Option<&Access>) -> std::io::
         .current_dir("/")
         .env_clear()
         .env("RUST_LOG", "info")
-        .envs(models.map(|models| (SOCKET_VARIABLE, &models.socket)))
+        .envs(
+            models
+                .into_iter()
+                .flat_map(Access::sockets)
+                .map(|(seat, socket)| (seat.variable(), socket)),
+        )
         .stdin(line.try_clone()?)
         .stdout(line)
         .stderr(Stdio::piped())

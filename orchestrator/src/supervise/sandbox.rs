@@ -30,7 +30,7 @@ use super::{
     lodging::{Cause, End, Lodging, Outfit, Started},
     program,
 };
-use crate::{broker, clock, state_dir::StateDir};
+use crate::{broker::Access, clock, state_dir::StateDir};
 
 /// The image of a sandbox: nothing but places for mounts.
 const IMAGE: &str = "ostler-agent:empty";
@@ -88,9 +88,9 @@ impl Sandbox {
             Some(guest) => Run::of_guest(guest),
             None => self.run_of_ours(agent),
         };
-        if outfit.models.is_some() {
-            let socket = format!("{LINES}/{}", broker::SOCKET);
-            env.insert(broker::SOCKET_VARIABLE.to_owned(), socket);
+        for (seat, _) in outfit.models.iter().flat_map(Access::sockets) {
+            let socket = format!("{LINES}/{}", seat.socket());
+            env.insert(seat.variable().to_owned(), socket);
         }
         volumes.push(mount(&self.sockets.join(agent.as_str()), Path::new(LINES)));
         let spec = json!({

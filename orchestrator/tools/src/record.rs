@@ -5,6 +5,7 @@ use ostler_core::{
     id::{ApprovalId, IncidentId, ProposalId},
     incident::{Cause, CauseKind, Incident, IncidentState},
     proposal::{ProposalBody, ProposalState},
+    shadow::Shadowed,
     time::{Span, Time},
 };
 use schemars::JsonSchema;
@@ -46,6 +47,9 @@ pub enum RecordChange {
         cause: Option<Box<Cause>>,
         /// Where it stands now.
         state: Option<IncidentState>,
+        /// What a shadow of the author made of it.
+        #[serde(default)]
+        shadow: Option<Shadowed>,
     },
     /// A person says that the believed cause was not it.
     CorrectIncident {

@@ -109,6 +109,9 @@ pub struct AgentStatus {
     /// What it may spend on language models and did, where it plans with any.
     #[serde(default)]
     pub budget: Option<AgentBudget>,
+    /// What its shadow may spend on language models and did, where one thinks along.
+    #[serde(default)]
+    pub shadow_budget: Option<AgentBudget>,
     /// What exactly runs, where that is known: of Ostler's own agents.
     #[serde(default)]
     pub make: Option<Make>,

@@ -54,6 +54,7 @@ pub(crate) async fn show(Path(name): Path<String>, visit: Visit) -> Result<Html<
             }
             div {
                 section { h2 { "Budget for language models" } (budget(agent.status.budget.as_ref())) }
+                (shadows(&frame, agent))
                 section { h2 { "Last proposals" }
                     @if proposals.is_empty() { (nothing("It proposed nothing yet.")) }
                     ul.rows { @for one in proposals.iter().take(10) {
@@ -131,6 +132,30 @@ fn budget(budget: Option<&AgentBudget>) -> Markup {
                         " " (budget.spent_in_hour.tokens) " of " (budget.hour.tokens) " tokens"
                     }))
                     (fact("Refused", &html! { (budget.refused) " requests for want of budget" }))
+                }
+            }
+        }
+    }
+}
+
+/// Who thinks along and does nothing, and how often it concluded otherwise.
+fn shadows(frame: &Frame, agent: &AgentInfo) -> Markup {
+    let budget = agent.status.shadow_budget.as_ref();
+    if budget.is_none() && agent.shadows.is_empty() {
+        return Markup::default();
+    }
+    html! {
+        section {
+            h2 { "Shadow" }
+            p.quiet { "Thinks about what the agent settled, and does nothing. What it would have done stands in the incidents." }
+            dl.facts {
+                @if let Some(budget) = budget {
+                    (fact("Thinks along", &html! { (budget.planner.join(", ")) ", " (budget.spent_in_hour.tokens) " of " (budget.hour.tokens) " tokens this hour" }))
+                }
+                @for tally in &agent.shadows {
+                    (fact(&tally.planner.join(", then "), &html! {
+                        (tally.in_words()) ", with prompt " code { (short(&tally.prompt)) } ", last " (time(tally.last_at, frame.now))
+                    }))
                 }
             }
         }

@@ -8,6 +8,7 @@ use ostler_core::{
     law::Freeze,
     observed::NodeSeen,
     plan::ServiceState,
+    shadow::ShadowTally,
     spec::Until,
     time::Time,
     units::{Bytes, MilliCpu},
@@ -173,6 +174,9 @@ pub struct AgentInfo {
     pub autonomy: Option<Autonomy>,
     /// What it did since it was promoted, or ever.
     pub record: Record,
+    /// What shadows that thought beside it came to, over the incidents that are kept; the last first.
+    #[serde(default)]
+    pub shadows: Vec<ShadowTally>,
 }
 
 /// What an agent wrote.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ostler_core::id::AgentName;
+use ostler_core::{id::AgentName, shadow::ShadowTally};
 
 use crate::{
     answer::{AgentInfo, Agents},
@@ -22,7 +22,7 @@ impl Describe for ListAgents {
     const TITLE: &'static str = "Agents";
     const DESCRIPTION: &'static str = "Lists the supervised agents: whether each runs, is paused by a person, when it was last \
         heard, restarts, why it last ended, what it may spend on language models and did, what exactly runs, whether it may act \
-        alone and on which certificate, and its record.";
+        alone and on which certificate, its record, and how often a shadow that thinks along concluded otherwise.";
     const CLASS: Class = Class::Read;
 
     fn decide(view: &View<'_>, _args: Self::Args) -> Result<Decided, Refusal> {
@@ -38,6 +38,7 @@ impl Describe for ListAgents {
                 standing,
                 autonomy: view.intent.promoted_agents.get(name).cloned(),
                 record,
+                shadows: ShadowTally::of(name, view.records.incidents.values()),
             }
         };
         let agents = names.into_iter().map(info).collect();

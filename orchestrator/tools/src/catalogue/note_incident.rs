@@ -3,6 +3,7 @@
 use ostler_core::{
     id::IncidentId,
     incident::{Cause, IncidentState},
+    shadow::Shadowed,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +32,8 @@ pub struct Args {
     pub cause: Option<Cause>,
     /// Where it stands now.
     pub state: Option<IncidentState>,
+    /// What a shadow of the caller made of the situation: a note about that moves nothing else.
+    pub shadow: Option<Shadowed>,
 }
 
 impl Describe for NoteIncident {
@@ -50,6 +53,13 @@ impl Describe for NoteIncident {
         if let Some(cause) = &args.cause {
             paper::cause(cause)?;
         }
+        if let Some(shadow) = &args.shadow {
+            paper::shadow(shadow)?;
+            if args.cause.is_some() || args.state.is_some() {
+                let problem = "a shadow moves nothing: leave out `cause` and `state`";
+                return Err(Refusal::new(problem.to_owned()));
+            }
+        }
         if incident.closed_at.is_some() && (args.state.is_some() || args.cause.is_some()) {
             let problem = format!(
                 "incident `{}` is closed; a note alone can still be added",
@@ -62,6 +72,7 @@ impl Describe for NoteIncident {
             note: args.note,
             cause: args.cause.map(Box::new),
             state: args.state,
+            shadow: args.shadow,
         };
         Ok(Decided::Record {
             record,

@@ -79,6 +79,7 @@ impl Describe for OpenIncident {
             at: view.now,
             by: by.clone(),
             what: format!("opened: {}", args.title),
+            shadow: None,
         };
         let incident = Incident {
             id: id.map_err(|error: InvalidName| Refusal::new(error.to_string()))?,

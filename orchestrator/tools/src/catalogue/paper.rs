@@ -6,6 +6,7 @@ use ostler_core::{
     id::ApprovalId,
     incident::Cause,
     proposal::{Proposal, ProposalBody, ProposalState, ProposedCall},
+    shadow::Shadowed,
 };
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ use crate::{
 const EVIDENCE_LIMIT: usize = 50;
 /// Most kinds of symptoms of one incident.
 const SYMPTOMS_LIMIT: usize = 12;
+/// Most models of one shadow.
+const SHADOW_LIMIT: usize = 8;
 /// Most calls of one proposal.
 const CALLS_LIMIT: usize = 10;
 /// Most bytes of the arguments of a proposal's calls: proposals are kept, and shown whole.
@@ -37,6 +40,27 @@ pub fn symptoms(kinds: &BTreeSet<String>) -> Result<(), Refusal> {
         return Err(Refusal::new(format!(
             "`symptoms` takes {SYMPTOMS_LIMIT} names at most, each of 1 to 40 lower-case letters and underscores"
         )));
+    }
+    Ok(())
+}
+
+/// Checks what a shadow says of itself: models by name, a prompt by its hash.
+pub fn shadow(shadow: &Shadowed) -> Result<(), Refusal> {
+    let models = &shadow.planner;
+    if !(1..=SHADOW_LIMIT).contains(&models.len()) {
+        return Err(Refusal::new(format!(
+            "`shadow.planner` has {} models; name 1 to {SHADOW_LIMIT}",
+            models.len()
+        )));
+    }
+    for model in models {
+        text("shadow.planner", model, 200)?;
+    }
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if shadow.prompt.len() != 64 || !shadow.prompt.bytes().all(hex) {
+        return Err(Refusal::new(
+            "`shadow.prompt` must be a SHA-256 in lower-case hex".to_owned(),
+        ));
     }
     Ok(())
 }
