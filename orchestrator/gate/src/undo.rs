@@ -98,16 +98,39 @@ impl PastChange {
             return other.services.is_empty() && same_target(&self.change, &other.change);
         }
         let both = |service: &ServiceKey| other.services.contains(service);
-        self.services.iter().any(both) && !set_apart(&self.change, &other.change)
+        self.services.iter().any(both) && !self.set_apart(other)
+    }
+
+    /// Whether both set one thing of a service each, and not the same: taking one back leaves the other.
+    fn set_apart(&self, other: &Self) -> bool {
+        let own = Aspect::of(&self.change);
+        // An older program's way back may restore more than what was set.
+        let back = self.inverse.as_ref().and_then(Aspect::of);
+        let others = Aspect::of(&other.change);
+        own.is_some() && own == back && others.is_some() && own != others
     }
 }
 
-/// Whether two changes of one service set different things: how it follows its load, and how many there are just
-/// now, which follows from it.
-fn set_apart(one: &Change, other: &Change) -> bool {
-    let tunes = |change: &Change| matches!(change, Change::TuneScaling { .. });
-    let scales = |change: &Change| matches!(change, Change::ScaleService { .. });
-    (tunes(one) && scales(other)) || (scales(one) && tunes(other))
+/// One thing of a service that can be set by itself.
+#[derive(PartialEq, Eq)]
+enum Aspect {
+    /// How many there are just now.
+    Count,
+    /// How that follows its load.
+    Following,
+    /// What each of them gets.
+    Size,
+}
+
+impl Aspect {
+    const fn of(change: &Change) -> Option<Self> {
+        match change {
+            Change::ScaleService { .. } => Some(Self::Count),
+            Change::TuneScaling { .. } => Some(Self::Following),
+            Change::SetLimits { .. } => Some(Self::Size),
+            _ => None,
+        }
+    }
 }
 
 /// Whether two changes without services speak of the same secret, node or agent.

@@ -190,14 +190,19 @@ impl Draft<'_> {
     ) -> Result<Change, Refused> {
         let service = self.get(key)?;
         let mut spec = ServiceSpec::clone(&service.spec);
+        let was = spec.resources;
         spec.resources.limits = limits;
         if let Some(requests) = requests {
             spec.resources.requests = requests;
         }
         check_service(key, &service.labels, &spec)?;
-        let inverse = self.restoring([key]);
         self.respec(key, Arc::new(spec), Way::Careful);
-        Ok(inverse)
+        // Nothing else of the service: how many there are may follow its load meanwhile.
+        Ok(Change::SetLimits {
+            service: key.clone(),
+            limits: was.limits,
+            requests: Some(was.requests),
+        })
     }
 
     /// Another image, and perhaps another way in.

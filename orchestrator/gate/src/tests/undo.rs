@@ -322,13 +322,10 @@ async fn several_changes_are_taken_back_in_reverse_and_not_otherwise() {
     let house = with_node().await;
     let was = fingerprint(&house.gate.intent());
     let first = house.gate.intent().revision.0 + 1;
-    make(&house, "scale_service", scale(3)).await;
-    make(
-        &house,
-        "set_limits",
-        json!({ "service": "shop/cart", "memory": "96Mi" }),
-    )
-    .await;
+    for memory in ["96Mi", "80Mi"] {
+        let limits = json!({ "service": "shop/cart", "memory": memory });
+        make(&house, "set_limits", limits).await;
+    }
     make(&house, "restart_service", json!({ "service": "shop/cart" })).await;
     let back = |revision: u64| json!({ "revision": revision });
     let words = refused(house.call(&admin(), "undo_change", back(first)).await);
@@ -340,17 +337,26 @@ async fn several_changes_are_taken_back_in_reverse_and_not_otherwise() {
     assert!(words.contains("was taken back already"), "{words}");
 }
 
-/// The number that follows from a tuning moves on by itself: that does not keep the tuning from being taken back.
+/// How many there are moves on by itself as the load does: that does not keep a tuning or limits from being taken
+/// back, in whatever order, and does not go back with them.
 #[tokio::test]
-async fn a_tuning_is_taken_back_although_the_core_scaled_since() {
+async fn a_tuning_and_limits_are_taken_back_although_the_core_scaled_since() {
     let house = house().await;
     done(house.call(&admin(), "apply_services", scaling_cart()).await);
+    let cart = |house: &House| house.gate.intent().services[&"shop/cart".parse().unwrap()].clone();
+    let was = cart(&house).spec.resources;
+    let limits = json!({ "service": "shop/cart", "memory": "96Mi" });
     let tuned = done(house.call(&admin(), "tune_scaling", tune(3)).await);
+    let limited = done(house.call(&admin(), "set_limits", limits).await);
     let scaled = done(house.call(&admin(), "scale_service", scale(3)).await);
+    assert_ne!(cart(&house).spec.resources, was);
     let undo = |change: &Value| json!({ "revision": change["revision"] });
     done(house.call(&admin(), "undo_change", undo(&tuned)).await);
-    let intent = house.gate.intent();
-    let cart = &intent.services[&"shop/cart".parse().unwrap()];
-    assert_eq!((&cart.tuning, cart.replicas), (&None, 3));
+    done(house.call(&admin(), "undo_change", undo(&limited)).await);
+    let now = cart(&house);
+    assert_eq!(
+        (&now.tuning, now.replicas, now.spec.resources),
+        (&None, 3, was)
+    );
     done(house.call(&admin(), "undo_change", undo(&scaled)).await);
 }
