@@ -35,7 +35,7 @@ use crate::{
     front::{self, Fronts},
     news,
     notify::Notifier,
-    observe::{compare, machine, prometheus, registries, scrape, usage},
+    observe::{compare, evals, machine, prometheus, registries, scrape, usage},
     retain,
     serve::{
         self,
@@ -240,6 +240,7 @@ fn start_loops(
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
     parts.spawn(registries::watch(fleet.clone(), stop.clone()));
+    parts.spawn(evals::watch(fleet.clone(), stop.clone()));
     parts.spawn(news::watch(fleet.clone(), gate.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }

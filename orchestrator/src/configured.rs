@@ -58,6 +58,7 @@ impl Configured {
         let prices = settings.prices.clone();
         self.fleet.write(|table| table.daemon.prices = prices);
         self.fleet.upgrades.put(settings.looking.clone());
+        self.fleet.eval_reports.put(settings.eval_reports.clone());
         self.household.settle(&models, &settings.guests).await;
         Ok(())
     }

@@ -61,6 +61,8 @@ pub struct Settings {
     pub signatures: SignatureRules,
     /// How new versions are looked for.
     pub looking: Looking,
+    /// Where reports of eval runs are kept.
+    pub eval_reports: Option<PathBuf>,
 }
 
 /// The file as it is written.
@@ -97,6 +99,17 @@ struct File {
     images: ImagesConfig,
     #[serde(default)]
     upgrades: Option<UpgradesConfig>,
+    #[serde(default)]
+    evals: Evals,
+}
+
+/// What is said of evals.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Evals {
+    /// The folder of reports; relative to the configuration's own folder.
+    #[serde(default)]
+    reports: Option<PathBuf>,
 }
 
 /// Who else says who somebody is.
@@ -151,6 +164,7 @@ impl Settings {
             prices,
             images,
             upgrades,
+            evals,
         } = serde_saphyr::from_str(text)?;
         let mut settings = Self {
             models: Models {
@@ -171,6 +185,7 @@ impl Settings {
             calendar: calendar(freezes, change_windows)?,
             prices: prices.map(priced).transpose()?,
             signatures: images.check(folder)?,
+            eval_reports: evals.reports.map(|reports| folder.join(reports)),
             looking: upgrades.map_or_else(|| Ok(Looking::default()), |said| said.check(folder))?,
             ..Self::default()
         };

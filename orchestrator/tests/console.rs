@@ -34,7 +34,13 @@ fn can() -> bool {
 }
 
 fn daemon() -> Daemon {
-    let daemon = Daemon::start(true);
+    let daemon = Daemon::start_written(true, |folder| {
+        let reports = folder.join("reports");
+        std::fs::create_dir(&reports).unwrap();
+        let baseline = concat!(env!("CARGO_MANIFEST_DIR"), "/../evals/baseline.json");
+        std::fs::copy(baseline, reports.join("baseline.json")).unwrap();
+        "evals: { reports: reports }\n".to_owned()
+    });
     import_busybox(&daemon);
     let good = daemon.file("good.yaml", &hello("shop-window", 2, 4, ""));
     daemon.cli(&["apply", "--yes", "-f", good.to_str().unwrap()]);
@@ -118,6 +124,8 @@ async fn tour(browser: &Browser, base: &str) {
         ("proposals", "/proposals", "Proposals"),
         ("agents", "/agents", "Agents"),
         ("agent", "/agents/healer", "healer"),
+        ("evals", "/evals", "Evals"),
+        ("eval", "/evals/baseline", "baseline"),
         ("audit", "/audit", "Audit log"),
         ("policy", "/policy", "Policy"),
         ("missing", "/nowhere", "There is no such page"),

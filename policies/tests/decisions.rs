@@ -24,6 +24,8 @@ fn actions() -> Vec<Action> {
         ("settle_service", "change"),
         ("get_rollout", "read"),
         ("list_upgrades", "read"),
+        ("list_evals", "read"),
+        ("get_eval", "read"),
         ("advance_rollout", "change"),
         ("pause_rollout", "change"),
         ("resume_rollout", "change"),

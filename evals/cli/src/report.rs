@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::Split,
+    figures,
     minds::Answers,
     row::Row,
     summary::{self, Summary},
@@ -47,6 +48,8 @@ struct Written<'a> {
     #[serde(flatten)]
     report: &'a Report,
     summary: Summary,
+    /// The same in words, as the terminal has them.
+    figures: Vec<(String, String)>,
 }
 
 impl Report {
@@ -70,6 +73,7 @@ impl Report {
         let written = Written {
             report: self,
             summary: self.summary(),
+            figures: figures::of(self),
         };
         fs::write(&draft, serde_json::to_vec_pretty(&written)?)
             .and_then(|()| fs::rename(&draft, path))

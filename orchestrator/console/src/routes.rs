@@ -35,6 +35,8 @@ pub fn router(
         .route("/incidents/{id}", get(pages::incident::show))
         .route("/agents", get(pages::agents::show))
         .route("/agents/{name}", get(pages::agent::show))
+        .route("/evals", get(pages::evals::show))
+        .route("/evals/{name}", get(pages::eval::show))
         .route("/audit", get(pages::audit::show))
         .route("/audit/export", get(pages::audit::export))
         .route("/calls/{id}", get(pages::audit::call))

@@ -115,6 +115,11 @@ impl Visit {
     }
 }
 
+/// What was written in a field, if anything was.
+pub(crate) fn given(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
 /// The roles of a person.
 #[must_use]
 pub(crate) fn roles(principal: &Principal) -> &[Role] {

@@ -9,7 +9,7 @@ use ostler_tools::principal::Role;
 use serde_json::json;
 
 /// Every page that needs no more than an address.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/",
     "/proposals",
     "/services",
@@ -20,6 +20,8 @@ const PAGES: [&str; 12] = [
     "/incidents",
     "/agents",
     "/agents/healer",
+    "/evals",
+    "/evals/tuesday?against=monday&failed=1",
     "/audit",
     "/policy",
 ];
@@ -214,6 +216,8 @@ async fn what_others_wrote_is_text_on_every_page() {
             "/instances/cart-aaaaaaaa".to_owned(),
             "/services/shop/cart".to_owned(),
             "/agents/healer".to_owned(),
+            "/evals".to_owned(),
+            "/evals/tuesday?against=monday".to_owned(),
             "/audit".to_owned(),
         ];
         let clean = house::tags(&guest.get("/sign-in").await.body);
@@ -242,6 +246,9 @@ async fn attacks_in_addresses_and_forms_are_text_too() {
             format!("/audit?by={coded}&tool={coded}"),
             format!("/instances/cart-aaaaaaaa?find={coded}"),
             format!("/incidents/{coded}"),
+            format!("/evals/{coded}"),
+            format!("/evals/monday?against={coded}&case={coded}&failed={coded}"),
+            format!("/evals/monday?case={coded}"),
         ] {
             let answer = guest.get(&page).await;
             house::assert_inert(&page, attack, &answer.body, &clean);

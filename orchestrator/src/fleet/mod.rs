@@ -27,7 +27,7 @@ use crate::{
     clock,
     front::golden::Book,
     metrics::Metrics,
-    observe::{compare::Compared, registries::Wanted},
+    observe::{compare::Compared, evals::Folder, registries::Wanted},
 };
 
 /// The shared knowledge of the running fleet.
@@ -48,6 +48,8 @@ pub struct Fleet {
     pub wake: Notify,
     /// How new versions are looked for.
     pub upgrades: Wanted,
+    /// Where reports of eval runs are kept.
+    pub eval_reports: Folder,
     prometheus: RwLock<Option<Prometheus>>,
     table: Mutex<Table>,
     view: RwLock<Option<Arc<WorldView>>>,
@@ -67,6 +69,7 @@ impl Fleet {
             metrics: Metrics::default(),
             wake: Notify::new(),
             upgrades: Wanted::default(),
+            eval_reports: Folder::default(),
             prometheus: RwLock::default(),
             table: Mutex::default(),
             view: RwLock::new(None),

@@ -15,7 +15,10 @@ use ostler_core::{
     time::Time,
 };
 use ostler_runtime::backend::Started;
-use ostler_tools::view::{AgentLine, AgentStatus, DaemonStatus, UpgradesSeen};
+use ostler_tools::{
+    evals::EvalsSeen,
+    view::{AgentLine, AgentStatus, DaemonStatus, UpgradesSeen},
+};
 
 /// Most events remembered.
 pub const EVENTS_LIMIT: usize = 2_000;
@@ -55,6 +58,8 @@ pub struct Table {
     pub agent_lines: BTreeMap<AgentName, Arc<VecDeque<AgentLine>>>,
     /// New versions in registries, as last seen.
     pub upgrades: Arc<UpgradesSeen>,
+    /// Kept reports of eval runs, as last seen.
+    pub evals: Arc<EvalsSeen>,
     /// The daemon about itself.
     pub daemon: DaemonStatus,
     /// Recent events, oldest first.

@@ -44,6 +44,7 @@ impl World for Fleet {
             agents: table.agents.clone(),
             agent_lines: table.agent_lines.clone(),
             upgrades: table.upgrades.clone(),
+            evals: table.evals.clone(),
             daemon: table.daemon.clone(),
         }));
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view.clone());

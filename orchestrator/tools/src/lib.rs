@@ -8,6 +8,7 @@ pub mod base;
 pub mod catalogue;
 pub mod complaints;
 pub mod contract;
+pub mod evals;
 pub mod kinds;
 pub mod picture;
 pub mod price;

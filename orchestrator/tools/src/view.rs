@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answer::{FeedInfo, UpgradeSeen},
+    evals::EvalsSeen,
     price::Prices,
     principal::Principal,
     record::Records,
@@ -68,6 +69,8 @@ pub struct WorldView {
     pub agent_lines: BTreeMap<AgentName, Arc<VecDeque<AgentLine>>>,
     /// New versions in registries, and what is known of vulnerabilities.
     pub upgrades: Arc<UpgradesSeen>,
+    /// Kept reports of eval runs.
+    pub evals: Arc<EvalsSeen>,
     /// The daemon.
     pub daemon: DaemonStatus,
 }

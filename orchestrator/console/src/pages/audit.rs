@@ -25,7 +25,7 @@ use crate::{
         bits::{self, Tone, badge, fact, nothing, part, stamp, standing, time},
         frame::Frame,
     },
-    visit::{Posted, Visit},
+    visit::{Posted, Visit, given},
 };
 
 /// Entries on a page.
@@ -42,10 +42,6 @@ pub(crate) struct Asked {
     /// Whether permitted looks are shown too: the bulk of the log.
     #[serde(default)]
     reads: String,
-}
-
-fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 pub(crate) async fn show(

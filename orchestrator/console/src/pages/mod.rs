@@ -4,6 +4,8 @@ pub(crate) mod agent;
 pub(crate) mod agents;
 pub(crate) mod approval;
 pub(crate) mod audit;
+pub(crate) mod eval;
+pub(crate) mod evals;
 pub(crate) mod exec;
 pub(crate) mod graph;
 pub(crate) mod incident;

@@ -45,13 +45,14 @@ pub struct Frame {
 }
 
 /// The pages that the navigation names: path, name, key.
-const PLACES: [(&str, &str, &str); 8] = [
+const PLACES: [(&str, &str, &str); 9] = [
     ("/", "Night desk", "n"),
     ("/incidents", "Incidents", "i"),
     ("/proposals", "Proposals", "p"),
     ("/services", "Services", "s"),
     ("/graph", "Graph", "d"),
     ("/agents", "Agents", "a"),
+    ("/evals", "Evals", "e"),
     ("/audit", "Audit", "l"),
     ("/policy", "Policy", "o"),
 ];

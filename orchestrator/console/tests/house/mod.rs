@@ -31,6 +31,7 @@ use ostler_policies::{Bundle, Engine};
 use ostler_tools::{
     answer::{AuditEntry, LogAnswer, LogLine, LogStream},
     catalogue::ALL,
+    evals::{EvalReport, EvalsSeen},
     price::Prices,
     principal::{Principal, Role},
     view::{AgentLine, AgentStatus, WorldView},
@@ -164,6 +165,32 @@ fn done(answer: Answer) -> Value {
     }
 }
 
+/// Two kept reports that say this; the later run fails where the earlier one passed.
+fn evals(text: &str) -> EvalsSeen {
+    let report = |wrong: &[&str], figure: &str| {
+        let row = json!({
+            "suite": "faults", "case": text, "run": 0, "category": text, "truth": "mend", "wrong": wrong, "named": true,
+            "detected": 4.0, "mended": null, "minor": 1, "major": 0, "catastrophic": 0, "unauthorised": 0,
+        });
+        let report = json!({
+            "format": 1, "agent": "healer", "make": text, "planner": [text, "rules"], "seed": 1, "repeats": 1,
+            "figures": [[text, figure]], "rows": [row],
+        });
+        Arc::new(EvalReport::parse(report.to_string().as_bytes(), Time(1)).unwrap())
+    };
+    let reports = [
+        ("monday", report(&[], "all")),
+        ("tuesday", report(&[text], text)),
+    ];
+    EvalsSeen {
+        kept: true,
+        reports: reports
+            .map(|(name, report)| (name.to_owned(), report))
+            .into(),
+        problem: Some(text.to_owned()),
+    }
+}
+
 impl House {
     pub async fn open() -> Self {
         let world = Arc::new(StillWorld::default());
@@ -219,6 +246,7 @@ impl House {
             text: text.to_owned(),
         };
         view.agent_lines.insert(name, Arc::new([line].into()));
+        view.evals = Arc::new(evals(text));
         *self.world.view.lock().unwrap() = Arc::new(view);
         let line = LogLine {
             at: Time(1),

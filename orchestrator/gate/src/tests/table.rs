@@ -151,6 +151,7 @@ const KINDS: &[Kind] = &[
         "of none",
         |n, _| json!({ "incident": format!("inc_{n:016}") }),
     ),
+    kind("get_eval", "of none", |_, word| json!({ "run": word })),
     kind("get_graph", "", |_, _| json!({})),
     kind(
         "get_incident",
@@ -180,6 +181,7 @@ const KINDS: &[Kind] = &[
     kind("list_approvals", "", |n, _| json!({ "limit": n % 100 + 1 })),
     kind("list_audit", "", |n, _| json!({ "after": n })),
     kind("list_changes", "", |n, _| json!({ "limit": n % 50 + 1 })),
+    kind("list_evals", "", |_, _| json!({})),
     kind("list_events", "", |n, _| json!({ "after": n })),
     kind("list_images", "", |_, _| json!({})),
     kind("list_incidents", "", |_, _| json!({})),

@@ -8,6 +8,7 @@ mod audit;
 mod capture;
 mod change;
 mod diagnosis;
+mod evals;
 mod fleet;
 mod instance;
 mod paper;
@@ -27,6 +28,7 @@ pub use capture::{
 };
 pub use change::{Changed, Changes, PastChangeInfo, Preview};
 pub use diagnosis::{Diagnosed, Suspect};
+pub use evals::{EvalComparison, EvalDetail, EvalRun, Evals, Figure};
 pub use fleet::{
     AgentInfo, AgentLog, Agents, Counts, DamagedLayer, Damages, Emergency, Events, Freed,
     FreezeShown, Graph, GraphEdge, GraphNode, Image, Images, NodeInfo, Nodes, SecretInfo, Secrets,

@@ -29,6 +29,7 @@ pub mod explain_policy;
 pub mod export_audit;
 pub mod export_incident;
 pub mod freeze_changes;
+pub mod get_eval;
 pub mod get_graph;
 pub mod get_incident;
 pub mod get_instance;
@@ -43,6 +44,7 @@ pub mod list_agents;
 pub mod list_approvals;
 pub mod list_audit;
 pub mod list_changes;
+pub mod list_evals;
 pub mod list_events;
 pub mod list_images;
 pub mod list_incidents;
@@ -107,6 +109,8 @@ pub const ALL: &[Tool] = &[
     tool::<list_approvals::ListApprovals>(),
     tool::<list_agents::ListAgents>(),
     tool::<read_agent_logs::ReadAgentLogs>(),
+    tool::<list_evals::ListEvals>(),
+    tool::<get_eval::GetEval>(),
     tool::<list_nodes::ListNodes>(),
     tool::<list_images::ListImages>(),
     tool::<list_upgrades::ListUpgrades>(),
