@@ -136,6 +136,8 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     parts.spawn(front::keep_fed(fronts.clone(), found, stop.clone()));
     let executor = Executor::new(fleet.clone(), gate.clone(), fronts);
     start_loops(executor, &fleet, &gate, &config, &stop, &mut parts);
+    let versions = state.versions();
+    parts.spawn(registries::watch(fleet.clone(), versions, stop.clone()));
     parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
     parts.spawn(configured.follow(stop.clone())?);
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
@@ -239,7 +241,6 @@ fn start_loops(
     parts.spawn(scrape::watch(fleet.clone(), stop.clone()));
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
-    parts.spawn(registries::watch(fleet.clone(), stop.clone()));
     parts.spawn(evals::watch(fleet.clone(), stop.clone()));
     parts.spawn(news::watch(fleet.clone(), gate.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));

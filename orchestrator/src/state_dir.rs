@@ -105,6 +105,12 @@ impl StateDir {
         self.root.join("budgets.json")
     }
 
+    /// Where it is written down when versions in registries were first seen.
+    #[must_use]
+    pub fn versions(&self) -> PathBuf {
+        self.root.join("versions.json")
+    }
+
     /// Where it is written down what webhooks were told.
     #[must_use]
     pub fn notify(&self) -> PathBuf {

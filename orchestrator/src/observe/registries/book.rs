@@ -13,6 +13,8 @@ use ostler_runtime::image::Known;
 use ostler_tools::answer::{OfferInfo, UpgradeSeen};
 use ostler_upgrades::{image::Image, risk::Changed, rule};
 
+use super::sights::First;
+
 /// Longest time between two tries of a repository that does not answer.
 const PATIENCE: Span = Span::minutes(6 * 60);
 /// Labels that are told on, and how much of each.
@@ -33,7 +35,11 @@ const VARIABLES: usize = 200;
 
 /// All repositories that are looked at.
 #[derive(Default)]
-pub(super) struct Book(pub(super) BTreeMap<String, Repository>);
+pub(super) struct Book {
+    pub(super) repositories: BTreeMap<String, Repository>,
+    /// What an earlier daemon knew of repositories that were not looked at yet.
+    before: First,
+}
 
 /// One repository.
 #[derive(Default)]
@@ -44,6 +50,8 @@ pub(super) struct Repository {
     pub(super) tags: Vec<String>,
     /// What tags stand for, of those that were looked at more closely.
     pub(super) seen: BTreeMap<String, Tag>,
+    /// When digests were first seen, by this daemon or an earlier one.
+    first: BTreeMap<String, Time>,
     /// Since when something newer and wanted has been there.
     behind: BTreeMap<ServiceKey, Time>,
     pub(super) looked_at: Option<Time>,
@@ -63,6 +71,23 @@ pub(super) struct Tag {
 }
 
 impl Book {
+    /// Nothing looked at yet; when versions were first seen is known from an earlier daemon.
+    pub(super) fn new(before: First) -> Self {
+        Self {
+            before,
+            ..Self::default()
+        }
+    }
+
+    /// When what is looked at was first seen, for the next daemon.
+    pub(super) fn first(&self) -> First {
+        let all = self.repositories.iter();
+        let known = all.filter(|(_, one)| !one.first.is_empty());
+        known
+            .map(|(name, one)| (name.clone(), one.first.clone()))
+            .collect()
+    }
+
     /// Takes over which services look for new versions; repositories that nobody uses are forgotten.
     pub(super) fn follow(&mut self, intent: &Intent) {
         let mut used: BTreeMap<String, BTreeMap<ServiceKey, (Image, Upgrades)>> = BTreeMap::new();
@@ -73,9 +98,11 @@ impl Book {
                 of.insert(key.clone(), (image, rule.clone()));
             }
         }
-        self.0.retain(|name, _| used.contains_key(name));
+        self.repositories.retain(|name, _| used.contains_key(name));
         for (name, used) in used {
-            let repository = self.0.entry(name).or_default();
+            let first = self.before.remove(&name);
+            let repository = self.repositories.entry(name).or_default();
+            repository.first.extend(first.unwrap_or_default());
             if repository.used != used {
                 // A manifest that changed may want what was not looked at.
                 repository.due_at = Time(0);
@@ -89,14 +116,15 @@ impl Book {
 
     /// The repository that has been due for longest.
     pub(super) fn due(&self, now: Time) -> Option<String> {
-        let due = self.0.iter().filter(|(_, one)| one.due_at <= now);
+        let all = self.repositories.iter();
+        let due = all.filter(|(_, one)| one.due_at <= now);
         let first = due.min_by_key(|(_, one)| one.due_at);
         first.map(|(name, _)| name.clone())
     }
 
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Time> {
-        self.0.values().map(|one| one.due_at).min()
+        self.repositories.values().map(|one| one.due_at).min()
     }
 }
 
@@ -112,12 +140,27 @@ impl Repository {
         closer
     }
 
+    /// What a tag stands for now.
+    pub(super) fn sees(&mut self, tag: &str, top: String, known: Known, now: Time) {
+        let seen_at = *self.first.entry(known.digest.clone()).or_insert(now);
+        let seen = Tag {
+            top,
+            known,
+            seen_at,
+        };
+        self.seen.insert(tag.to_owned(), seen);
+    }
+
     /// It answered, wholly or in part.
     pub(super) fn answered(&mut self, every: Span, problem: Option<String>, now: Time) {
         (self.looked_at, self.problem, self.failures) = (Some(now), problem, 0);
         self.due_at = now + every;
         let closer = self.closer();
         self.seen.retain(|tag, _| closer.contains(tag));
+        if self.problem.is_none() {
+            let seen: BTreeSet<&String> = self.seen.values().map(|tag| &tag.known.digest).collect();
+            self.first.retain(|digest, _| seen.contains(digest));
+        }
         for (key, (image, rule)) in &self.used {
             let tag = image.tag.clone().unwrap_or_default();
             let wanted = newer(&tag, &self.tags, rule).0.tags;
@@ -283,7 +326,7 @@ mod tests {
         let (mut book, every) = (Book::default(), Span::minutes(15));
         book.follow(&intent("a.example/web:1.0.0"));
         assert_eq!(book.due(Time(5)).as_deref(), Some("a.example/web"));
-        let one = book.0.get_mut("a.example/web").unwrap();
+        let one = book.repositories.get_mut("a.example/web").unwrap();
         let mut pauses = Vec::new();
         for now in 0..12 {
             one.failed(every, "away".into(), Time(now));
@@ -303,25 +346,21 @@ mod tests {
             "what changed is looked at again"
         );
         book.follow(&Intent::default());
-        assert!(book.0.is_empty() && book.next().is_none());
+        assert!(book.repositories.is_empty() && book.next().is_none());
     }
 
     #[test]
     fn a_service_is_told_what_is_wanted_and_what_else_is_different() {
         let mut book = Book::default();
         book.follow(&intent("a.example/web:1.0.0"));
-        let one = book.0.get_mut("a.example/web").unwrap();
+        let one = book.repositories.get_mut("a.example/web").unwrap();
         one.tags = ["1.0.0", "1.1.0", "2.0.0", "latest"]
             .map(str::to_owned)
             .into();
         assert_eq!(one.closer(), ["1.0.0", "1.1.0"].map(str::to_owned).into());
         for (tag, at) in [("1.0.0", 1), ("1.1.0", 7)] {
-            let tag_seen = Tag {
-                top: tag.to_owned(),
-                known: known(&format!("sha256:{tag}"), &["base", tag]),
-                seen_at: Time(at),
-            };
-            one.seen.insert(tag.to_owned(), tag_seen);
+            let known = known(&format!("sha256:{tag}"), &["base", tag]);
+            one.sees(tag, tag.to_owned(), known, Time(at));
         }
         one.answered(Span::minutes(1), None, Time(9));
         let key = "shop/web".parse().unwrap();
@@ -343,5 +382,33 @@ mod tests {
             "BREAKING: all new"
         );
         assert_eq!(first.untrusted_says.len(), 1);
+    }
+
+    /// What was there an hour ago is an hour old for the next daemon too.
+    #[test]
+    fn a_restart_makes_no_version_younger() {
+        let mut book = Book::default();
+        let look = |book: &mut Book, tag: &str, digest: &str, now: u64| {
+            book.follow(&intent("a.example/web:1.0.0"));
+            let one = book.repositories.get_mut("a.example/web").unwrap();
+            one.tags = vec!["1.0.0".to_owned(), "1.1.0".to_owned()];
+            one.sees(tag, digest.to_owned(), known(digest, &[]), Time(now));
+            one.seen[tag].seen_at
+        };
+        assert_eq!(look(&mut book, "1.1.0", "sha256:new", 7), Time(7));
+        let kept = book.first();
+        let mut next = Book::new(kept.clone());
+        assert_eq!(look(&mut next, "1.1.0", "sha256:new", 99), Time(7));
+        assert_eq!(look(&mut next, "1.1.0", "sha256:other", 100), Time(100));
+
+        let every = Span::minutes(1);
+        let mut partly = Book::new(kept.clone());
+        partly.follow(&intent("a.example/web:1.0.0"));
+        let one = partly.repositories.get_mut("a.example/web").unwrap();
+        one.answered(every, Some("some tag did not answer".into()), Time(101));
+        assert_eq!(partly.first(), kept, "it may be there at the next look");
+        let one = partly.repositories.get_mut("a.example/web").unwrap();
+        one.answered(every, None, Time(102));
+        assert!(partly.first().is_empty(), "what is gone is forgotten");
     }
 }

@@ -5,10 +5,11 @@ mod book;
 mod feed;
 mod holds;
 pub(crate) mod settings;
+mod sights;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -20,9 +21,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    book::{Book, Repository, Tag},
+    book::{Book, Repository},
     feed::Read,
     holds::Holdings,
+    sights::Sights,
 };
 pub use settings::Looking;
 
@@ -57,9 +59,9 @@ impl Wanted {
     }
 }
 
-/// Looks until told to stop.
-pub async fn watch(fleet: Arc<Fleet>, stop: CancellationToken) {
-    let mut watch = Watch::default();
+/// Looks until told to stop. When versions were first seen is kept in the file.
+pub async fn watch(fleet: Arc<Fleet>, file: PathBuf, stop: CancellationToken) {
+    let mut watch = Watch::new(Sights::read(file));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -75,15 +77,25 @@ pub async fn watch(fleet: Arc<Fleet>, stop: CancellationToken) {
 }
 
 /// What is remembered from turn to turn.
-#[derive(Default)]
 struct Watch {
     book: Book,
+    sights: Sights,
     feed: Option<Read>,
     feed_due_at: Time,
     holdings: Holdings,
 }
 
 impl Watch {
+    fn new(sights: Sights) -> Self {
+        Self {
+            book: Book::new(sights.known()),
+            sights,
+            feed: None,
+            feed_due_at: Time(0),
+            holdings: Holdings::default(),
+        }
+    }
+
     fn wait(&self) -> Duration {
         let next = self.book.next().map(|at| at.since(clock::now()).to_std());
         next.unwrap_or(LOOK_ANYWAY).clamp(PACE, LOOK_ANYWAY)
@@ -95,24 +107,29 @@ impl Watch {
         };
         let (looking, intent) = (fleet.upgrades.now(), fleet.intents().borrow().clone());
         self.book.follow(&intent);
-        if self.book.0.is_empty() {
+        if self.book.repositories.is_empty() {
             tell(fleet, UpgradesSeen::default());
             return;
         }
         self.read_feed(fleet, &looking).await;
         while let Some(name) = self.book.due(clock::now()) {
-            let Some(repository) = self.book.0.get_mut(&name) else {
+            let Some(repository) = self.book.repositories.get_mut(&name) else {
                 break;
             };
             look(images, &name, repository, &looking).await;
         }
-        let mut problems = self.book.0.values().filter_map(|one| one.problem.clone());
+        let mut problems = self
+            .book
+            .repositories
+            .values()
+            .filter_map(|one| one.problem.clone());
         let problem = problems.next().map(|words| format!("{PROBLEM}: {words}"));
         if fleet.problem(PROBLEM, problem.clone())
             && let Some(words) = problem
         {
             tracing::warn!("{words}");
         }
+        self.sights.keep(self.book.first());
         self.publish(fleet, images).await;
     }
 
@@ -151,7 +168,7 @@ impl Watch {
     async fn publish(&mut self, fleet: &Fleet, images: &Images) {
         let intent = fleet.intents().borrow().clone();
         let mut services = BTreeMap::new();
-        for repository in self.book.0.values() {
+        for repository in self.book.repositories.values() {
             for key in repository.used.keys() {
                 let Some(service) = intent.services.get(key) else {
                     continue;
@@ -221,19 +238,7 @@ async fn look_at(
         return Ok(());
     }
     let known = images.remote(&image).await?;
-    let seen_at = clock::now();
-    let same = |seen: &&Tag| seen.known.digest == known.digest;
-    let seen_at = repository
-        .seen
-        .get(tag)
-        .filter(same)
-        .map_or(seen_at, |seen| seen.seen_at);
-    let seen = Tag {
-        top,
-        known,
-        seen_at,
-    };
-    repository.seen.insert(tag.to_owned(), seen);
+    repository.sees(tag, top, known, clock::now());
     Ok(())
 }
 
