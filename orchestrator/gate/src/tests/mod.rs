@@ -15,6 +15,7 @@ mod leases;
 mod log;
 mod retention;
 mod rotation;
+mod shadow;
 mod strangers;
 mod table;
 mod tasks;
