@@ -64,7 +64,8 @@ fn shop() -> String {
 }
 
 fn traffic() -> String {
-    let changed = TRAFFIC.replace("RATE: \"20\"", &format!("RATE: \"{RISES_AND_FALLS}\""));
+    let told = format!("RATE: \"{RISES_AND_FALLS}\", REPORT_MS: \"60000\"");
+    let changed = TRAFFIC.replace("RATE: \"20\"", &told);
     assert!(changed.contains(RISES_AND_FALLS));
     changed
 }
@@ -80,7 +81,7 @@ fn turns(series: &[u64]) -> usize {
     ways.len().saturating_sub(1)
 }
 
-/// What the traffic said of each five seconds: 99th percentile in milliseconds, and failures.
+/// What the traffic said of each minute: 99th percentile in milliseconds, and failures.
 fn reports(daemon: &Daemon) -> Vec<(f64, u64)> {
     let log = daemon.cli(&["logs", "traffic", "--tail", "500"]);
     let lines = log.lines().filter_map(|line| {
@@ -122,16 +123,9 @@ fn the_shop_follows_a_load_that_rises_and_falls() {
     assert_eq!(turns(&seen), 1, "it flapped: {seen:?}");
     assert!(seen.iter().all(|wanted| *wanted <= 5), "{seen:?}");
     let reports = reports(&daemon);
-    let kept = reports
-        .iter()
-        .filter(|(p99, _)| *p99 <= OBJECTIVE_MS)
-        .count();
-    assert!(reports.len() >= 30, "{}", reports.len());
-    assert!(
-        kept * 100 >= reports.len() * 95,
-        "{kept} of {}: {reports:?}",
-        reports.len()
-    );
+    assert!(reports.len() >= 3, "{reports:?}");
+    let kept = reports.iter().all(|(p99, _)| *p99 <= OBJECTIVE_MS);
+    assert!(kept, "out of the objective: {reports:?}");
     let failed: u64 = reports.iter().map(|(_, failed)| failed).sum();
     assert_eq!(failed, 0, "{reports:?}");
     let by = daemon
@@ -139,11 +133,7 @@ fn the_shop_follows_a_load_that_rises_and_falls() {
         .to_string();
     assert!(by.contains("system-scales"), "{by}");
     daemon.cli(&["audit", "verify"]);
-    eprintln!(
-        "replicas: {:?}; p99 kept in {kept} of {}",
-        dedup(seen),
-        reports.len()
-    );
+    eprintln!("replicas: {:?}; by the minute {reports:?}", dedup(seen));
 }
 
 fn dedup(mut series: Vec<u64>) -> Vec<u64> {

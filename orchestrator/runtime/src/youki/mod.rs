@@ -2,7 +2,7 @@
 //! and the library must not. Every attempt has a small shim of its own that outlives this process;
 //! what exists is on disk, so a new daemon finds and adopts what an earlier one started.
 //!
-//! `start` and `end` act, `adopt` finds again, `bundle` says what a container is, the rest reads.
+//! `prepare`, `start` and `end` act, `adopt` finds again, `bundle` says what a container is, the rest reads.
 
 mod adopt;
 mod bundle;
@@ -12,6 +12,7 @@ mod end;
 mod exec;
 mod instance;
 mod logs;
+mod prepare;
 mod problem;
 mod resize;
 mod shim;
