@@ -297,7 +297,8 @@ async fn what_was_done_an_hour_ago_is_not_taken_back_alone() {
     done(house.call(&healer(), "set_limits", limits("96Mi")).await);
     house.clock.advance(ostler_core::time::Span::minutes(61));
     let undo = json!({ "revision": 2 });
-    super::denied(house.call(&healer(), "undo_change", undo).await);
+    // Setting limits is what it may ask for; that includes setting them back.
+    super::held(house.call(&healer(), "undo_change", undo).await);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn it_is_counted_for_its_agent_and_moves_nothing() {
     for (field, value, words) in [
         ("planner", json!([]), "name 1 to 8"),
         ("prompt", json!("AB"), "SHA-256"),
-        ("agreement", json!("better"), "agreement"),
+        ("agreement", json!("better"), "unknown variant"),
     ] {
         let mut wrong = shadow("same");
         wrong[field] = value;
