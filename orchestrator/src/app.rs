@@ -35,7 +35,7 @@ use crate::{
     front::{self, Fronts},
     news,
     notify::Notifier,
-    observe::{compare, machine, prometheus, registries, scrape, usage},
+    observe::{baselines::Baselines, compare, machine, prometheus, registries, scrape, usage},
     retain,
     serve::{
         self,
@@ -135,7 +135,10 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     }
     parts.spawn(front::keep_fed(fronts.clone(), found, stop.clone()));
     let executor = Executor::new(fleet.clone(), gate.clone(), fronts);
-    start_loops(executor, &fleet, &gate, &config, &stop, &mut parts);
+    let baselines = Baselines::open(state.promotions());
+    start_loops(
+        executor, baselines, &fleet, &gate, &config, &stop, &mut parts,
+    );
     parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
     parts.spawn(configured.follow(stop.clone())?);
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
@@ -222,6 +225,7 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 
 fn start_loops(
     executor: Arc<Executor>,
+    baselines: Baselines,
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
     config: &Config,
@@ -232,6 +236,7 @@ fn start_loops(
         fleet.clone(),
         gate.clone(),
         executor,
+        baselines,
         stop.clone(),
     ));
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));

@@ -1,5 +1,6 @@
 //! Looking at the fleet: probes, usage, scrapes, versions side by side, the machine, registries. Writes the table and the signals.
 
+pub mod baselines;
 pub mod compare;
 mod load;
 pub mod machine;
