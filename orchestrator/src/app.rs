@@ -35,7 +35,9 @@ use crate::{
     front::{self, Fronts},
     news,
     notify::Notifier,
-    observe::{compare, evals, machine, prometheus, registries, scrape, usage},
+    observe::{
+        baselines::Baselines, compare, evals, machine, prometheus, registries, scrape, usage,
+    },
     retain,
     serve::{
         self,
@@ -135,9 +137,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     }
     parts.spawn(front::keep_fed(fronts.clone(), found, stop.clone()));
     let executor = Executor::new(fleet.clone(), gate.clone(), fronts);
-    start_loops(executor, &fleet, &gate, &config, &stop, &mut parts);
-    let versions = state.versions();
-    parts.spawn(registries::watch(fleet.clone(), versions, stop.clone()));
+    start_loops(executor, &state, &fleet, &gate, &config, &stop, &mut parts);
     parts.spawn(witness.clone().watch(gate.clone(), stop.clone()));
     parts.spawn(configured.follow(stop.clone())?);
     tracing::info!(socket = %config.socket.display(), listen = ?config.listen, "ostler is up");
@@ -224,6 +224,7 @@ async fn leave_nothing_unused(fleet: &Fleet) {
 
 fn start_loops(
     executor: Arc<Executor>,
+    state: &StateDir,
     fleet: &Arc<Fleet>,
     gate: &Arc<Gate>,
     config: &Config,
@@ -234,6 +235,7 @@ fn start_loops(
         fleet.clone(),
         gate.clone(),
         executor,
+        Baselines::open(state.promotions()),
         stop.clone(),
     ));
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));
@@ -242,6 +244,8 @@ fn start_loops(
     parts.spawn(prometheus::watch(fleet.clone(), stop.clone()));
     parts.spawn(machine::watch(fleet.clone(), stop.clone()));
     parts.spawn(evals::watch(fleet.clone(), stop.clone()));
+    let versions = state.versions();
+    parts.spawn(registries::watch(fleet.clone(), versions, stop.clone()));
     parts.spawn(news::watch(fleet.clone(), gate.clone(), stop.clone()));
     parts.spawn(retain::watch(gate.clone(), config.retention, stop.clone()));
 }

@@ -26,7 +26,7 @@ use crate::{
     clock,
     execute::Executor,
     fleet::Fleet,
-    observe::{probes::Probes, versions::Versions},
+    observe::{baselines::Baselines, probes::Probes, versions::Versions},
 };
 
 /// The longest the driver sleeps without looking.
@@ -39,11 +39,12 @@ pub async fn drive(
     fleet: Arc<Fleet>,
     gate: Arc<Gate>,
     executor: Arc<Executor>,
+    baselines: Baselines,
     stop: CancellationToken,
 ) {
     let mut looks = Looks {
         probes: Probes::new(fleet.clone()),
-        versions: Versions::default(),
+        versions: Versions::new(baselines),
     };
     loop {
         let intent = fleet.intents().borrow().clone();
@@ -126,15 +127,24 @@ async fn turn(
     plan.wake_at
 }
 
-/// Going back is told with its reason, which no argument of a call holds.
+/// Going back, and going on unjudged, are told with their reason, which no argument of a call holds.
 fn say_why(fleet: &Fleet, request: &Request) {
-    if let Request::Revert {
-        service, from, why, ..
-    } = request
-    {
-        let (generation, why) = (*from, why.clone());
-        fleet.tell(Some(service), None, Happening::SentBack { generation, why });
-    }
+    let (service, what) = match request.clone() {
+        Request::Revert {
+            service, from, why, ..
+        } => {
+            let generation = from;
+            (service, Happening::SentBack { generation, why })
+        }
+        Request::Advance {
+            service,
+            generation,
+            unjudged: Some(why),
+            ..
+        } => (service, Happening::Unjudged { generation, why }),
+        _ => return,
+    };
+    fleet.tell(Some(&service), None, what);
 }
 
 /// The load of the services that scale with it.

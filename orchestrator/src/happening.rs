@@ -28,6 +28,7 @@ fn level(what: &Happening) -> Level {
         | Happening::NotAdopted { .. }
         | Happening::NotResized { .. }
         | Happening::SentBack { .. }
+        | Happening::Unjudged { .. }
         | Happening::PlanRefused { .. } => Level::Warn,
         Happening::Probed { passes: false, .. } => Level::Warn,
         _ => Level::Info,
@@ -52,6 +53,7 @@ pub const fn kind(what: &Happening) -> &'static str {
         Happening::StateChanged { .. } => "state_changed",
         Happening::Changed { .. } => "changed",
         Happening::SentBack { .. } => "sent_back",
+        Happening::Unjudged { .. } => "unjudged",
         Happening::PlanRefused { .. } => "plan_refused",
         Happening::Configured { .. } => "configured",
         Happening::Agent { .. } => "agent",

@@ -111,6 +111,12 @@ impl StateDir {
         self.root.join("versions.json")
     }
 
+    /// Where it is written down what was counted before promotions.
+    #[must_use]
+    pub fn promotions(&self) -> PathBuf {
+        self.root.join("promotions.json")
+    }
+
     /// Where it is written down what webhooks were told.
     #[must_use]
     pub fn notify(&self) -> PathBuf {

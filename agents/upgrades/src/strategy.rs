@@ -121,7 +121,8 @@ fn longest(strategy: &Strategy, spec: &ServiceSpec) -> Span {
             .fold(0, u64::saturating_add),
         Strategy::BlueGreen(both) => {
             let manual = both.promote == ostler_core::spec::Promotion::Manual;
-            stage(both.bake, manual).saturating_add(both.keep_old.0)
+            // What its traffic cannot say it waits for, as a step does.
+            stage(both.bake, manual).saturating_add(stage(both.keep_old, false))
         }
     };
     Span(stages.saturating_add(stage(Span(0), false)))

@@ -129,6 +129,14 @@ pub enum Happening {
         /// Why, in words and numbers.
         why: String,
     },
+    /// A version that had all the traffic is kept, and its traffic could not say whether it does harm.
+    Unjudged {
+        /// Which generation is kept.
+        #[schemars(with = "u64")]
+        generation: Generation,
+        /// What could not be told, in words and numbers.
+        why: String,
+    },
     /// A plan broke an invariant and was not executed.
     PlanRefused {
         /// Which invariants, in words.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    analysis::Judgement,
+    analysis::{Judgement, Verdict},
     autoscale::Recommendation,
     id::{Generation, InstanceId, ServiceKey},
     observed::{ProblemKind, ResizeTrouble},
@@ -65,6 +65,10 @@ pub enum Request {
         from: Mark,
         /// Where it is to stand.
         to: Mark,
+        /// What could not be told of the version that goes on all the same, in words and numbers; absent where
+        /// that was judged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unjudged: Option<String>,
     },
     /// The rollout missed its deadline, or does harm: go back.
     Revert {
@@ -100,7 +104,16 @@ pub enum Basis {
         /// Why not by its traffic.
         why: String,
     },
-    /// Its traffic, against that of the last good version over the same time.
+    /// Whether its instances are ready and stay so, and how often their runs fail, against those of the last good
+    /// version before.
+    Runs {
+        /// Why not by its traffic.
+        why: String,
+        /// What the failed runs say; it fails or passes.
+        judgement: Judgement,
+    },
+    /// Its traffic, against that of the last good version: over the same time in a step of a canary, and as it was
+    /// before the promotion in blue/green.
     Traffic {
         /// Since when is counted; the moment itself where nothing is counted yet.
         since: Time,
@@ -110,12 +123,37 @@ pub enum Basis {
 }
 
 impl Judged {
-    /// For people.
+    /// For people, in one line.
     #[must_use]
     pub fn in_words(&self) -> String {
         match &self.by {
-            Basis::Readiness { why } => format!("judged by readiness alone: {why}"),
             Basis::Traffic { judgement, .. } => judgement.in_words(),
+            Basis::Runs { judgement, .. } if judgement.verdict == Verdict::Fail => {
+                judgement.in_words()
+            }
+            Basis::Readiness { .. } | Basis::Runs { .. } => self.headline(),
+        }
+    }
+
+    /// What all of it says, without the numbers.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        match &self.by {
+            Basis::Readiness { why } => format!("judged by readiness alone: {why}"),
+            Basis::Runs { why, judgement } => {
+                let verdict = judgement.verdict.in_words();
+                format!("{verdict}, judged by readiness and failed runs: {why}")
+            }
+            Basis::Traffic { judgement, .. } => judgement.verdict.in_words().to_owned(),
+        }
+    }
+
+    /// What was weighed, where anything was.
+    #[must_use]
+    pub const fn judgement(&self) -> Option<&Judgement> {
+        match &self.by {
+            Basis::Readiness { .. } => None,
+            Basis::Runs { judgement, .. } | Basis::Traffic { judgement, .. } => Some(judgement),
         }
     }
 }

@@ -41,6 +41,7 @@ impl Gate {
                 generation,
                 from,
                 to,
+                ..
             } => (
                 "advance_rollout",
                 service,

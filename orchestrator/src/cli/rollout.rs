@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use ostler_core::{
     id::{Generation, ServiceKey},
-    plan::{Basis, Judged},
+    plan::Judged,
+    rollout::Stage,
     traffic::{Version, WHOLE},
 };
 use ostler_tools::answer::RolloutInfo;
@@ -119,8 +120,15 @@ fn rows(info: &RolloutInfo) -> Vec<(&'static str, String)> {
         rows.push(("Waits", waits(info)));
     }
     if let Some(deadline) = info.deadline {
-        let goes_back = format!("at {} unless something happens", clock(deadline));
-        rows.push(("Goes back", goes_back));
+        let at = clock(deadline);
+        rows.push(if info.ends_unjudged() {
+            (
+                "Ends",
+                format!("at {at}, unjudged, unless its traffic tells before"),
+            )
+        } else {
+            ("Goes back", format!("at {at} unless something happens"))
+        });
     }
     if let Some(judged) = &info.analysis {
         rows.push(("Analysis", analysis(judged)));
@@ -134,11 +142,10 @@ fn rows(info: &RolloutInfo) -> Vec<(&'static str, String)> {
 
 /// How the new version does, a line for each measure.
 fn analysis(judged: &Judged) -> String {
-    let Basis::Traffic { judgement, .. } = &judged.by else {
-        return judged.in_words();
-    };
-    let mut lines = vec![judgement.verdict.in_words().to_owned()];
-    lines.extend(judgement.findings.iter().map(|finding| {
+    let mut lines = vec![judged.headline()];
+    let findings = judged.judgement().into_iter();
+    let findings = findings.flat_map(|judgement| &judgement.findings);
+    lines.extend(findings.map(|finding| {
         let (measure, verdict) = (finding.measure.in_words(), finding.verdict.in_words());
         format!("{measure}: {verdict}: {}", finding.words)
     }));
@@ -151,6 +158,12 @@ fn waits(info: &RolloutInfo) -> String {
         (Some(_), _, _) => "to be resumed, promoted or aborted".to_owned(),
         (None, true, true) => format!("to be promoted; bakes {}, {so_far} so far", span(info.bake)),
         (None, true, false) => format!("for its bake of {}, {so_far} so far", span(info.bake)),
+        _ if info.mark.stage == Stage::Promoted => {
+            format!(
+                "with the old version kept for {}, {so_far} so far",
+                span(info.bake)
+            )
+        }
         _ => format!("for its instances, {so_far} so far"),
     }
 }

@@ -11,14 +11,26 @@ use ostler_core::{
     time::Time,
 };
 
-use super::compare::Compared;
+use super::{baselines::Baselines, compare::Compared};
 use crate::front::golden::Book;
 
-/// Remembers how the counters stood when stages began. A restarted daemon begins anew.
-#[derive(Default)]
-pub struct Versions(Beginnings);
+/// Remembers how the counters stood when stages began. A restarted daemon begins anew, and knows what was before
+/// promotions.
+pub struct Versions {
+    beginnings: Beginnings,
+    baselines: Baselines,
+}
 
 impl Versions {
+    /// Begins with what an earlier daemon kept.
+    #[must_use]
+    pub fn new(baselines: Baselines) -> Self {
+        Self {
+            beginnings: Beginnings::knowing(baselines.known().clone()),
+            baselines,
+        }
+    }
+
     /// What came since. Every service whose traffic goes through the proxy has an entry, counted or not.
     pub fn measured(
         &mut self,
@@ -40,9 +52,12 @@ impl Versions {
         let counters: Counters = proxied.map(of).collect();
         if !book.has_looked() {
             // What the proxy counted before this daemon began is not of any stage that it knows.
-            return Beginnings::default().since(intent, &counters, now);
+            let known = self.beginnings.known().clone();
+            return Beginnings::knowing(known).since(intent, &counters, now);
         }
-        self.0.since(intent, &counters, now)
+        let measured = self.beginnings.since(intent, &counters, now);
+        self.baselines.keep(self.beginnings.known());
+        measured
     }
 }
 
@@ -113,9 +128,14 @@ mod tests {
         }
     }
 
+    fn versions(dir: &tempfile::TempDir) -> Versions {
+        Versions::new(Baselines::open(dir.path().join("promotions.json")))
+    }
+
     #[test]
     fn only_what_came_in_a_stage_counts_for_it() {
-        let (mut versions, book) = (Versions::default(), Book::default());
+        let dir = tempfile::tempdir().unwrap();
+        let (mut versions, book) = (versions(&dir), Book::default());
         let intent = intent(", \"appProtocol\": \"http\"");
         let key = "shop/web".parse().unwrap();
         let measured = versions.measured(&intent, &book, &Compared::default(), Time(1));
@@ -137,9 +157,84 @@ mod tests {
 
     #[test]
     fn what_goes_past_the_proxy_is_not_measured() {
-        let (mut versions, book) = (Versions::default(), Book::default());
+        let dir = tempfile::tempdir().unwrap();
+        let (mut versions, book) = (versions(&dir), Book::default());
         book.take("run", &look(9), |_| Role::Current);
         let measured = versions.measured(&intent(""), &book, &Compared::default(), Time(1));
         assert!(measured.is_empty(), "judged by readiness alone");
+    }
+
+    /// Changes that must be accepted.
+    fn changed(intent: &Intent, changes: &[Change]) -> Intent {
+        let next = |intent: Intent, change: &Change| {
+            change::apply(&intent, change, Time(1)).unwrap().intent
+        };
+        changes.iter().fold(intent.clone(), next)
+    }
+
+    /// A blue/green service whose second version stands as a preview, or was promoted.
+    fn preview_and_promoted() -> (Intent, Intent) {
+        let key = || "shop/web".parse().unwrap();
+        let put = |image: &str| {
+            let text = format!(
+                "{{\"image\": \"{image}\", \"ports\": [{{\"name\": \"http\", \"port\": 80, \"publish\": 8080, \"appProtocol\": \"http\"}}], \"update\": {{\"strategy\": {{\"blueGreen\": {{}}}}}}}}"
+            );
+            let spec: ServiceSpec = serde_json::from_str(&text).unwrap();
+            let (service, labels) = (key(), BTreeMap::new());
+            let services = vec![ServicePut {
+                service,
+                labels,
+                spec,
+            }];
+            Change::ApplyServices { services }
+        };
+        let settle = Change::SettleService {
+            service: key(),
+            generation: Generation(1),
+        };
+        let promote = Change::PromoteRollout {
+            service: key(),
+            generation: Generation(2),
+            full: false,
+        };
+        let preview = changed(&Intent::default(), &[put("a:1"), settle, put("a:2")]);
+        let promoted = changed(&preview, &[promote]);
+        (preview, promoted)
+    }
+
+    #[test]
+    fn the_next_daemon_knows_what_was_before_a_promotion_until_its_rollout_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let key: ServiceKey = "shop/web".parse().unwrap();
+        let (preview, promoted) = preview_and_promoted();
+        let (mut first, book, beside) = (versions(&dir), Book::default(), Compared::default());
+        book.take("run", &look(1_000), |_| Role::Current);
+        first.measured(&preview, &book, &beside, Time(1_000));
+        book.take("run", &look(1_600), |_| Role::Current);
+        let measured = first.measured(&promoted, &book, &beside, Time(2_000));
+        let before = measured[&key].before.clone().unwrap();
+        let counts = &before.versions[&Generation(1)];
+        assert_eq!(
+            (counts.requests, counts.errors, before.since.0),
+            (600, 300, 1_000)
+        );
+
+        // The next daemon, before the proxy told it anything, and after.
+        let (mut next, book) = (versions(&dir), Book::default());
+        let measured = next.measured(&promoted, &book, &beside, Time(3_000));
+        assert_eq!(measured[&key].before, Some(before.clone()));
+        book.take("run", &look(1_600), |_| Role::Current);
+        let measured = next.measured(&promoted, &book, &beside, Time(4_000));
+        assert_eq!(measured[&key].before, Some(before));
+        next.measured(&preview, &book, &beside, Time(5_000));
+        let mut after = versions(&dir);
+        let measured = after.measured(&promoted, &book, &beside, Time(6_000));
+        assert_eq!(measured[&key].before, None, "it is over, and forgotten");
+        std::fs::write(dir.path().join("promotions.json"), "{").unwrap();
+        assert!(
+            Baselines::open(dir.path().join("promotions.json"))
+                .known()
+                .is_empty()
+        );
     }
 }

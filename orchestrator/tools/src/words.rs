@@ -228,6 +228,9 @@ pub fn happening(what: &Happening) -> String {
         Happening::SentBack { generation, why } => {
             format!("generation {generation} goes back: {why}")
         }
+        Happening::Unjudged { generation, why } => {
+            format!("generation {generation} is kept unjudged: {why}")
+        }
         Happening::PlanRefused { violations } => {
             format!("a plan was not executed: {}", violations.join("; "))
         }

@@ -2,7 +2,7 @@
 //! to have a say in it.
 
 use maud::{Markup, html};
-use ostler_core::plan::{Basis, Judged};
+use ostler_core::plan::Judged;
 use ostler_tools::{
     answer::RolloutInfo,
     words::{span, untrusted},
@@ -52,7 +52,13 @@ fn facts(frame: &Frame, info: &RolloutInfo) -> Markup {
         @if let Some(image) = &info.last_good_image { (fact("Last good", &html! { code { (untrusted(image)) } })) }
         @if info.awaits_promotion { (fact("Waits for", &html! { "somebody to promote it" })) }
         @if info.bake.0 > 0 { (fact("Bakes for", &html! { (span(info.bake)) })) }
-        @if let Some(deadline) = info.deadline { (fact("Goes back", &html! { (time(deadline, frame.now)) " unless it moves on" })) }
+        @if let Some(deadline) = info.deadline {
+            @if info.ends_unjudged() {
+                (fact("Ends", &html! { (time(deadline, frame.now)) ", unjudged, unless its traffic tells before" }))
+            } @else {
+                (fact("Goes back", &html! { (time(deadline, frame.now)) " unless it moves on" }))
+            }
+        }
         @if let Some(judged) = &info.analysis { (fact("Analysis", &analysis(judged))) }
         @for version in &info.traffic {
             (fact("Traffic", &html! {
@@ -65,14 +71,13 @@ fn facts(frame: &Frame, info: &RolloutInfo) -> Markup {
 
 /// How the new version does: the verdict, and each measure with its numbers.
 fn analysis(judged: &Judged) -> Markup {
-    let Basis::Traffic { judgement, .. } = &judged.by else {
-        return html! { (judged.in_words()) };
-    };
     html! {
-        (judgement.verdict.in_words())
-        ul {
-            @for finding in &judgement.findings {
-                li { (finding.measure.in_words()) ": " (finding.verdict.in_words()) ": " (finding.words) }
+        (judged.headline())
+        @if let Some(judgement) = judged.judgement() {
+            ul {
+                @for finding in &judgement.findings {
+                    li { (finding.measure.in_words()) ": " (finding.verdict.in_words()) ": " (finding.words) }
+                }
             }
         }
     }

@@ -12,6 +12,9 @@
 //! What happens to both at the same time therefore cancels out. By the inequality of means the expectation
 //! is 1 at most for every pair of rates in the claim, not for small rates only; exactly so at every single
 //! look, and over all looks while the share stays as it is, which a step's does.
+//!
+//! One version: its events against a bound that was fixed before they came ([`above`], [`below`], [`more_than`]); these
+//! hold over all looks, however much traffic there is when.
 
 /// Proportions that evidence for "worse" bets on, and how much on each. Twice is what is looked for.
 const WORSE: [(f64, f64); 7] = [
@@ -60,6 +63,30 @@ pub(super) fn below(bound: f64, events: u64, of: u64) -> f64 {
         let share = bound * part;
         let ratio =
             times_ln(events, share / bound) + times_ln(others, (1.0 - share) / (1.0 - bound));
+        (weight, ratio)
+    }))
+}
+
+/// The logarithm of the evidence against "at most `bound` of all have such events"; none where the bound is not
+/// between 0 and 1. It bets on so many times the odds.
+pub(super) fn above(bound: f64, events: u64, of: u64) -> f64 {
+    if bound <= 0.0 || bound >= 1.0 {
+        return 0.0;
+    }
+    let (events, others) = (float(events), float(of.saturating_sub(events)));
+    mixture(WORSE.map(|(times, weight)| {
+        let share = times * bound / (1.0 - bound + times * bound);
+        let ratio =
+            times_ln(events, share / bound) + times_ln(others, (1.0 - share) / (1.0 - bound));
+        (weight, ratio)
+    }))
+}
+
+/// The logarithm of the evidence against "at most so many events were to be expected by now", of events that come by
+/// themselves (Poisson).
+pub(super) fn more_than(expected: f64, events: u64) -> f64 {
+    mixture(WORSE.map(|(times, weight)| {
+        let ratio = times_ln(float(events), times) - expected * (times - 1.0);
         (weight, ratio)
     }))
 }
@@ -162,6 +189,28 @@ mod tests {
                     below(rate, events.new, new)
                 });
                 assert!(low <= 1.0 + 1e-9, "{new} {rate}: {low}");
+                let high = expectation((new, rate), (old, rate), |events| {
+                    above(rate, events.new, new)
+                });
+                assert!(high <= 1.0 + 1e-9, "{new} {rate}: {high}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_evidence_of_what_comes_as_often_as_expected_is_one_at_most() {
+        for expected in [0.3_f64, 2.0, 9.0] {
+            for times in [0.5, 1.0] {
+                let mean = expected * times;
+                let mut chance = (-mean).exp();
+                let sum: f64 = (0..60)
+                    .map(|events| {
+                        let this = chance;
+                        chance *= mean / float(events + 1);
+                        this * more_than(expected, events).exp()
+                    })
+                    .sum();
+                assert!(sum <= 1.0 + 1e-9, "{expected} {times}: {sum}");
             }
         }
     }
@@ -172,6 +221,12 @@ mod tests {
         assert!(more_often(none, 0.3).abs() < 1e-12);
         assert!(less_often_than(2.0, none, 0.3).abs() < 1e-12);
         assert!(below(0.1, 0, 0).abs() < 1e-12);
+        assert!(above(0.1, 0, 0).abs() < 1e-12);
+        assert!(more_than(0.0, 0).abs() < 1e-12);
+        assert!(
+            above(1.0, 50, 50).abs() < 1e-12,
+            "what is always so is no news"
+        );
         let alone = Events { new: 50, old: 0 };
         assert!(more_often(alone, 1.0).abs() < 1e-9);
         assert!(more_often(alone, 0.5) > 20.0);

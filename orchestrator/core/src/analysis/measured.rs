@@ -4,8 +4,11 @@
 //! The contract of who fills `Observed::measured`: a service whose traffic is measured by version *always*
 //! has an entry, also with empty counts; a missing entry means that nobody measures, and steps are judged
 //! by readiness alone. Counts that were lost (a restart) begin anew, with the stage they are about.
+//! What was counted before a promotion stays as it is until the rollout is over, or is absent: less of it is never given.
 
 use std::{collections::BTreeMap, ops::AddAssign};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     id::Generation,
@@ -24,10 +27,23 @@ pub struct Measured {
     pub since: Time,
     /// The counts by generation.
     pub versions: BTreeMap<Generation, Counts>,
+    /// What was counted before a version took all the traffic, in the stage after that; absent in others, and where
+    /// whoever counts began only then.
+    pub before: Option<Before>,
+}
+
+/// What was counted of versions in the last minutes before one took all the traffic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Since when; until the stage began.
+    pub since: Time,
+    /// The counts by generation.
+    pub versions: BTreeMap<Generation, Counts>,
 }
 
 /// What was counted of one version.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Requests that were answered, or should have been.
     pub requests: u64,
@@ -71,7 +87,7 @@ impl AddAssign<&Counts> for Counts {
 
 /// Requests by how long they took: how many lie above the bound before and up to this one, which is in
 /// microseconds; `u64::MAX` for those above all bounds. All versions of a service have the same bounds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram(pub BTreeMap<u64, u64>);
 
 impl Histogram {
@@ -93,7 +109,7 @@ impl Histogram {
 
 /// CPU time of a request in microseconds, as means over stretches of a few seconds and some requests each:
 /// how many stretches there were, the sum of their means and the sum of their squares.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Stretches.
     pub stretches: u32,

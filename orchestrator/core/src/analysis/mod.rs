@@ -5,22 +5,28 @@
 //! harm. Between the two, and with too few requests for either, there is no verdict. The evidence may be
 //! looked at every few seconds ([`evidence`]), and a look remembers nothing of those before it.
 //!
+//! A version that takes all the traffic at once (blue/green) has no old one beside it: it is held against what that
+//! showed before, by tests of their own ([`takeover`]).
+//!
 //! Errors and latency must pass. Restarts, kills for lack of memory, CPU of a request and new kinds of error
 //! lines are too rare or too coarse to be shown harmless in one step: they can fail, and hold up nothing.
 
 mod beginnings;
+mod bounds;
 mod cpu;
 mod evidence;
 mod measured;
 mod rare;
+mod recent;
 mod requests;
+mod takeover;
 mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use beginnings::{Beginnings, Counters};
-pub use measured::{Counts, Histogram, Measured, Spread};
+pub use beginnings::{Beginnings, Counters, Known};
+pub use measured::{Before, Counts, Histogram, Measured, Spread};
 pub(crate) use rare::RUNS_LIMIT;
 
 use crate::spec::Analysis;
@@ -95,7 +101,8 @@ pub struct Weighed {
     pub new: f64,
     /// The old version's.
     pub old: f64,
-    /// The chance of evidence like this at any look, if the new version were no worse; 1 at most.
+    /// The chance of evidence like this at any look, if the new version were no worse; after a promotion, if it
+    /// did no harm. 1 at most.
     pub if_no_worse: f64,
     /// The chance of evidence like this at any look, if it did harm; absent where that is not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,10 +134,14 @@ pub struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    /// The chance that a version which is no worse is ever sent back for a measure.
+    fn chance(&self, measure: Measure) -> f64 {
+        FALSE_REVERT * measure.part() / f64::from(self.steps.max(1))
+    }
+
     /// How strong the evidence must be to send a version back for a measure, as a logarithm.
     fn fails_at(&self, measure: Measure) -> f64 {
-        let steps = f64::from(self.steps.max(1));
-        -(FALSE_REVERT * measure.part() / steps).ln()
+        -self.chance(measure).ln()
     }
 
     /// How strong the evidence must be for a measure to pass, as a logarithm.
@@ -182,6 +193,34 @@ pub fn judge(rules: Rules, pair: &Pair) -> Judgement {
     .into_iter()
     .flatten()
     .collect();
+    conclude(pair, findings)
+}
+
+/// Judges a version that took all the traffic, as long as it is known what the last good one showed before:
+/// `pair.old`, which grows no more. It may be asked again at any time.
+#[must_use]
+pub fn judge_takeover(rules: Rules, pair: &Pair) -> Judgement {
+    let findings = [
+        Some(takeover::errors(rules, pair)),
+        takeover::latency(rules, pair),
+        takeover::restarts(rules, pair),
+        takeover::out_of_memory(rules, pair),
+    ];
+    conclude(pair, findings.into_iter().flatten().collect())
+}
+
+/// Judges a version by its failed runs alone, against those of the last good one before. It may be asked again at
+/// any time, and fails or passes.
+#[must_use]
+pub fn judge_runs(rules: Rules, pair: &Pair) -> Judgement {
+    let findings = [
+        takeover::restarts(rules, pair),
+        takeover::out_of_memory(rules, pair),
+    ];
+    conclude(pair, findings.into_iter().flatten().collect())
+}
+
+fn conclude(pair: &Pair, findings: Vec<Weighed>) -> Judgement {
     Judgement {
         verdict: together(&findings),
         requests: pair.new.requests,

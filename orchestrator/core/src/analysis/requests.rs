@@ -25,17 +25,33 @@ struct Margin {
 }
 
 /// Requests with an event, and all of them.
-struct Shares {
-    new: (u64, u64),
-    old: (u64, u64),
+pub(super) struct Shares {
+    pub new: (u64, u64),
+    pub old: (u64, u64),
 }
 
 impl Shares {
-    fn share_of_new(&self) -> f64 {
+    pub fn of_errors(pair: &Pair) -> Self {
+        let of = |counts: &super::Counts| (counts.errors.min(counts.requests), counts.requests);
+        Self {
+            new: of(&pair.new),
+            old: of(&pair.old),
+        }
+    }
+
+    pub fn slower_than(bound: u64, pair: &Pair) -> Self {
+        let of = |all: &Histogram| (all.slower_than(bound), all.total());
+        Self {
+            new: of(&pair.new.latency),
+            old: of(&pair.old.latency),
+        }
+    }
+
+    pub fn share_of_new(&self) -> f64 {
         share(self.new)
     }
 
-    fn share_of_old(&self) -> f64 {
+    pub fn share_of_old(&self) -> f64 {
         share(self.old)
     }
 
@@ -58,28 +74,36 @@ impl Shares {
 }
 
 /// What counts as harm: so many times the old version's share, and this share at least.
-struct Harm {
-    factor: f64,
-    floor: f64,
+pub(super) struct Harm {
+    pub factor: f64,
+    pub floor: f64,
+}
+
+impl Harm {
+    pub fn of_errors(rules: Rules) -> Self {
+        let ratio = rules.analysis.error_ratio;
+        Self {
+            factor: ratio.factor,
+            floor: ratio.floor / 100.0,
+        }
+    }
+
+    pub fn of_latency(rules: Rules) -> Self {
+        let slow = rules.analysis.latency;
+        Self {
+            factor: slow.factor,
+            floor: ((1.0 - slow.quantile / 100.0) * slow.factor).min(0.99),
+        }
+    }
 }
 
 /// Whether requests fail more often.
 pub(super) fn errors(rules: Rules, pair: &Pair) -> Weighed {
-    let of = |counts: &super::Counts| (counts.errors.min(counts.requests), counts.requests);
-    let shares = Shares {
-        new: of(&pair.new),
-        old: of(&pair.old),
-    };
-    let ratio = rules.analysis.error_ratio;
-    let harm = Harm {
-        factor: ratio.factor,
-        floor: ratio.floor / 100.0,
-    };
     weigh(
         rules,
         Measure::Errors,
-        &shares,
-        &harm,
+        &Shares::of_errors(pair),
+        &Harm::of_errors(rules),
         &TOLERATED_ERRORS,
         "fail",
     )
@@ -92,27 +116,23 @@ pub(super) fn latency(rules: Rules, pair: &Pair) -> Option<Weighed> {
     if new.0.is_empty() && old.0.is_empty() {
         return None;
     }
-    let beyond = 1.0 - slow.quantile / 100.0;
-    let bound = bound_of(old, beyond);
-    let of = |all: &Histogram| (all.slower_than(bound), all.total());
-    let shares = Shares {
-        new: of(new),
-        old: of(old),
-    };
-    let harm = Harm {
-        factor: slow.factor,
-        floor: (beyond * slow.factor).min(0.99),
-    };
-    let verb = match bound {
-        u64::MAX => "are slow".to_owned(),
-        bound => format!("take longer than {}", Span(bound.div_ceil(1_000))),
-    };
+    let bound = bound_of(old, 1.0 - slow.quantile / 100.0);
+    let (shares, harm) = (Shares::slower_than(bound, pair), Harm::of_latency(rules));
+    let verb = are_slower_than(bound);
     let what = Measure::Latency;
     Some(weigh(rules, what, &shares, &harm, &TOLERATED_SLOW, &verb))
 }
 
+/// What requests do that took longer than a bound.
+pub(super) fn are_slower_than(bound: u64) -> String {
+    match bound {
+        u64::MAX => "are slow".to_owned(),
+        bound => format!("take longer than {}", Span(bound.div_ceil(1_000))),
+    }
+}
+
 /// The bound of the histogram that comes closest to leaving such a share above it.
-fn bound_of(old: &Histogram, beyond: f64) -> u64 {
+pub(super) fn bound_of(old: &Histogram, beyond: f64) -> u64 {
     let total = float(old.total()).max(1.0);
     let off = |bound: &u64| {
         let share = float(old.slower_than(*bound)).max(0.5) / total;

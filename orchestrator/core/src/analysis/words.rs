@@ -41,6 +41,9 @@ impl Judgement {
         let words: Vec<String> = deciding
             .map(|finding| format!("{}: {}", finding.measure.in_words(), finding.words))
             .collect();
+        if words.is_empty() {
+            return self.verdict.in_words().to_owned();
+        }
         format!("{}: {}", self.verdict.in_words(), words.join("; "))
     }
 }

@@ -2,12 +2,14 @@
 //! back at once, a step passes only when it is shown harmless, too little traffic waits. Pure; how that is
 //! judged is in `crate::analysis`.
 //!
-//! Only steps of a canary have two versions in traffic at the same time. Everything else, and services whose
-//! traffic nobody measures by version, is judged by readiness alone, and says so.
+//! Only steps of a canary have two versions in traffic at the same time; blue/green is judged in `takeover`. What has
+//! neither, and services whose traffic nobody measures by version, is judged by readiness alone, and says so.
 
-use super::{LOOK_AGAIN, draft::Draft, group::Group};
+use super::{LOOK_AGAIN, LOOK_SOON, draft::Draft, group::Group, takeover};
 use crate::{
     analysis::{Counts, Measured, Pair, RUNS_LIMIT, Rules, Verdict, judge as weigh},
+    id::Generation,
+    intent::Service,
     observed::{InstanceSeen, Observed},
     plan::{Basis, Judged},
     rollout::Stage,
@@ -23,10 +25,12 @@ pub(super) fn judge(group: &Group, observed: &Observed) -> Option<Judged> {
     if !service.rolls_out() || matches!(stage, Stage::Rolling | Stage::Recreate) {
         return None;
     }
-    let by = match comparable(group, observed) {
-        Ok(measured) => by_traffic(group, measured),
-        Err(why) => Basis::Readiness {
-            why: why.to_owned(),
+    let by = match stage {
+        _ if !service.spec.update.analysis.enabled => readiness("`spec.update.analysis` is off"),
+        Stage::Preview | Stage::Promoted => takeover::judge(group, observed),
+        _ => match comparable(group, observed) {
+            Ok(measured) => by_traffic(group, measured),
+            Err(why) => readiness(why),
         },
     };
     Some(Judged {
@@ -36,23 +40,23 @@ pub(super) fn judge(group: &Group, observed: &Observed) -> Option<Judged> {
     })
 }
 
+pub(super) fn readiness(why: &str) -> Basis {
+    let why = why.to_owned();
+    Basis::Readiness { why }
+}
+
 /// What was measured, or why there is nothing to compare.
 fn comparable<'a>(group: &Group, observed: &'a Observed) -> Result<&'a Measured, &'static str> {
     let service = group.service;
-    if !service.spec.update.analysis.enabled {
-        return Err("`spec.update.analysis` is off");
-    }
-    let step = match service.stage() {
-        Stage::Preview => return Err("a preview takes no traffic"),
-        Stage::Promoted => return Err("the old version takes no traffic any more"),
-        stage => service.canary_step(stage),
-    };
-    if !step.is_some_and(compares) {
+    if !service.canary_step(service.stage()).is_some_and(compares) {
         return Err("all traffic is on the new version");
     }
     let measured = observed.measured.get(group.key);
-    measured.ok_or("nothing measures its traffic by version")
+    measured.ok_or(NOT_MEASURED)
 }
+
+/// Why nothing is known of a service's traffic.
+pub(super) const NOT_MEASURED: &str = "nothing measures its traffic by version";
 
 /// Whether the old version has a part of the traffic in a step too.
 fn compares(step: &CanaryStep) -> bool {
@@ -69,12 +73,9 @@ fn by_traffic(group: &Group, measured: &Measured) -> Basis {
         analysis: &service.spec.update.analysis,
         steps: u32::try_from(steps).unwrap_or(u32::MAX),
     };
-    // Counts of an earlier stage say nothing of this one.
-    let is_of_this = measured.generation == service.generation && measured.stage == service.stage();
-    let (since, pair) = if is_of_this {
-        (measured.since, pair(group, measured))
-    } else {
-        (group.now, Pair::default())
+    let (since, pair) = match of_this_stage(service, measured) {
+        Some(measured) => (measured.since, pair(group, measured)),
+        None => (group.now, Pair::default()),
     };
     Basis::Traffic {
         since,
@@ -82,17 +83,18 @@ fn by_traffic(group: &Group, measured: &Measured) -> Basis {
     }
 }
 
+/// Counts of an earlier stage say nothing of this one.
+pub(super) fn of_this_stage<'a>(service: &Service, measured: &'a Measured) -> Option<&'a Measured> {
+    let is = measured.generation == service.generation && measured.stage == service.stage();
+    is.then_some(measured)
+}
+
 fn pair(group: &Group, measured: &Measured) -> Pair {
-    let service = group.service;
-    let old = service.stable.as_ref().map(|stable| stable.generation);
     let mut pair = Pair::default();
-    let mut add = |generation, counts: &Counts| {
-        let version = traffic::version(service, generation);
-        if version == service.generation {
-            pair.new += counts;
-        } else if Some(version) == old {
-            pair.old += counts;
-        }
+    let mut add = |generation, counts: &Counts| match side(group.service, generation) {
+        Some(Side::New) => pair.new += counts,
+        Some(Side::Old) => pair.old += counts,
+        None => {}
     };
     for (generation, counts) in &measured.versions {
         add(*generation, counts);
@@ -104,8 +106,25 @@ fn pair(group: &Group, measured: &Measured) -> Pair {
     pair
 }
 
+/// Which of the two versions that are held against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    New,
+    Old,
+}
+
+/// Which version a generation counts as; `None` for one that is neither.
+pub(super) fn side(service: &Service, generation: Generation) -> Option<Side> {
+    let version = traffic::version(service, generation);
+    let old = service.stable.as_ref().map(|stable| stable.generation);
+    if version == service.generation {
+        return Some(Side::New);
+    }
+    (Some(version) == old).then_some(Side::Old)
+}
+
 /// What an instance itself shows since then.
-fn of_instance(seen: &InstanceSeen, since: Time, now: Time) -> Counts {
+pub(super) fn of_instance(seen: &InstanceSeen, since: Time, now: Time) -> Counts {
     let failed = seen.exits.iter().rev();
     let failed = failed
         .filter(|exit| exit.is_failure() && exit.at >= since)
@@ -127,7 +146,8 @@ pub(super) fn tell(group: &Group, draft: &mut Draft) {
         return;
     };
     if matches!(judged.by, Basis::Traffic { .. }) {
-        draft.wake(group.now + LOOK_AGAIN);
+        let all = judged.stage == Stage::Promoted;
+        draft.wake(group.now + if all { LOOK_SOON } else { LOOK_AGAIN });
     }
     draft.judged(group.key, judged.clone());
 }
@@ -144,21 +164,27 @@ pub(super) fn passes(group: &Group) -> bool {
     verdict.is_none_or(|verdict| verdict == Verdict::Pass)
 }
 
+/// Whether its traffic, where it is judged by that, cannot say.
+pub(super) fn is_undecided(group: &Group) -> bool {
+    group.judged.as_ref().and_then(verdict) == Some(Verdict::NotEnough)
+}
+
+/// Whether more traffic may still tell. Not so where too little is known of the last good version, which gets no more.
+pub(super) fn may_tell(group: &Group) -> bool {
+    let judgement = group.judged.as_ref().and_then(Judged::judgement);
+    let least = group.service.spec.update.analysis.min_requests;
+    judgement.is_some_and(|judgement| judgement.old_requests >= least)
+}
+
 /// Why it goes back when its time is over.
 pub(super) fn why_late(group: &Group) -> String {
-    let undecided = |judged: &&Judged| {
-        let unclear = verdict(judged) == Some(Verdict::NotEnough);
-        unclear && group.service.mark().bakes
-    };
-    match group.judged.as_ref().filter(undecided) {
+    let unclear = is_undecided(group) && group.service.mark().bakes;
+    match group.judged.as_ref().filter(|_| unclear) {
         Some(judged) => format!("its time is over, {}", judged.in_words()),
         None => "it missed its deadline".to_owned(),
     }
 }
 
 fn verdict(judged: &Judged) -> Option<Verdict> {
-    match &judged.by {
-        Basis::Traffic { judgement, .. } => Some(judgement.verdict),
-        Basis::Readiness { .. } => None,
-    }
+    judged.judgement().map(|judgement| judgement.verdict)
 }

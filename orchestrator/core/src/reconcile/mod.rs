@@ -28,6 +28,7 @@ mod rollout;
 mod route;
 mod scale;
 mod stance;
+mod takeover;
 
 use crate::{
     graph::Graph,
@@ -53,6 +54,8 @@ pub const PROVEN_AFTER: Span = Span::seconds(5);
 pub const SETTLE_HOLD: Span = Span::seconds(10);
 /// While a new version is judged by its traffic, it is looked at again after this.
 pub const LOOK_AGAIN: Span = Span::seconds(10);
+/// The same while it has all the traffic.
+pub const LOOK_SOON: Span = Span::seconds(2);
 /// A resize in place that was refused is tried again after this.
 pub const RESIZE_AGAIN: Span = Span::seconds(10);
 /// An instance that runs but is not ready for longer than this makes its service degraded or down.

@@ -10,9 +10,9 @@ use super::{
 use crate::{
     backoff,
     observed::{Answer, Phase},
-    plan::Request,
+    plan::{Judged, Request},
     rollout::{Mark, Stage},
-    time::Time,
+    time::{Span, Time},
 };
 
 /// Whether the rollout goes on, finished, or missed a deadline.
@@ -52,7 +52,7 @@ fn goes_on(group: &Group, draft: &mut Draft) -> bool {
         }
         Stage::Canary { .. } | Stage::Preview if !mark.bakes => {
             let stage = mark.stage;
-            advance(group, mark, Mark { stage, bakes: true }, draft);
+            advance(group, mark, Mark { stage, bakes: true }, None, draft);
             true
         }
         Stage::Canary { .. } | Stage::Preview | Stage::Promoted => baked(group, mark, draft),
@@ -93,7 +93,8 @@ fn baked(group: &Group, mark: Mark, draft: &mut Draft) -> bool {
         draft.wake(since + service.bake());
         return false;
     }
-    if !judged::passes(group) {
+    let passes = judged::passes(group);
+    if !passes && !ends_unjudged(group, mark) {
         return false;
     }
     let Some(next) = service
@@ -102,16 +103,30 @@ fn baked(group: &Group, mark: Mark, draft: &mut Draft) -> bool {
     else {
         return false;
     };
-    advance(group, mark, next.into(), draft);
+    let judged = group.judged.as_ref().filter(|_| !passes);
+    let unjudged = judged.map(Judged::in_words);
+    advance(group, mark, next.into(), unjudged, draft);
     true
 }
 
-fn advance(group: &Group, from: Mark, to: Mark, draft: &mut Draft) {
+/// Whether a version that has all the traffic, and of which that cannot say whether it does harm, has waited
+/// long enough. It goes on then, and that is said: going back would be no better founded, and the old one costs a
+/// whole fleet. A step of a canary waits on.
+fn ends_unjudged(group: &Group, mark: Mark) -> bool {
+    let service = group.service;
+    let patience = service.spec.update.progress_deadline;
+    let longest = Span(service.bake().0.saturating_add(patience.0));
+    let over = || !judged::may_tell(group) || held(began(group), longest, group.now);
+    mark.stage == Stage::Promoted && judged::is_undecided(group) && over()
+}
+
+fn advance(group: &Group, from: Mark, to: Mark, unjudged: Option<String>, draft: &mut Draft) {
     draft.request(Request::Advance {
         service: group.key.clone(),
         generation: group.service.generation,
         from,
         to,
+        unjudged,
     });
 }
 
@@ -134,7 +149,7 @@ fn revert(group: &Group, why: String, draft: &mut Draft) -> bool {
 }
 
 /// Since when the rollout stands where it stands.
-fn began(group: &Group) -> Time {
+pub(super) fn began(group: &Group) -> Time {
     let service = group.service;
     let since = service.rollout.as_ref().map(|rollout| rollout.since);
     since.map_or(service.changed_at, |since| since.max(service.changed_at))

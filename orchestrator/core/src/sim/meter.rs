@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::world::World;
 use crate::{
-    analysis::Measured,
+    analysis::{Beginnings, Counters, Measured},
     id::{Generation, ServiceKey},
     intent::{Intent, Service},
     rollout::Stage,
@@ -14,8 +14,10 @@ use crate::{
     traffic::{self, Version, WHOLE},
 };
 
-/// Where the simulated histogram ends its buckets, in microseconds; slow requests end up in the last.
+/// Where the simulated histogram ends its buckets, in microseconds; slow requests end up in the last, and none in the
+/// one between.
 const QUICK: u64 = 50_000;
+const BETWEEN: u64 = 100_000;
 const SLOW: u64 = 500_000;
 
 /// How a program answers requests.
@@ -34,6 +36,8 @@ pub(super) struct Meter {
     rates: BTreeMap<ServiceKey, u64>,
     /// By image.
     qualities: BTreeMap<String, Quality>,
+    counters: Counters,
+    beginnings: Beginnings,
     counted: BTreeMap<ServiceKey, Measured>,
 }
 
@@ -45,6 +49,7 @@ impl Meter {
             stage: Stage::Rolling,
             since: Time(0),
             versions: BTreeMap::new(),
+            before: None,
         };
         let of = |key: &ServiceKey| self.counted.get(key).cloned().unwrap_or_else(none);
         self.rates
@@ -53,25 +58,19 @@ impl Meter {
             .collect()
     }
 
-    /// Whoever counted was started anew.
+    /// Whoever counted was started anew, and kept nothing.
     pub fn forget(&mut self) {
         self.counted.clear();
+        self.counters.clear();
+        self.beginnings = Beginnings::default();
     }
 
-    /// The counts of the stage that a service stands in, from now on if it just came there.
-    fn of_stage(&mut self, key: &ServiceKey, service: &Service, now: Time) -> &mut Measured {
-        let (generation, stage) = (service.generation, service.stage());
-        let fresh = || Measured {
-            generation,
-            stage,
-            since: now,
-            versions: BTreeMap::new(),
-        };
-        let counted = self.counted.entry(key.clone()).or_insert_with(fresh);
-        if (counted.generation, counted.stage) != (generation, stage) {
-            *counted = fresh();
+    /// Looks at the counters, as the daemon does.
+    fn look(&mut self, intent: &Intent, now: Time) {
+        for key in self.rates.keys() {
+            self.counters.entry(key.clone()).or_default();
         }
-        counted
+        self.counted = self.beginnings.since(intent, &self.counters, now);
     }
 }
 
@@ -92,6 +91,8 @@ impl World {
         if to <= self.now || !self.meter.rates.keys().any(rolls_out) {
             return;
         }
+        // What comes from now on is of the stage that stands now.
+        self.meter.look(intent, self.now);
         let (span, observed) = (to.since(self.now), self.observe());
         for (key, rate) in self.meter.rates.clone() {
             let Some(service) = intent.services.get(&key).filter(|one| one.rolls_out()) else {
@@ -102,6 +103,7 @@ impl World {
                 self.ask(&key, service, &versions);
             }
         }
+        self.meter.look(intent, to);
     }
 
     /// How many requests come in a while; parts of one by chance.
@@ -127,11 +129,12 @@ impl World {
         let quality = quality.copied().unwrap_or_default();
         let failed = self.dice.chance(quality.errors);
         let slow = self.dice.chance(quality.slow);
-        let counted = self.meter.of_stage(key, service, self.now);
-        let counts = counted.versions.entry(generation).or_default();
+        let counted = self.meter.counters.entry(key.clone()).or_default();
+        let counts = counted.entry(generation).or_default();
         counts.requests += 1;
         counts.errors += u64::from(failed);
         let bound = if slow { SLOW } else { QUICK };
+        counts.latency.0.entry(BETWEEN).or_default();
         *counts.latency.0.entry(bound).or_default() += 1;
     }
 }

@@ -174,6 +174,7 @@ pub fn as_change(request: &Request) -> Change {
             generation,
             from,
             to,
+            ..
         } => Change::AdvanceRollout {
             service: service.clone(),
             generation: *generation,

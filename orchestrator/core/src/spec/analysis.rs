@@ -1,5 +1,5 @@
-//! What a new version's traffic is held against while it has a part of it, as people write it below
-//! `spec.update.analysis`. How that is judged is in `crate::analysis`.
+//! What a new version's traffic is held against while it has a part of it, or all of it with the old version kept, as
+//! people write it below `spec.update.analysis`. How that is judged is in `crate::analysis`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,18 +9,21 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Analysis {
     /// Whether a step of a canary passes only when its traffic, where that is measured by version, is shown
-    /// to do no harm. Without it, steps are judged by readiness alone.
+    /// to do no harm, and blue/green goes back when it does harm while the old version is kept. Without it, both are
+    /// judged by readiness alone.
     pub enabled: bool,
-    /// Requests that either version must have had before a step can pass; 1 to 1000000000.
+    /// Requests that either version must have had before a step can pass; in blue/green, the old one in the last ten
+    /// minutes before the promotion. 1 to 1000000000.
     pub min_requests: u64,
     /// Share of requests that fail.
     pub error_ratio: ErrorRatio,
     /// How many requests are slow.
     pub latency: SlowRequests,
-    /// Whether a version goes back whose requests cost more CPU: not so for one that is meant to do more.
+    /// Whether a version goes back whose requests cost more CPU: not so for one that is meant to do more. In steps of a
+    /// canary only.
     pub cpu: bool,
     /// Whether a version goes back that writes kinds of error lines which nobody had written before: not so for
-    /// one that words its errors otherwise.
+    /// one that words its errors otherwise. In steps of a canary only.
     pub new_errors: bool,
 }
 

@@ -149,7 +149,8 @@ pub struct BlueGreen {
     pub promote: Promotion,
     /// How long the preview must do well before it is promoted.
     pub bake: Span,
-    /// How long the old one stays after that, without traffic.
+    /// How long the old one stays after that, without traffic; meanwhile the new one goes back at once if its traffic
+    /// shows harm. Where that cannot say, longer by `progressDeadline` at most. With 0s nothing is looked at.
     pub keep_old: Span,
 }
 

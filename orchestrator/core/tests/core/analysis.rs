@@ -18,17 +18,17 @@ const BOUNDS: [u64; 11] = [
     5_000_000,
 ];
 
-fn runs(usual: u32) -> u32 {
+pub fn runs(usual: u32) -> u32 {
     let said = std::env::var("ANALYSIS_RUNS").unwrap_or_default();
     said.parse().unwrap_or(usual)
 }
 
-fn is_asked_for() -> bool {
+pub fn is_asked_for() -> bool {
     std::env::var_os("ANALYSIS_RUNS").is_some()
 }
 
 #[expect(clippy::print_stderr, reason = "tables are told on demand")]
-fn tell(line: &str) {
+pub fn tell(line: &str) {
     if is_asked_for() {
         eprintln!("{line}");
     }
@@ -36,20 +36,20 @@ fn tell(line: &str) {
 
 /// Requests as they come: how often they fail, and how long they take.
 #[derive(Clone, Copy)]
-struct Traffic {
-    errors: f64,
+pub struct Traffic {
+    pub errors: f64,
     /// The median in milliseconds; the spread is that of a web server. `None` where that is not measured.
-    latency: Option<f64>,
+    pub latency: Option<f64>,
 }
 
-fn errors(errors: f64) -> Traffic {
+pub fn errors(errors: f64) -> Traffic {
     Traffic {
         errors,
         latency: None,
     }
 }
 
-fn unit(dice: &mut Dice) -> f64 {
+pub fn unit(dice: &mut Dice) -> f64 {
     f64::from(u32::try_from(dice.throw() >> 32).unwrap()) / f64::from(u32::MAX)
 }
 
@@ -58,7 +58,7 @@ fn normal(dice: &mut Dice) -> f64 {
     radius * (std::f64::consts::TAU * unit(dice)).cos()
 }
 
-fn serve(counts: &mut Counts, traffic: Traffic, requests: u64, dice: &mut Dice) {
+pub fn serve(counts: &mut Counts, traffic: Traffic, requests: u64, dice: &mut Dice) {
     for _ in 0..requests {
         counts.requests += 1;
         counts.errors += u64::from(unit(dice) < traffic.errors);

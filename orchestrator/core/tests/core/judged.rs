@@ -8,7 +8,7 @@ use ostler_core::{
     change::{Change, apply},
     id::Generation,
     intent::Intent,
-    plan::{Basis, Judged, Request},
+    plan::{Judged, Request},
     rollout::Stage,
     sim::{Dice, Faults, Moment, Quality, Run, World, run},
     time::{Span, Time},
@@ -91,10 +91,7 @@ fn judged<'a>(moment: &'a Moment) -> Option<&'a Judged> {
 }
 
 fn verdict(judged: &Judged) -> Option<Verdict> {
-    match &judged.by {
-        Basis::Traffic { judgement, .. } => Some(judgement.verdict),
-        Basis::Readiness { .. } => None,
-    }
+    judged.judgement().map(|judgement| judgement.verdict)
 }
 
 /// Why it went back, and how long after the change.

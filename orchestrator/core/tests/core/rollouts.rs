@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_core::{
+    analysis::Verdict,
     change::{Change, apply},
     id::{Generation, NodeName, ServiceKey},
     intent::{Intent, Service},
     observed::{Answer, InstanceSeen, Phase, ProblemKind},
+    plan::{Plan, Request},
     reconcile::limits,
     rollout::Stage,
     sim::{Asked, Dice, Faults, Flaw, Moment, Run, Temper, World, run},
@@ -257,6 +259,7 @@ impl Ledger {
                     .push(format!("{key}: {there} and {places} more, {most} at most"));
             }
         }
+        self.broken.extend(kept_unsaid(moment.plan));
         for step in &moment.plan.steps {
             let Step::Route { service, instances } = step else {
                 continue;
@@ -269,6 +272,23 @@ impl Ledger {
             }
         }
     }
+}
+
+/// A promoted version of which its traffic cannot say whether it does harm stays only where that is said.
+fn kept_unsaid(plan: &Plan) -> Option<String> {
+    let of = |request: &Request| match request {
+        Request::Advance {
+            service,
+            from,
+            unjudged: None,
+            ..
+        } if from.stage == Stage::Promoted => {
+            let judgement = plan.analysis.get(service)?.judgement()?;
+            (judgement.verdict != Verdict::Pass).then(|| format!("{service}: {judgement:?}"))
+        }
+        _ => None,
+    };
+    plan.requests.iter().find_map(of)
 }
 
 fn name_of(stage: Stage) -> &'static str {

@@ -1,6 +1,7 @@
 //! How a service's rollout stands.
 
 use ostler_core::{
+    analysis::Verdict,
     id::{Generation, ServiceKey},
     plan::Judged,
     rollout::{Mark, Parts, Stage},
@@ -46,14 +47,26 @@ pub struct RolloutInfo {
     /// What comes next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Stage>,
-    /// When it goes back unless something happens; absent while it waits for its needs.
+    /// When it goes back unless something happens; absent while it waits for its needs. One that has all the traffic
+    /// and whose instances do well goes on then instead, unjudged, where its traffic cannot say whether it does harm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
     /// How many instances the stage wants of the new and of the last good generation.
     pub parts: Parts,
     /// Which share of the traffic each version is meant to get, of 10000, and who takes it.
     pub traffic: Vec<Version>,
-    /// How its new version does: by its traffic, or by readiness alone and why; as of the last plan.
+    /// How its new version does: by its traffic, by failed runs, or by readiness alone and why; as of the last plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Judged>,
+}
+
+impl RolloutInfo {
+    /// Whether it ends unjudged at its deadline, and does not go back: it has all the traffic, and that cannot say yet
+    /// whether it does harm.
+    #[must_use]
+    pub fn ends_unjudged(&self) -> bool {
+        let judgement = self.analysis.as_ref().and_then(Judged::judgement);
+        let undecided = judgement.is_some_and(|one| one.verdict == Verdict::NotEnough);
+        self.mark.stage == Stage::Promoted && undecided && self.paused.is_none()
+    }
 }

@@ -109,6 +109,8 @@ pub enum EventKind {
     Changed,
     /// The rules asked for a version to be left for the last good one.
     SentBack,
+    /// A version that had all the traffic is kept, and its traffic could not say whether it does harm.
+    Unjudged,
     /// A plan broke an invariant and was not executed.
     PlanRefused,
     /// The daemon read its configuration anew, or refused to.
@@ -133,6 +135,7 @@ const fn kind_of(what: &Happening) -> EventKind {
         Happening::StateChanged { .. } => EventKind::StateChanged,
         Happening::Changed { .. } => EventKind::Changed,
         Happening::SentBack { .. } => EventKind::SentBack,
+        Happening::Unjudged { .. } => EventKind::Unjudged,
         Happening::PlanRefused { .. } => EventKind::PlanRefused,
         Happening::Configured { .. } => EventKind::Configured,
         Happening::Agent { .. } => EventKind::Agent,
