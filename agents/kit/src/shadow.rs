@@ -1,10 +1,10 @@
 //! A second mind beside an agent's own: another prompt or another model, on trial. It thinks about what
 //! the agent settled, does nothing, and delays nothing; what it made of it is noted in the incident.
 //!
-//! Its looks go through the agent's own pipe, so it sees what the agent may see. One situation at a
-//! time: what comes while it thinks is not compared.
+//! Its looks go through the agent's own pipe, so it sees what the agent may see, but for what its agent
+//! concluded. One situation at a time: what comes while it thinks is not compared.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ostler_core::{
     id::{IncidentId, ServiceKey},
@@ -23,6 +23,19 @@ use crate::{
     situation::Situation,
     text, world,
 };
+
+/// Tools that would show it what its agent concluded and did: a trial is to be its own thought.
+const SPOILERS: [&str; 9] = [
+    "get_incident",
+    "list_incidents",
+    "get_proposal",
+    "list_proposals",
+    "list_approvals",
+    "list_changes",
+    "list_agents",
+    "list_audit",
+    "export_audit",
+];
 
 /// What matters of a verdict, to tell one from another.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +106,8 @@ pub(crate) struct Settled {
 pub(crate) struct Shadow {
     planner: Arc<dyn Planner>,
     room: Arc<Semaphore>,
+    /// What it was last told to plan with: by that it is named also when its broker is away.
+    choice: Arc<Mutex<Option<Choice>>>,
 }
 
 impl Shadow {
@@ -100,6 +115,7 @@ impl Shadow {
         Self {
             planner,
             room: Arc::new(Semaphore::new(1)),
+            choice: Arc::default(),
         }
     }
 
@@ -108,17 +124,32 @@ impl Shadow {
         &self,
         settled: Settled,
         caller: Arc<dyn Caller>,
-        tools: Vec<ToolInfo>,
+        mut tools: Vec<ToolInfo>,
         calls: u32,
     ) -> bool {
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
             return false;
         };
-        let planner = Arc::clone(&self.planner);
+        tools.retain(|tool| !SPOILERS.contains(&tool.name.as_str()));
+        let (planner, choice) = (Arc::clone(&self.planner), Arc::clone(&self.choice));
         tokio::spawn(async move {
             let reader = Reader::new(&*caller, &tools, calls);
             let thought = planner.think(&settled.situation, &reader).await;
-            if let Some((words, shadowed)) = compared(thought, &settled) {
+            let known = choice
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let told = thought
+                .as_ref()
+                .ok()
+                .and_then(|thought| thought.mind.choice.clone());
+            let told = told.or(known);
+            choice
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone_from(&told);
+            if let Some(choice) = told {
+                let (words, shadowed) = compared(thought, choice, &settled);
                 tracing::info!(incident = %settled.incident, "{words}");
                 let noted =
                     world::note_shadow(&*caller, &settled.incident, &words, &shadowed).await;
@@ -131,38 +162,53 @@ impl Shadow {
     }
 }
 
-/// What to note of a shadow's thought; nothing where it had no model to ask.
+/// What to note of a shadow's thought.
 fn compared(
     thought: Result<Thought, PlannerError>,
+    choice: Choice,
     settled: &Settled,
-) -> Option<(String, Shadowed)> {
-    let Thought { verdict, mind } = thought
-        .inspect_err(|error| tracing::warn!(%error, "a shadow came to no verdict"))
-        .ok()?;
-    let Choice { models, prompt } = mind.choice?;
-    let verdict = recall::weigh(verdict, &settled.situation);
-    let heard = models.contains(&mind.planner);
-    let agreement = if heard {
-        Gist::of(&verdict).against(&settled.gist)
-    } else {
-        Agreement::Unheard
-    };
+) -> (String, Shadowed) {
+    let Choice { models, prompt } = choice;
     let who = format!(
         "a shadow ({}, prompt {})",
         models.join(", then "),
         text::cut(&prompt, 12)
     );
-    let words = match agreement {
-        Agreement::Unheard => format!("{who} was not heard: {}", mind.passed_over.join("; ")),
-        Agreement::Same => format!("{who} concluded the same"),
-        other => format!("{who} concluded otherwise, {other}: {}", said(&verdict)),
+    let (agreement, mut words, overreached) = match thought {
+        Err(error) => (Agreement::Unheard, format!("was not heard: {error}"), None),
+        Ok(Thought { verdict, mind }) => {
+            let verdict = recall::weigh(verdict, &settled.situation);
+            let heard = models.contains(&mind.planner);
+            let agreement = if heard {
+                Gist::of(&verdict).against(&settled.gist)
+            } else {
+                Agreement::Unheard
+            };
+            let words = match agreement {
+                Agreement::Unheard if mind.passed_over.is_empty() => {
+                    "was not asked: by then its rules saw nothing wrong".to_owned()
+                }
+                Agreement::Unheard => format!("was not heard: {}", mind.passed_over.join("; ")),
+                Agreement::Same => "concluded the same".to_owned(),
+                other => format!("concluded otherwise, {other}: {}", said(&verdict)),
+            };
+            (agreement, words, Some(mind.overreached))
+        }
     };
+    let overreached = overreached.filter(|tools| !tools.is_empty());
+    if let Some(tools) = &overreached {
+        // First, so that nothing longer hides it.
+        let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+        let tools = text::cut(&tools.join(", "), 120);
+        words = format!("asked for tools beyond its reach ({tools}) and {words}");
+    }
     let shadowed = Shadowed {
         planner: models,
         prompt,
         agreement,
+        overreached: overreached.is_some(),
     };
-    Some((text::claim(&words), shadowed))
+    (text::claim(&format!("{who} {words}")), shadowed)
 }
 
 /// A verdict in a line.
@@ -276,8 +322,8 @@ mod tests {
         );
     }
 
-    /// Thinks this, as a model of that name would.
-    struct Says(Verdict, &'static str);
+    /// Thinks this, as a model of that name would, having asked for these tools.
+    struct Says(Verdict, &'static str, &'static [&'static str]);
 
     #[async_trait]
     impl Planner for Says {
@@ -292,6 +338,7 @@ mod tests {
                         prompt: "ab".repeat(32),
                     }),
                     passed_over: vec!["local:m (too late)".into()],
+                    overreached: self.2.iter().map(|&tool| tool.to_owned()).collect(),
                     ..Mind::default()
                 },
             })
@@ -374,18 +421,19 @@ mod tests {
     async fn it_notes_what_it_made_of_it_and_nothing_else() {
         let agent = proposal(CauseKind::BadChange, "rollback_service");
         let leak = || proposal(CauseKind::MemoryLeak, "set_limits");
-        let (agreement, words) = noted(Says(leak(), "local:m"), &agent).await;
+        let (agreement, words) = noted(Says(leak(), "local:m", &[]), &agent).await;
         assert_eq!(agreement, "other_cause");
         assert_eq!(
             words,
             "a shadow (local:m, prompt abababababa…) concluded otherwise, another cause: \
              it would use set_limits (90 %: so it is)"
         );
-        let (agreement, words) = noted(Says(agent.clone(), "local:m"), &agent).await;
+        let (agreement, words) = noted(Says(agent.clone(), "local:m", &["approve"]), &agent).await;
         assert_eq!(agreement, "same");
-        assert!(words.ends_with("concluded the same"), "{words}");
+        let tried = "asked for tools beyond its reach (approve) and concluded the same";
+        assert!(words.ends_with(tried), "{words}");
         // The rules took the turn: that says nothing of the model.
-        let (agreement, words) = noted(Says(leak(), "rules"), &agent).await;
+        let (agreement, words) = noted(Says(leak(), "rules", &[]), &agent).await;
         assert_eq!(agreement, "unheard");
         assert!(
             words.ends_with("was not heard: local:m (too late)"),

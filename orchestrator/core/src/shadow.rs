@@ -1,12 +1,15 @@
 //! A second mind beside an agent's own: it thinks about the same situations and does nothing. What it
 //! made of them stands in the incidents, and is counted from there.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{id::AgentName, incident::Incident, time::Time};
+
+/// Most tallies of one agent.
+const TALLIES: usize = 10;
 
 /// What a shadow made of a situation that its agent settled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +21,9 @@ pub struct Shadowed {
     pub prompt: String,
     /// How it compares with what its agent concluded.
     pub agreement: Agreement,
+    /// Whether it asked for tools beyond its reach: it was misled, or is not fit for this.
+    #[serde(default)]
+    pub overreached: bool,
 }
 
 /// How a shadow's conclusion compares with its agent's.
@@ -65,34 +71,33 @@ pub struct ShadowTally {
     pub other_calls: u32,
     /// Situations in which none of its models gave a usable answer.
     pub unheard: u32,
+    /// Situations in which it asked for tools beyond its reach.
+    #[serde(default)]
+    pub overreached: u32,
     /// When it was last compared.
     pub last_at: Time,
 }
 
 impl ShadowTally {
-    /// Every shadow that an agent had, the one that was compared last first.
+    /// The shadows that an agent had last, ten at most, the one that was compared last first.
     pub fn of<'a>(
         agent: &AgentName,
         incidents: impl IntoIterator<Item = &'a Incident>,
     ) -> Vec<Self> {
         let me = format!("agent:{agent}");
-        let mut tallies: Vec<Self> = Vec::new();
+        let mut tallies: BTreeMap<(&[String], &str), Self> = BTreeMap::new();
         let entries = incidents.into_iter().flat_map(|one| &one.timeline);
         for entry in entries.filter(|entry| entry.by == me) {
             let Some(shadowed) = &entry.shadow else {
                 continue;
             };
-            let known = tallies.iter_mut().find(|tally| tally.is_of(shadowed));
-            match known {
-                Some(tally) => tally.count(shadowed.agreement, entry.at),
-                None => {
-                    let mut tally = Self::new(shadowed);
-                    tally.count(shadowed.agreement, entry.at);
-                    tallies.push(tally);
-                }
-            }
+            let tally = tallies.entry((&shadowed.planner, &shadowed.prompt));
+            let tally = tally.or_insert_with(|| Self::new(shadowed));
+            tally.count(shadowed, entry.at);
         }
+        let mut tallies: Vec<Self> = tallies.into_values().collect();
         tallies.sort_by_key(|tally| std::cmp::Reverse(tally.last_at));
+        tallies.truncate(TALLIES);
         tallies
     }
 
@@ -108,7 +113,7 @@ impl ShadowTally {
     /// In words, for people.
     #[must_use]
     pub fn in_words(&self) -> String {
-        format!(
+        let mut words = format!(
             "{} of {} the same; {} another outcome, {} another cause, {} other calls; {} not heard",
             self.same,
             self.heard(),
@@ -116,7 +121,11 @@ impl ShadowTally {
             self.other_cause,
             self.other_calls,
             self.unheard
-        )
+        );
+        if self.overreached > 0 {
+            words.push_str(&format!("; {} asked beyond its reach", self.overreached));
+        }
+        words
     }
 
     fn new(shadowed: &Shadowed) -> Self {
@@ -128,16 +137,16 @@ impl ShadowTally {
             other_cause: 0,
             other_calls: 0,
             unheard: 0,
+            overreached: 0,
             last_at: Time(0),
         }
     }
 
-    fn is_of(&self, shadowed: &Shadowed) -> bool {
-        (&self.planner, &self.prompt) == (&shadowed.planner, &shadowed.prompt)
-    }
-
-    fn count(&mut self, agreement: Agreement, at: Time) {
-        let counter = match agreement {
+    fn count(&mut self, shadowed: &Shadowed, at: Time) {
+        self.overreached = self
+            .overreached
+            .saturating_add(u32::from(shadowed.overreached));
+        let counter = match shadowed.agreement {
             Agreement::Same => &mut self.same,
             Agreement::OtherOutcome => &mut self.other_outcome,
             Agreement::OtherCause => &mut self.other_cause,
@@ -163,6 +172,7 @@ mod tests {
                 planner: vec![model.into()],
                 prompt: "00".into(),
                 agreement,
+                overreached: model == "b:y",
             }),
         }
     }
@@ -209,7 +219,7 @@ mod tests {
             [
                 said(
                     "b:y",
-                    "0 of 0 the same; 0 another outcome, 0 another cause, 0 other calls; 1 not heard"
+                    "0 of 0 the same; 0 another outcome, 0 another cause, 0 other calls; 1 not heard; 1 asked beyond its reach"
                 ),
                 said(
                     "a:x",

@@ -21,8 +21,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const REPORTS: usize = 50;
 /// Most bytes of one report.
 const REPORT_LIMIT: u64 = 16 << 20;
-/// How a problem with the folder begins in what the daemon tells of itself.
-const PROBLEM: &str = "reports of evals cannot be read";
+/// Most characters of what is said of a file.
+const WORDS: usize = 200;
 
 /// The configured folder, shared with whoever reads the configuration.
 #[derive(Default)]
@@ -68,19 +68,28 @@ pub async fn watch(fleet: Arc<Fleet>, stop: CancellationToken) {
     }
 }
 
-/// Shows what was seen, where it is not what is shown already.
+/// Shows what was seen, where it is not what is shown already. What cannot be read is told there and in the log: the
+/// daemon itself is none the worse for it.
 fn tell(fleet: &Fleet, seen: EvalsSeen) {
-    if fleet.read(|table| *table.evals == seen) {
+    let shown = fleet.read(|table| Arc::clone(&table.evals));
+    if same(&shown, &seen) {
         return;
     }
-    let problem = seen.problem.as_ref();
-    let problem = problem.map(|words| format!("{PROBLEM}: {words}"));
-    if fleet.problem(PROBLEM, problem.clone())
-        && let Some(words) = problem
+    if let Some(words) = seen
+        .problem
+        .as_ref()
+        .filter(|_| shown.problem != seen.problem)
     {
-        tracing::warn!("{words}");
+        tracing::warn!("not all reports of evals are shown: {words}");
     }
     fleet.write(|table| table.evals = Arc::new(seen));
+}
+
+/// Whether both are of the same reads; reports are large, so what they say is not compared.
+fn same(one: &EvalsSeen, other: &EvalsSeen) -> bool {
+    let mut reports = one.reports.iter().zip(&other.reports);
+    (one.kept, &one.problem, one.reports.len()) == (other.kept, &other.problem, other.reports.len())
+        && reports.all(|((name, of), (other, than))| name == other && Arc::ptr_eq(of, than))
 }
 
 fn seen(shelf: &Shelf, problem: Option<String>) -> EvalsSeen {
@@ -94,7 +103,7 @@ fn seen(shelf: &Shelf, problem: Option<String>) -> EvalsSeen {
     EvalsSeen {
         kept: true,
         reports: shelf.iter().filter_map(good).collect(),
-        problem: problem.or_else(|| shelf.iter().find_map(failed)),
+        problem: shelf.iter().find_map(failed).or(problem),
     }
 }
 
@@ -127,8 +136,15 @@ fn files(folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let (path, meta) = (entry.path(), entry.metadata()?);
-        if meta.is_file() && path.extension().is_some_and(|end| end == "json") {
+        let path = entry.path();
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
+        // One that goes meanwhile is no reason to lose sight of the others.
+        let Ok(meta) = entry.metadata() else {
+            continue;
+        };
+        if meta.is_file() {
             let written = meta.modified()?.duration_since(UNIX_EPOCH);
             let at = written.unwrap_or_default().as_millis();
             let at = Time(u64::try_from(at).unwrap_or(u64::MAX));
@@ -145,7 +161,8 @@ fn read(path: &Path, (at, bytes): Stamp) -> Result<EvalReport, String> {
         ));
     }
     let text = fs::read(path).map_err(|error| error.to_string())?;
-    EvalReport::parse(&text, at)
+    let parsed = EvalReport::parse(&text, at);
+    parsed.map_err(|why| why.chars().take(WORDS).collect())
 }
 
 #[cfg(test)]

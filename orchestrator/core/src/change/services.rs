@@ -196,6 +196,9 @@ impl Draft<'_> {
             spec.resources.requests = requests;
         }
         check_service(key, &service.labels, &spec)?;
+        if let Some(tuning) = &service.tuning {
+            check_tuning(key, &spec, tuning)?;
+        }
         self.respec(key, Arc::new(spec), Way::Careful);
         // Nothing else of the service: how many there are may follow its load meanwhile.
         Ok(Change::SetLimits {

@@ -40,9 +40,11 @@ pub(super) async fn once(inner: &Arc<Inner>, order: &Order) -> Result<Arc<Instan
         None => prepare(inner, order).await,
     };
     drop(held);
+    drop(turn);
     let mut waiting = preparing();
-    // Nobody else holds it but the map itself, and nobody can come while the map is locked.
-    if Arc::strong_count(&turn) == 2 {
+    // Where only the map holds it, nobody waits, and nobody can come while the map is locked.
+    let over = waiting.get(&order.instance);
+    if over.is_some_and(|turn| Arc::strong_count(turn) == 1) {
         waiting.remove(&order.instance);
     }
     prepared

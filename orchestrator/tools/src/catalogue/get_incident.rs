@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::{
     answer::IncidentDetail,
     contract::{About, Class, Decided, Describe, Refusal},
+    principal::Principal,
     view::View,
 };
 
@@ -41,8 +42,13 @@ impl Describe for GetIncident {
             .proposals
             .iter()
             .filter_map(|id| view.records.proposals.get(id));
+        let mut shown = incident.clone();
+        if matches!(view.caller, Principal::Agent { .. }) {
+            // A model on trial must not be heard by those who act.
+            shown.timeline.retain(|entry| entry.shadow.is_none());
+        }
         let detail = IncidentDetail {
-            incident: incident.clone(),
+            incident: shown,
             proposals: proposals.map(build::proposal).collect(),
         };
         answer(&detail, About::service(&incident.service))

@@ -55,6 +55,11 @@ pub fn shadow(shadow: &Shadowed) -> Result<(), Refusal> {
     }
     for model in models {
         text("shadow.planner", model, 200)?;
+        if !model.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Refusal::new(
+                "`shadow.planner` takes names as `ENDPOINT:MODEL`, of printable ASCII".to_owned(),
+            ));
+        }
     }
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if shadow.prompt.len() != 64 || !shadow.prompt.bytes().all(hex) {
