@@ -90,6 +90,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "ostler-evals-import",
             "ostler-gate",
             "ostler-planning",
+            "ostler-tools",
         ],
     ),
     (

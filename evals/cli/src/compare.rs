@@ -1,6 +1,8 @@
 //! Which cases flipped between two reports.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::process::ExitCode;
+
+use ostler_tools::evals::{self, Flips, Moved};
 
 use crate::{args::CompareArgs, figures, report::Report};
 
@@ -15,48 +17,19 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     Ok(code(&flips))
 }
 
-/// What differs between two reports, by `suite case`.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Flips {
-    /// Passed before and fails now.
-    pub worse: Vec<String>,
-    /// Failed before and passes now.
-    pub better: Vec<String>,
-    /// Only in the second report, and fails.
-    pub new_failures: Vec<String>,
-    /// Only in the first report.
-    pub gone: Vec<String>,
-}
-
 /// What differs.
 pub fn flips(before: &Report, after: &Report) -> Flips {
-    let mut flips = Flips::default();
-    let (was, is) = (before.cases(), after.cases());
-    for (&(suite, case), &passed) in &is {
-        let name = format!("{suite} {case}");
-        match (was.get(&(suite, case)), passed) {
-            (Some(true), false) => flips.worse.push(name),
-            (Some(false), true) => flips.better.push(name),
-            (None, false) => flips.new_failures.push(name),
-            _ => {}
-        }
-    }
-    let gone = was.keys().filter(|key| !is.contains_key(*key));
-    flips.gone = gone
-        .map(|(suite, case)| format!("{suite} {case}"))
-        .collect();
-    flips
+    Flips::between(&before.cases(), &after.cases())
 }
 
 /// Figures that are not what they were.
 fn moved(before: &Report, after: &Report) -> Vec<String> {
-    let was: BTreeMap<String, String> = figures::of(before).into_iter().collect();
-    let is = figures::of(after).into_iter();
-    let differs = is.filter_map(|(name, value)| {
-        let old = was.get(&name).map_or("-", String::as_str);
-        (old != value).then(|| format!("{:<36}{old} -> {value}", name.trim()))
-    });
-    differs.collect()
+    let all = evals::moved(&figures::of(before), &figures::of(after));
+    let line = |moved: Moved| {
+        let old = moved.before.as_deref().unwrap_or("-");
+        format!("{:<36}{old} -> {}", moved.name.trim(), moved.after)
+    };
+    all.into_iter().map(line).collect()
 }
 
 /// 1 when something got worse.

@@ -1,8 +1,10 @@
 //! What came of a run: a row for each case and run, and what they come to.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::Context;
+pub use ostler_tools::evals::FORMAT;
+use ostler_tools::evals::{self, Cases};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,9 +14,6 @@ use crate::{
     row::Row,
     summary::{self, Summary},
 };
-
-/// The format's version.
-pub const FORMAT: u32 = 1;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,15 +80,9 @@ impl Report {
     }
 
     /// Whether each case passed in all of its runs.
-    pub fn cases(&self) -> BTreeMap<(&str, &str), bool> {
-        let mut cases = BTreeMap::new();
-        for row in &self.rows {
-            let case = cases
-                .entry((row.suite.as_str(), row.case.as_str()))
-                .or_insert(true);
-            *case &= row.passed();
-        }
-        cases
+    pub fn cases(&self) -> Cases<'_> {
+        let rows = self.rows.iter();
+        evals::passed(rows.map(|row| ((&*row.suite, &*row.case), row.passed())))
     }
 
     /// What it comes to.

@@ -132,47 +132,9 @@ impl EvalReport {
 
     /// Whether each case passed in all of its runs, by suite and name.
     #[must_use]
-    pub fn cases(&self) -> BTreeMap<(&str, &str), bool> {
-        let mut cases = BTreeMap::new();
-        for row in &self.rows {
-            let case = cases.entry((&*row.suite, &*row.case)).or_insert(true);
-            *case &= row.wrong.is_empty();
-        }
-        cases
-    }
-
-    /// Which cases ended otherwise than in an earlier run.
-    #[must_use]
-    pub fn flips_since(&self, before: &Self) -> Flips {
-        let (was, is) = (before.cases(), self.cases());
-        let name = |(suite, case): &(&str, &str)| format!("{suite} {case}");
-        let mut flips = Flips::default();
-        for (case, passed) in &is {
-            let list = match (was.get(case), passed) {
-                (Some(true), false) => &mut flips.worse,
-                (Some(false), true) => &mut flips.better,
-                (None, false) => &mut flips.new_failures,
-                _ => continue,
-            };
-            list.push(name(case));
-        }
-        let gone = was.keys().filter(|case| !is.contains_key(*case));
-        flips.gone = gone.map(name).collect();
-        flips
-    }
-
-    /// Figures that are not what they were in an earlier run.
-    #[must_use]
-    pub fn moved_since(&self, before: &Self) -> Vec<Moved> {
-        let was: BTreeMap<&str, &str> = pairs(&before.figures).collect();
-        pairs(&self.figures)
-            .filter(|(name, after)| was.get(name) != Some(after))
-            .map(|(name, after)| Moved {
-                name: name.to_owned(),
-                before: was.get(name).map(|&before| before.to_owned()),
-                after: after.to_owned(),
-            })
-            .collect()
+    pub fn cases(&self) -> Cases<'_> {
+        let rows = self.rows.iter();
+        passed(rows.map(|row| ((&*row.suite, &*row.case), row.wrong.is_empty())))
     }
 
     /// Suites that it has cases of.
@@ -180,6 +142,53 @@ impl EvalReport {
     pub fn suites(&self) -> BTreeSet<&str> {
         self.rows.iter().map(|row| &*row.suite).collect()
     }
+}
+
+/// Cases by suite and name, and whether each passed.
+pub type Cases<'a> = BTreeMap<(&'a str, &'a str), bool>;
+
+/// Whether each case passed in all of its runs; of each run, which case it is of and whether it passed.
+pub fn passed<'a>(runs: impl IntoIterator<Item = ((&'a str, &'a str), bool)>) -> Cases<'a> {
+    let mut cases = Cases::new();
+    for (case, passed) in runs {
+        *cases.entry(case).or_insert(true) &= passed;
+    }
+    cases
+}
+
+impl Flips {
+    /// Which cases ended otherwise than they did before.
+    #[must_use]
+    pub fn between(before: &Cases<'_>, after: &Cases<'_>) -> Self {
+        let name = |(suite, case): &(&str, &str)| format!("{suite} {case}");
+        let mut flips = Self::default();
+        for (case, passed) in after {
+            let list = match (before.get(case), passed) {
+                (Some(true), false) => &mut flips.worse,
+                (Some(false), true) => &mut flips.better,
+                (None, false) => &mut flips.new_failures,
+                _ => continue,
+            };
+            list.push(name(case));
+        }
+        let gone = before.keys().filter(|case| !after.contains_key(*case));
+        flips.gone = gone.map(name).collect();
+        flips
+    }
+}
+
+/// Figures that are not what they were, each by name and value.
+#[must_use]
+pub fn moved(before: &[(String, String)], after: &[(String, String)]) -> Vec<Moved> {
+    let was: BTreeMap<&str, &str> = pairs(before).collect();
+    pairs(after)
+        .filter(|(name, after)| was.get(name) != Some(after))
+        .map(|(name, after)| Moved {
+            name: name.to_owned(),
+            before: was.get(name).map(|&before| before.to_owned()),
+            after: after.to_owned(),
+        })
+        .collect()
 }
 
 fn pairs(figures: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
@@ -229,13 +238,13 @@ mod tests {
                 row("e", 0, &[]),
             ],
         );
-        let flips = after.flips_since(&before);
+        let flips = Flips::between(&before.cases(), &after.cases());
         let names = |list: &[String]| list.join(",");
         assert_eq!(names(&flips.worse), "faults a");
         assert_eq!(names(&flips.better), "faults b");
         assert_eq!(names(&flips.new_failures), "faults d");
         assert_eq!(names(&flips.gone), "faults c");
-        let moved = after.moved_since(&before);
+        let moved = moved(&before.figures, &after.figures);
         assert_eq!(moved.len(), 1);
         assert_eq!(
             (moved[0].before.as_deref(), &*moved[0].after),

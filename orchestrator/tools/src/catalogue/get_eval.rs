@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     answer::{EvalComparison, EvalDetail, Figure},
     contract::{About, Class, Decided, Describe, Refusal},
-    evals::{EvalReport, EvalRow},
+    evals::{EvalReport, EvalRow, Flips, moved},
     view::View,
 };
 
@@ -64,8 +64,8 @@ impl Describe for GetEval {
                 let before = find(view, name)?;
                 Some(EvalComparison {
                     run: run(view, name, before),
-                    flips: report.flips_since(before),
-                    moved: report.moved_since(before),
+                    flips: Flips::between(&before.cases(), &report.cases()),
+                    moved: moved(&before.figures, &report.figures),
                 })
             }
             None => None,
