@@ -234,25 +234,21 @@ fn said(verdict: &Verdict) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeMap,
-        sync::{Mutex, PoisonError},
-    };
+    use std::sync::{Mutex, PoisonError};
 
     use async_trait::async_trait;
     use ostler_core::{
-        id::CallId,
         incident::Cause,
         plan::ServiceState,
         proposal::{ProposalBody, ProposedCall, Verify},
-        time::{Span, Time},
+        time::Span,
     };
 
     use super::*;
     use crate::{
         client::{CallError, Reply},
         planner::Mind,
-        situation::Cited,
+        situation::tests::empty,
     };
 
     fn cause(kind: CauseKind) -> Cause {
@@ -368,26 +364,9 @@ mod tests {
     }
 
     fn settled(gist: Gist) -> Settled {
-        fn cited<T: Default>() -> Cited<T> {
-            Cited {
-                call: CallId::new("call_1").unwrap(),
-                value: T::default(),
-            }
-        }
         Settled {
             incident: "inc_1".parse().unwrap(),
-            situation: Situation {
-                now: Time(0),
-                subject: "cart".parse().unwrap(),
-                symptoms: Vec::new(),
-                services: cited(),
-                instances: cited(),
-                graph: cited(),
-                facts: BTreeMap::new(),
-                nodes: BTreeMap::new(),
-                past: Vec::new(),
-                refused: Vec::new(),
-            },
+            situation: empty("cart"),
             gist,
         }
     }

@@ -277,3 +277,30 @@ pub fn points(signals: &Signals, kind: SignalKind) -> &[Point] {
         .find(|series| series.kind == kind)
         .map_or(&[], |series| &series.points)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Nothing known about a service; other tests begin with it.
+    pub(crate) fn empty(service: &str) -> Situation {
+        fn cited<T: Default>() -> Cited<T> {
+            Cited {
+                call: CallId::new("call_1").unwrap(),
+                value: T::default(),
+            }
+        }
+        Situation {
+            now: Time(0),
+            subject: service.parse().unwrap(),
+            symptoms: Vec::new(),
+            services: cited(),
+            instances: cited(),
+            graph: cited(),
+            facts: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            past: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+}

@@ -376,16 +376,15 @@ fn pause_after(looks: u32) -> Span {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Mutex};
+    use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use ostler_core::id::CallId;
     use serde_json::{Map, Value};
 
     use super::*;
     use crate::{
         client::{Reply, ToolInfo},
-        situation::Cited,
+        situation::tests::empty,
     };
 
     #[derive(Default)]
@@ -415,30 +414,9 @@ mod tests {
         }
     }
 
-    fn situation() -> Situation {
-        fn cited<T: Default>() -> Cited<T> {
-            Cited {
-                call: CallId::new("call_1").unwrap(),
-                value: T::default(),
-            }
-        }
-        Situation {
-            now: Time(0),
-            subject: "cart".parse().unwrap(),
-            symptoms: Vec::new(),
-            services: cited(),
-            instances: cited(),
-            graph: cited(),
-            facts: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            past: Vec::new(),
-            refused: Vec::new(),
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn who_thinks_for_long_is_heard_of_meanwhile() {
-        let (heard, situation) = (Heard::default(), situation());
+        let (heard, situation) = (Heard::default(), empty("cart"));
         let reader = Reader::new(&heard, &[], 0);
         let thought = think_aloud(&Slow, &situation, &reader, &heard)
             .await

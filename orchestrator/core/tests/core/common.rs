@@ -1,9 +1,12 @@
 //! What several test files share: short ways to write services and intents.
 
 use ostler_core::{
+    analysis::Verdict,
     change::{Change, ServicePut, apply},
     id::{Generation, ServiceKey},
     intent::Intent,
+    plan::Judged,
+    sim::Quality,
     spec::{ServiceSpec, read_manifests},
     time::Time,
 };
@@ -73,4 +76,23 @@ pub fn settle(intent: &Intent, name: &str) -> Intent {
 /// A service's current generation.
 pub fn generation(intent: &Intent, name: &str) -> Generation {
     intent.services[&key(name)].generation
+}
+
+/// How versions answer: the last good one and those as good, one that fails, one that is slow.
+pub const SAME: Quality = Quality {
+    errors: 20,
+    slow: 40,
+};
+pub const FAILING: Quality = Quality {
+    errors: 150,
+    slow: 40,
+};
+pub const SLOW: Quality = Quality {
+    errors: 20,
+    slow: 300,
+};
+
+/// What its traffic says of a new version, where it is judged by that.
+pub fn verdict(judged: &Judged) -> Option<Verdict> {
+    judged.judgement().map(|judgement| judgement.verdict)
 }

@@ -14,7 +14,7 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use crate::common::{applying, key, next};
+use crate::common::{FAILING, SAME, SLOW, applying, key, next, verdict};
 
 const START: Time = Time(1_000_000);
 
@@ -73,25 +73,8 @@ impl Story {
     }
 }
 
-const SAME: Quality = Quality {
-    errors: 20,
-    slow: 40,
-};
-const FAILING: Quality = Quality {
-    errors: 150,
-    slow: 40,
-};
-const SLOW: Quality = Quality {
-    errors: 20,
-    slow: 300,
-};
-
 fn judged<'a>(moment: &'a Moment) -> Option<&'a Judged> {
     moment.plan.analysis.get(&key("web"))
-}
-
-fn verdict(judged: &Judged) -> Option<Verdict> {
-    judged.judgement().map(|judgement| judgement.verdict)
 }
 
 /// Why it went back, and how long after the change.

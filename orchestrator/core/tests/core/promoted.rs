@@ -14,21 +14,9 @@ use ostler_core::{
     time::{Span, Time},
 };
 
-use crate::common::{applying, key, next};
+use crate::common::{FAILING, SAME, SLOW, applying, key, next, verdict};
 
 const START: Time = Time(10_000_000);
-const SAME: Quality = Quality {
-    errors: 20,
-    slow: 40,
-};
-const FAILING: Quality = Quality {
-    errors: 150,
-    slow: 40,
-};
-const SLOW: Quality = Quality {
-    errors: 20,
-    slow: 300,
-};
 const BOTH: &str = "{blueGreen: {promote: automatic, bake: 2m, keepOld: 5m}}";
 const KEEP: Span = Span::minutes(5);
 /// The simulated daemon sees what it asked for up to so many milliseconds later, so a promotion too.
@@ -106,10 +94,6 @@ impl End {
         let kept = Span(at.since(self.promoted.unwrap()).0 + LATE_MS);
         (unjudged.as_deref(), kept)
     }
-}
-
-fn verdict(judged: &Judged) -> Option<Verdict> {
-    judged.judgement().map(|judgement| judgement.verdict)
 }
 
 impl Story {
