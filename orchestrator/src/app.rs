@@ -35,9 +35,7 @@ use crate::{
     front::{self, Fronts},
     news,
     notify::Notifier,
-    observe::{
-        baselines::Baselines, compare, evals, machine, prometheus, registries, scrape, usage,
-    },
+    observe::{compare, evals, machine, prometheus, registries, scrape, usage, versions::Versions},
     retain,
     serve::{
         self,
@@ -235,7 +233,7 @@ fn start_loops(
         fleet.clone(),
         gate.clone(),
         executor,
-        Baselines::open(state.promotions()),
+        Versions::new(state.promotions()),
         stop.clone(),
     ));
     parts.spawn(usage::watch(fleet.clone(), stop.clone()));

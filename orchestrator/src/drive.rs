@@ -26,7 +26,7 @@ use crate::{
     clock,
     execute::Executor,
     fleet::Fleet,
-    observe::{baselines::Baselines, probes::Probes, versions::Versions},
+    observe::{probes::Probes, versions::Versions},
 };
 
 /// The longest the driver sleeps without looking.
@@ -39,12 +39,12 @@ pub async fn drive(
     fleet: Arc<Fleet>,
     gate: Arc<Gate>,
     executor: Arc<Executor>,
-    baselines: Baselines,
+    versions: Versions,
     stop: CancellationToken,
 ) {
     let mut looks = Looks {
         probes: Probes::new(fleet.clone()),
-        versions: Versions::new(baselines),
+        versions,
     };
     loop {
         let intent = fleet.intents().borrow().clone();

@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod front;
 pub mod happening;
 mod images;
+mod kept;
 mod key_file;
 pub mod launch;
 pub mod metrics;

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use ostler_broker::config::{Config as Models, EndpointConfig, Recording};
 use ostler_core::id::AgentName;
 use ostler_gate::{Calendar, note::Verifier};
-use ostler_planning::{Entry, Mind};
+use ostler_planning::Entry;
 use ostler_runtime::image::SignatureRules;
 use ostler_signals::prometheus::Prometheus;
 use ostler_tools::price::Prices;
@@ -190,19 +190,8 @@ impl Settings {
             ..Self::default()
         };
         for (name, entry) in agents {
-            for Mind {
-                name,
-                config,
-                prompt,
-            } in entry.minds(&name, folder)?
-            {
-                settings
-                    .prompts
-                    .extend(prompt.map(|text| (name.clone(), text)));
-                settings
-                    .models
-                    .agents
-                    .extend(config.map(|config| (name, config)));
+            for mind in entry.minds(&name, folder)? {
+                mind.join(&mut settings.models, &mut settings.prompts);
             }
             settings.house(name, entry)?;
         }

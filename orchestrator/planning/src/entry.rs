@@ -1,11 +1,12 @@
 //! What the configuration's file says of one agent, and of a shadow that thinks beside it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use ostler_broker::config::{AgentConfig, BudgetConfig, RULES, TurnConfig};
+use ostler_broker::config::{AgentConfig, BudgetConfig, Config, RULES, TurnConfig};
 use ostler_core::id::AgentName;
 use serde::Deserialize;
 
@@ -103,6 +104,19 @@ pub struct Mind {
     pub config: Option<AgentConfig>,
     /// The operator's own words.
     pub prompt: Option<String>,
+}
+
+impl Mind {
+    /// Takes its place among those that the broker knows, and its prompt among the prompts.
+    pub fn join(self, models: &mut Config, prompts: &mut BTreeMap<String, String>) {
+        let Self {
+            name,
+            config,
+            prompt,
+        } = self;
+        prompts.extend(prompt.map(|text| (name.clone(), text)));
+        models.agents.extend(config.map(|config| (name, config)));
+    }
 }
 
 impl<P> Entry<P> {

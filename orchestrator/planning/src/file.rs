@@ -12,7 +12,7 @@ use ostler_core::id::AgentName;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    entry::{Entry, EntryError, Mind, shadow_of},
+    entry::{Entry, EntryError, shadow_of},
     told,
 };
 
@@ -92,16 +92,8 @@ impl Planning {
             prompts: BTreeMap::new(),
         };
         for (name, entry) in agents {
-            for Mind {
-                name,
-                config,
-                prompt,
-            } in entry.minds(&name, folder)?
-            {
-                let prompt = prompt.map(|text| (name.clone(), text));
-                planning.prompts.extend(prompt);
-                let config = config.map(|config| (name, config));
-                planning.models.agents.extend(config);
+            for mind in entry.minds(&name, folder)? {
+                mind.join(&mut planning.models, &mut planning.prompts);
             }
         }
         planning.models.check()?;

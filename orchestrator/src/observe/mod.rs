@@ -1,6 +1,5 @@
 //! Looking at the fleet: probes, usage, scrapes, versions side by side, the machine, registries, reports of evals. Writes the table and the signals.
 
-pub mod baselines;
 pub mod compare;
 pub mod evals;
 mod load;

@@ -1,32 +1,36 @@
 //! What was counted of each version since a rollout's stage began, by the proxy and beside it, for the core to
 //! judge by.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use ostler_core::{
-    analysis::{Beginnings, Counters, Counts, Histogram, Measured},
+    analysis::{Beginnings, Counters, Counts, Histogram, Known, Measured},
     golden::{Golden, LATENCY_BOUNDS_MS},
     id::{Generation, ServiceKey},
     intent::{Intent, Service},
     time::Time,
 };
 
-use super::{baselines::Baselines, compare::Compared};
-use crate::front::golden::Book;
+use super::compare::Compared;
+use crate::{front::golden::Book, kept::Kept};
 
 /// Remembers how the counters stood when stages began. A restarted daemon begins anew, and knows what was before
 /// promotions.
 pub struct Versions {
     beginnings: Beginnings,
-    baselines: Baselines,
+    baselines: Kept<Before>,
 }
 
+/// What was before promotions, by service.
+type Before = BTreeMap<ServiceKey, Known>;
+
 impl Versions {
-    /// Begins with what an earlier daemon kept.
+    /// Begins with what an earlier daemon kept in this file: without it a promoted version ends unjudged.
     #[must_use]
-    pub fn new(baselines: Baselines) -> Self {
+    pub fn new(file: PathBuf) -> Self {
+        let baselines = Kept::open(file, "what was counted before promotions");
         Self {
-            beginnings: Beginnings::knowing(baselines.known().clone()),
+            beginnings: Beginnings::knowing(Before::clone(baselines.value())),
             baselines,
         }
     }
@@ -129,7 +133,7 @@ mod tests {
     }
 
     fn versions(dir: &tempfile::TempDir) -> Versions {
-        Versions::new(Baselines::open(dir.path().join("promotions.json")))
+        Versions::new(dir.path().join("promotions.json"))
     }
 
     #[test]
@@ -230,11 +234,5 @@ mod tests {
         let mut after = versions(&dir);
         let measured = after.measured(&promoted, &book, &beside, Time(6_000));
         assert_eq!(measured[&key].before, None, "it is over, and forgotten");
-        std::fs::write(dir.path().join("promotions.json"), "{").unwrap();
-        assert!(
-            Baselines::open(dir.path().join("promotions.json"))
-                .known()
-                .is_empty()
-        );
     }
 }

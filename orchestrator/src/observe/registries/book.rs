@@ -13,7 +13,8 @@ use ostler_runtime::image::Known;
 use ostler_tools::answer::{OfferInfo, UpgradeSeen};
 use ostler_upgrades::{image::Image, risk::Changed, rule};
 
-use super::sights::First;
+/// When each digest was first seen, by repository.
+pub(super) type First = BTreeMap<String, BTreeMap<String, Time>>;
 
 /// Longest time between two tries of a repository that does not answer.
 const PATIENCE: Span = Span::minutes(6 * 60);

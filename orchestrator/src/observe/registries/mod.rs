@@ -5,7 +5,6 @@ mod book;
 mod feed;
 mod holds;
 pub(crate) mod settings;
-mod sights;
 
 use std::{
     collections::BTreeMap,
@@ -21,14 +20,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    book::{Book, Repository},
+    book::{Book, First, Repository},
     feed::Read,
     holds::Holdings,
-    sights::Sights,
 };
 pub use settings::Looking;
 
-use crate::{clock, fleet::Fleet};
+use crate::{clock, fleet::Fleet, kept::Kept};
 
 /// Time between two requests to registries.
 const PACE: Duration = Duration::from_millis(50);
@@ -61,7 +59,7 @@ impl Wanted {
 
 /// Looks until told to stop. When versions were first seen is kept in the file.
 pub async fn watch(fleet: Arc<Fleet>, file: PathBuf, stop: CancellationToken) {
-    let mut watch = Watch::new(Sights::read(file));
+    let mut watch = Watch::new(Kept::open(file, "when versions were first seen"));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -79,16 +77,17 @@ pub async fn watch(fleet: Arc<Fleet>, file: PathBuf, stop: CancellationToken) {
 /// What is remembered from turn to turn.
 struct Watch {
     book: Book,
-    sights: Sights,
+    /// As it was written: a clock that is behind at a start must make nothing older.
+    sights: Kept<First>,
     feed: Option<Read>,
     feed_due_at: Time,
     holdings: Holdings,
 }
 
 impl Watch {
-    fn new(sights: Sights) -> Self {
+    fn new(sights: Kept<First>) -> Self {
         Self {
-            book: Book::new(sights.known()),
+            book: Book::new(sights.value().clone()),
             sights,
             feed: None,
             feed_due_at: Time(0),
@@ -129,7 +128,7 @@ impl Watch {
         {
             tracing::warn!("{words}");
         }
-        self.sights.keep(self.book.first());
+        self.sights.keep(&self.book.first());
         self.publish(fleet, images).await;
     }
 
