@@ -92,6 +92,10 @@ impl Executor {
                 self.fleet.metrics.stepped("resize");
                 self.resize(intent, instance, *generation);
             }
+            Step::Follow { instance, cpu } => {
+                self.fleet.metrics.stepped("follow");
+                self.follow(intent, instance, *cpu);
+            }
             Step::Stop { instance, reason } => {
                 self.fleet.metrics.stepped("stop");
                 self.stop(intent, instance, *reason);

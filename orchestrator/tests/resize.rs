@@ -14,6 +14,7 @@ use common::{Daemon, can_run_containers, hello, import_busybox};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(30);
+const LATER: Duration = Duration::from_secs(150);
 const MIB: u64 = 1 << 20;
 
 fn apply(daemon: &Daemon, manifest: &str) {
@@ -223,4 +224,78 @@ spec:
     daemon.cli(&["limits", "hog", "--memory", "48Mi"]);
     until_limited(&daemon, "hog", 48 * MIB, &same);
     assert_eq!(count(&daemon, "exited"), 0);
+}
+
+/// Two that keep a part of a CPU busy, whatever they are given, and reserve more to begin with.
+const BURNERS: &str = r#"apiVersion: ostler.dev/v1
+kind: Service
+metadata: { name: burner }
+spec:
+  image: busybox:test
+  args: ["sh", "-c", "while :; do i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; usleep 20000; done"]
+  replicas: { min: 2, max: 2 }
+  resources: { requests: { cpu: 700m }, limits: { cpu: 700m } }
+  scaling: { cpu: { min: 50m, max: 1200m, percent: 80 } }
+"#;
+
+/// Thousandths of a CPU that a process may use.
+fn may_use(pid: u64) -> u64 {
+    cpu_limit(pid).parse::<u64>().unwrap() / 100
+}
+
+fn burners(daemon: &Daemon) -> Vec<u64> {
+    let all = daemon.json(&["get", "instances"]);
+    let all = all["instances"].as_array().unwrap().iter();
+    let mut pids: Vec<u64> = all.filter_map(|one| one["pid"].as_u64()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+#[test]
+fn cpu_follows_the_load_and_who_is_left_takes_over_at_once() {
+    if !can_run_containers() {
+        return;
+    }
+    let mut daemon = Daemon::start(false);
+    import_busybox(&daemon);
+    apply(&daemon, BURNERS);
+    daemon.until_state("burner", "healthy", SOON);
+    let both = burners(&daemon);
+    assert_eq!(both.len(), 2);
+    daemon.until("both have what they need and no more", LATER, || {
+        both.iter().all(|pid| may_use(*pid) < 600).then_some(())
+    });
+    assert_eq!(burners(&daemon), both, "nothing was restarted");
+    let told = daemon.cli(&["describe", "service", "burner"]);
+    assert!(told.contains("of CPU"), "{told}");
+
+    // What an instance was given is known to the next daemon, and stays while nothing is measured.
+    daemon.kill();
+    daemon.run();
+    daemon.until_state("burner", "healthy", SOON);
+    let (left, killed) = (both[0], both[1]);
+    let before = may_use(left);
+    assert!(before < 600, "{before}");
+
+    // The load of the dead one comes to the other: its share does, before anything is measured of that.
+    let measured = daemon.until("something is measured", SOON, || {
+        let told = daemon.json(&["describe", "service", "burner"]);
+        told["scaling"]["cpu"]["cores"].as_f64()
+    });
+    kill(killed);
+    daemon.until("the other has its share", SOON, || {
+        (may_use(left) * 10 > before * 12).then_some(())
+    });
+    let seen = burners(&daemon);
+    assert!(seen.contains(&left), "{left} was not restarted: {seen:?}");
+    println!(
+        "{measured:.2} CPUs in all; {before}m, {}m after the death",
+        may_use(left)
+    );
+    daemon.cli(&["delete", "burner", "--yes"]);
+}
+
+fn kill(pid: u64) {
+    let sent = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
 }

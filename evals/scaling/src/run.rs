@@ -156,7 +156,12 @@ fn turn(
     let views: Vec<View<'_>> = views.collect();
     let orders = autoscaler.turn(now_s, &views);
     for (service, order) in world.services.iter_mut().zip(orders) {
-        let Order { replicas, cores } = order;
+        let Order {
+            replicas,
+            cores,
+            shared,
+        } = order;
+        service.shared = shared;
         let replicas = replicas.clamp(scenario.shop.min, scenario.shop.max);
         service.resize(now_s, replicas, cores.clamp(0.05, scenario.shop.most_cores));
         if autoscaler.magic() {

@@ -1,9 +1,14 @@
 //! One service while it runs: its instances, its queue, and what became of every request.
 
+use ostler_core::autoscale::size::WARM_AFTER;
+
 use crate::{
+    control::Shared,
     queueing::{Load, Moments},
     shop::Program,
 };
+
+const WARM_AFTER_S: u64 = WARM_AFTER.0 / 1_000;
 
 /// One instance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +34,8 @@ pub struct Service {
     pub failing: f64,
     /// Added up since the start.
     pub accounts: Accounts,
+    /// CPU that those that are ready share.
+    pub shared: Option<Shared>,
     /// Requests that died with their instance since the last step.
     lost: f64,
 }
@@ -74,6 +81,7 @@ impl Service {
             queue: 0.0,
             failing: 0.0,
             accounts: Accounts::default(),
+            shared: None,
             lost: 0.0,
         }
     }
@@ -140,6 +148,21 @@ impl Service {
         }
     }
 
+    /// Divides what is shared by those that are ready, cold ones as half, as the core does.
+    fn share(&mut self, now_s: u64) {
+        let Some(Shared { total, bounds }) = self.shared else {
+            return;
+        };
+        let (mut warm, mut cold) = (0_u32, 0_u32);
+        for one in self.instances.iter().filter(|one| one.ready_s <= now_s) {
+            let young = one.ready_s > 0 && now_s < one.ready_s + WARM_AFTER_S;
+            *(if young { &mut cold } else { &mut warm }) += 1;
+        }
+        let half = if warm == 0 { 1.0 } else { 0.5 };
+        let worth = f64::from(warm) + f64::from(cold) * half;
+        self.cores = (total / worth.max(1.0)).clamp(bounds.0, bounds.1);
+    }
+
     fn speed(&self, one: &Instance, now_s: u64) -> f64 {
         if one.ready_s > now_s {
             return 0.0;
@@ -158,6 +181,7 @@ impl Service {
     /// Takes `arrived` requests and works for `step_s` seconds. Requests go to instances in proportion
     /// to how fast these are, as balancers that count what is outstanding do.
     pub fn step(&mut self, now_s: u64, step_s: f64, arrived: f64) -> Stepped {
+        self.share(now_s);
         let speeds: Vec<f64> = self
             .instances
             .iter()

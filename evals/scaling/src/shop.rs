@@ -96,7 +96,7 @@ impl Default for Shop {
             come_back: 0.5,
             min: 2,
             max: 100,
-            most_cores: 4.0,
+            most_cores: 8.0,
             between_failures_s: 6.0 * 3_600.0,
         }
     }

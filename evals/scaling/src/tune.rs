@@ -50,7 +50,7 @@ impl Grid {
             targets: (4..19).map(|step| f64::from(step) * 0.05).collect(),
             windows: vec![60, 300, 600],
             ups: vec![(100.0, 4), (900.0, 20)],
-            cores: vec![0.5, 1.0, 2.0, 4.0],
+            cores: vec![0.5, 1.0, 2.0, 4.0, 8.0],
         }
     }
 
@@ -61,7 +61,7 @@ impl Grid {
             targets: (2..10).map(|step| f64::from(step) * 0.1).collect(),
             windows: vec![300],
             ups: vec![(900.0, 20)],
-            cores: vec![0.5, 1.0, 2.0, 4.0],
+            cores: vec![0.5, 1.0, 2.0, 4.0, 8.0],
         }
     }
 
@@ -233,6 +233,7 @@ pub fn fixed(grid: &Grid, scenario: &Scenario, seed: u64) -> Option<Tuned<Vec<Or
             let order = |work: f64| Order {
                 replicas: ceil(peak * work / (target * cores)).clamp(shop.min, shop.max),
                 cores: *cores,
+                shared: None,
             };
             settings.push(
                 programs

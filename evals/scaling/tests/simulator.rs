@@ -41,7 +41,7 @@ proptest! {
         cores in 0.2_f64..3.0,
     ) {
         let scenario = short(600);
-        let orders = vec![Order { replicas, cores }; scenario.shop.programs.len()];
+        let orders = vec![Order { replicas, cores, shared: None }; scenario.shop.programs.len()];
         let mut fixed = Fixed { orders };
         let world = play(&scenario, &mut fixed, seed, &mut |_, _, _| {});
         for service in &world.services {

@@ -19,10 +19,11 @@ use crate::{
     spec::Likeness,
     step::{Reason, Step},
     time::Time,
+    units::MilliCpu,
 };
 
 /// The invariants, by number.
-pub const INVARIANTS: [(u8, &str); 13] = [
+pub const INVARIANTS: [(u8, &str); 14] = [
     (
         1,
         "an instance is only placed for a wanted service, from its current generation, or while that rolls out from the last good one",
@@ -59,6 +60,10 @@ pub const INVARIANTS: [(u8, &str); 13] = [
     (
         13,
         "only a running instance of a wanted service is resized, to the current generation, which differs in resources only",
+    ),
+    (
+        14,
+        "only a running instance whose CPU is to follow the load is given other CPU, within those bounds",
     ),
 ];
 
@@ -107,7 +112,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Each step by itself (1, 4, 5, 7, 8, 10, 11, 13).
+    /// Each step by itself (1, 4, 5, 7, 8, 10, 11, 13, 14).
     fn steps(&mut self, plan: &'a Plan) -> Parted<'a> {
         let mut touched = BTreeSet::new();
         let mut parted = Parted::new();
@@ -123,6 +128,7 @@ impl<'a> Check<'a> {
                     ..
                 } => self.restart(id, seen, *attempt, *generation),
                 Step::Resize { generation, .. } => self.resize(id, seen, *generation),
+                Step::Follow { cpu, .. } => self.follow(id, seen, *cpu),
                 Step::Stop { reason, .. } => {
                     let fine = seen
                         .is_some_and(|seen| matches!(seen.phase, Phase::Starting | Phase::Running));
@@ -183,6 +189,18 @@ impl<'a> Check<'a> {
         self.demand(fine, 13, || {
             format!("`{id}` cannot be resized in place to generation {generation}")
         });
+    }
+
+    /// CPU follows only where that is wanted, in what runs, within the bounds (14).
+    fn follow(&mut self, id: &InstanceId, seen: Option<&InstanceSeen>, cpu: MilliCpu) {
+        let fine = seen.is_some_and(|seen| {
+            let service = self.intent.services.get(&seen.service);
+            let scaling = service.and_then(|service| service.spec.scaling.as_ref());
+            let follow = scaling.and_then(|scaling| scaling.cpu.as_ref());
+            seen.phase == Phase::Running
+                && follow.is_some_and(|follow| (follow.min..=follow.max).contains(&cpu))
+        });
+        self.demand(fine, 14, || format!("`{id}` is not to have {cpu} of CPU"));
     }
 
     fn restart(

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Generation, InstanceId, NodeName, ServiceKey};
+use crate::{
+    id::{Generation, InstanceId, NodeName, ServiceKey},
+    units::MilliCpu,
+};
 
 /// One thing to do, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +45,13 @@ pub enum Step {
         generation: Generation,
         /// Why.
         reason: Reason,
+    },
+    /// Give a running instance so much CPU, in place: its service's load wants it. It stays what it is in all else.
+    Follow {
+        /// Which.
+        instance: InstanceId,
+        /// What it reserves from now on; a limit moves with it.
+        cpu: MilliCpu,
     },
     /// Ask a running instance to end; it stays until removed (or is restarted by a later plan).
     Stop {
@@ -137,6 +147,9 @@ impl Step {
                     reason.in_words()
                 )
             }
+            Self::Follow { instance, cpu } => {
+                format!("give {instance} {cpu} of CPU in place: its load wants that")
+            }
             Self::Stop { instance, reason } => format!("stop {instance}: {}", reason.in_words()),
             Self::Remove { instance, reason } => {
                 format!("remove {instance}: {}", reason.in_words())
@@ -158,6 +171,7 @@ impl Step {
             Self::Place { instance, .. }
             | Self::Restart { instance, .. }
             | Self::Resize { instance, .. }
+            | Self::Follow { instance, .. }
             | Self::Stop { instance, .. }
             | Self::Remove { instance, .. } => Some(instance),
             Self::Route { .. } => None,

@@ -1,8 +1,8 @@
 //! The load of services that scale with it: sums over their instances, an hour of it, bounded.
 //!
-//! A minute is kept as it was read, before that one sample for each half minute: its peak, and the
-//! worst of how many told, so that nothing looks calmer or surer than it was. A signal of a service
-//! costs at most about 4 KiB.
+//! A minute is kept as it was read (of CPU as long as is asked how surprising it was), before that one sample for each
+//! half minute: its peak, and the worst of how many told, so that nothing looks calmer or surer than it was. A signal of
+//! a service costs at most about 4 KiB, CPU 12 KiB.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use ostler_core::{
-    autoscale::{Load, Sample},
+    autoscale::{Load, Sample, size},
     id::ServiceKey,
     signal::SignalKind,
     time::{Span, Time},
@@ -18,8 +18,10 @@ use ostler_core::{
 
 const FINE: Span = Span::seconds(60);
 const COARSE_STEP: Span = Span::seconds(30);
-/// An hour of half minutes, a minute of samples, and some.
-const LIMIT: usize = 160;
+/// An hour of half minutes, the fine ones at one every five seconds, and some.
+const fn limit(fine: Span) -> usize {
+    (fine.0 / 5_000) as usize + 148
+}
 
 /// Every such service's load.
 #[derive(Debug, Default)]
@@ -45,7 +47,11 @@ impl Demand {
             samples.clear();
         }
         samples.push_back(sample);
-        coarsen(samples, sample.at);
+        let fine = match signal {
+            SignalKind::CpuCores => size::PAST,
+            _ => FINE,
+        };
+        coarsen(samples, sample.at, fine);
     }
 
     /// Notes the wanted number of instances; another one than before is a change made just now.
@@ -81,12 +87,12 @@ impl Demand {
     }
 }
 
-/// Joins samples that are older than a minute and of the same half minute.
-fn coarsen(samples: &mut VecDeque<Sample>, now: Time) {
+/// Joins samples that are older than is kept fine and of the same half minute.
+fn coarsen(samples: &mut VecDeque<Sample>, now: Time, fine: Span) {
     let slot = |sample: &Sample| sample.at.0 / COARSE_STEP.0;
     let old = samples
         .iter()
-        .take_while(|sample| now.since(sample.at) > FINE)
+        .take_while(|sample| now.since(sample.at) > fine)
         .count();
     let Some(last) = old.checked_sub(1) else {
         return;
@@ -101,7 +107,7 @@ fn coarsen(samples: &mut VecDeque<Sample>, now: Time) {
         *into = worst(before, after);
         samples.remove(last - 1);
     }
-    while samples.len() > LIMIT {
+    while samples.len() > limit(fine) {
         samples.pop_front();
     }
 }
@@ -160,7 +166,7 @@ mod tests {
             );
         }
         let all = kept(&demand);
-        assert!(all.len() <= LIMIT, "{}", all.len());
+        assert!(all.len() <= limit(FINE), "{}", all.len());
         assert!(all.windows(2).all(|pair| pair[0].at < pair[1].at));
         assert!(all.last().unwrap().at.since(all[0].at) >= Span::minutes(60));
         let gaps = all.windows(2).map(|pair| pair[1].at.since(pair[0].at));
@@ -172,6 +178,20 @@ mod tests {
             fine.clone().all(|sample| sample.at >= Time(7_135_000)),
             "{fine:?}"
         );
+    }
+
+    #[test]
+    fn cpu_is_kept_fine_for_as_long_as_it_is_asked_how_surprising_it_was() {
+        let demand = Demand::default();
+        for second in (0..7_200).step_by(5) {
+            demand.record(&service(), SignalKind::CpuCores, sample(second, 1.0, 3));
+        }
+        let loads = demand.loads(|_| true);
+        let all = &loads[&service()].signals[&SignalKind::CpuCores];
+        let since = Time(7_195_000) - size::PAST;
+        let fine = all.iter().filter(|sample| sample.at >= since).count();
+        assert_eq!(fine, 241);
+        assert!(all.len() <= limit(size::PAST) && all.len() > fine + 70);
     }
 
     #[test]

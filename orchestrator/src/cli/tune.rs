@@ -2,7 +2,7 @@
 
 use clap::Args;
 use ostler_core::{
-    autoscale::{Hold, Recommendation, Tuning, Want},
+    autoscale::{Hold, Recommendation, Tuning, Want, size::Need},
     id::ServiceKey,
     spec::Target,
     time::Span,
@@ -82,6 +82,7 @@ pub fn lines(scaling: Option<&Recommendation>, tuning: Option<&Tuning>) -> Vec<S
         return Vec::new();
     };
     let mut lines: Vec<String> = scaling.wants.iter().map(want).collect();
+    lines.extend(scaling.cpu.map(need));
     lines.extend(scaling.held.map(hold));
     if let Some(tuning) = tuning {
         lines.push(format!("tuned until {}", clock(tuning.until)));
@@ -107,6 +108,15 @@ fn want(want: &Want) -> String {
             format!("a floor of {replicas} until {}", clock(*until))
         }
     }
+}
+
+fn need(need: Need) -> String {
+    let unsure = if need.sure {
+        ""
+    } else {
+        "; none is taken away meanwhile: its last minute is not known from end to end, or instances are being replaced"
+    };
+    format!("needs {:.2} of CPU in all{unsure}", need.cores)
 }
 
 fn hold(hold: Hold) -> String {

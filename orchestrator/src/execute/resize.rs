@@ -7,7 +7,8 @@ use ostler_core::{
     id::{Generation, InstanceId, ServiceKey},
     intent::Intent,
     observed::{Resize, ResizeTrouble},
-    spec::ServiceSpec,
+    spec::{Resources, ServiceSpec},
+    units::MilliCpu,
 };
 use ostler_runtime::backend::{ResizeError, ResizeOrder};
 
@@ -20,6 +21,8 @@ struct Job {
     service: ServiceKey,
     generation: Generation,
     spec: Arc<ServiceSpec>,
+    /// What it gets: as the spec says, with the CPU that it has where that follows the load.
+    resources: Resources,
     /// From what to what.
     words: String,
 }
@@ -29,7 +32,7 @@ impl Executor {
     pub(super) fn start_with(&self, intent: &Intent, instance: &InstanceId, to: Generation) {
         if let Some(job) = self.job(intent, instance, to) {
             self.fleet
-                .write(|table| table.has_size(instance, to, &job.spec, clock::now()));
+                .write(|table| table.has_size(instance, to, &job.spec.resources, clock::now()));
         }
     }
 
@@ -49,7 +52,7 @@ impl Executor {
             let order = ResizeOrder {
                 instance: job.instance.clone(),
                 generation: job.generation,
-                resources: job.spec.resources,
+                resources: job.resources,
             };
             let result = executor.fleet.backend.resize(&order).await;
             executor.conclude(&job, result);
@@ -63,13 +66,53 @@ impl Executor {
             .read(|table| table.observed.instances.get(instance).cloned())?;
         let spec = spec_of(intent, &seen.service, to)?;
         let before = spec_of(intent, &seen.service, seen.generation)?;
+        let follows = spec.scaling.as_ref().and_then(|scaling| scaling.cpu);
+        let resources = match follows {
+            Some(_) => spec.resources.with_cpu(seen.cpu),
+            None => spec.resources,
+        };
         Some(Job {
             instance: instance.clone(),
             service: seen.service,
             generation: to,
             words: before.resources.difference(&spec.resources),
             spec,
+            resources,
         })
+    }
+
+    /// Begins to give an instance other CPU, unless its resources are being changed already: the next plan asks
+    /// again, and so it does where that fails.
+    pub(super) fn follow(self: &Arc<Self>, intent: &Intent, instance: &InstanceId, cpu: MilliCpu) {
+        let seen = self
+            .fleet
+            .read(|table| table.observed.instances.get(instance).cloned());
+        let Some(seen) = seen else { return };
+        let Some(spec) = spec_of(intent, &seen.service, seen.generation) else {
+            return;
+        };
+        if !self
+            .fleet
+            .write(|table| table.resizing.insert(instance.clone()))
+        {
+            return;
+        }
+        let order = ResizeOrder {
+            instance: instance.clone(),
+            generation: seen.generation,
+            resources: spec.resources.with_cpu(cpu),
+        };
+        let executor = self.clone();
+        tokio::spawn(async move {
+            let result = executor.fleet.backend.resize(&order).await;
+            let given = result.as_ref().is_ok().then_some(cpu);
+            executor
+                .fleet
+                .write(|table| table.followed(&order.instance, given));
+            if let Err(error) = result {
+                tracing::warn!(instance = %order.instance, %cpu, %error, "its CPU cannot follow the load");
+            }
+        });
     }
 
     fn conclude(&self, job: &Job, result: Result<(), ResizeError>) {
@@ -93,7 +136,7 @@ impl Executor {
         let before = self.fleet.write(|table| {
             let before = table.resized(&job.instance, outcome);
             if trouble.is_none() {
-                table.has_size(&job.instance, job.generation, &job.spec, outcome.at);
+                table.has_size(&job.instance, job.generation, &job.resources, outcome.at);
             }
             before
         });

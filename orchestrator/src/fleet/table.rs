@@ -11,8 +11,9 @@ use ostler_core::{
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem, Resize},
     plan::{Judged, ServiceStatus},
-    spec::ServiceSpec,
+    spec::Resources,
     time::Time,
+    units::MilliCpu,
 };
 use ostler_runtime::backend::Started;
 use ostler_tools::{
@@ -112,17 +113,25 @@ impl Table {
         &mut self,
         instance: &InstanceId,
         generation: Generation,
-        spec: &ServiceSpec,
+        resources: &Resources,
         at: Time,
     ) {
         if let Some(seen) = self.observed.instances.get_mut(instance) {
             seen.generation = generation;
-            (seen.cpu, seen.memory) = spec.reserved();
+            (seen.cpu, seen.memory) = resources.reserved();
             seen.resize = Some(Resize {
                 to: generation,
                 at,
                 trouble: None,
             });
+        }
+    }
+
+    /// Other CPU was given to it, or could not be.
+    pub fn followed(&mut self, instance: &InstanceId, cpu: Option<MilliCpu>) {
+        self.resizing.remove(instance);
+        if let (Some(cpu), Some(seen)) = (cpu, self.observed.instances.get_mut(instance)) {
+            seen.cpu = cpu;
         }
     }
 

@@ -144,6 +144,7 @@ impl Autoscaler for Hpa {
                     desired(count(view), *target, &pods(view, now_s, sample))
                 }),
                 cores: settings.cores,
+                shared: None,
             }
         };
         parts.map(order).collect()

@@ -64,6 +64,7 @@ impl Autoscaler for Keda {
                     desired(count(view), sample.rate, *threshold)
                 }),
                 cores: settings.cores,
+                shared: None,
             }
         };
         parts.map(order).collect()

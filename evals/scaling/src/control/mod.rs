@@ -25,8 +25,19 @@ pub struct View<'a> {
 pub struct Order {
     /// Instances.
     pub replicas: u32,
-    /// CPUs of each.
+    /// CPUs of each; where `shared`, of those only that are not ready yet.
     pub cores: f64,
+    /// CPUs that those that are ready share at once, whoever comes or goes.
+    pub shared: Option<Shared>,
+}
+
+/// CPU that moves with who is ready, as the core moves it the moment that an instance dies or comes up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shared {
+    /// CPUs in all.
+    pub total: f64,
+    /// Fewest and most of an instance.
+    pub bounds: (f64, f64),
 }
 
 /// How an autoscaler comes by its metrics.

@@ -84,6 +84,7 @@ impl Oracle {
         Order {
             replicas,
             cores: total / f64::from(replicas),
+            shared: None,
         }
     }
 

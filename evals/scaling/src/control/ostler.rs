@@ -1,4 +1,5 @@
-//! Ostler: the shipped core rule, tuned by the shipped scaler's thinking.
+//! Ostler: the shipped rules of the core, for the number of instances and for the CPU of each. Where CPU stays, the
+//! number is tuned by the shipped scaler's thinking.
 
 use ostler_capacity::{
     capacity::Curve,
@@ -6,34 +7,39 @@ use ostler_capacity::{
     reading::Reading,
 };
 use ostler_core::{
-    autoscale::{self, Load, Sight, Tuning, recommend},
+    autoscale::{self, Load, Sight, Tuning, recommend, size},
     signal::SignalKind,
-    spec::{Replicas, Scaling, Target},
+    spec::{FollowCpu, Replicas, Scaling, Target},
     time::{Span, Time},
     units::MilliCpu,
 };
 
-use super::{Autoscaler, Order, Pace, View, count, ready};
+use super::{Autoscaler, Order, Pace, Shared, View, count, ready};
 use crate::{scenario::Scenario, scrape::Sample};
 
-/// What the user guessed: so many requests a second for each instance. Holds until the scaler knows better.
+/// What the user guessed where CPU stays: so many requests a second for each instance. Holds until the scaler knows
+/// better.
 const GUESS: f64 = 30.0;
+/// The manifest where CPU follows, one for all services and loads: what an instance starts with and is counted by, how
+/// busy that should be, and how busy what it gets should be, in percent.
+const REQUEST: f64 = 4.0;
+const COUNTED: f64 = 75.0;
+const FOLLOWED: f64 = 90.0;
 /// The fewest CPUs an instance is given.
 const LEAST_CORES: f64 = 0.1;
-/// Samples kept for the rule: its windows are minutes long.
-const KEPT: usize = 200;
+/// Samples kept for the rules: an hour.
+const KEPT: usize = 720;
 /// The run begins at some moment, so that an hour before it is a moment too.
 const BEGIN: Time = Time(1_000_000_000_000);
 
 /// Ostler at work.
 #[derive(Debug)]
 pub struct Ostler {
-    brain: Brain,
+    /// The scaler's thinking, where CPU stays.
+    brain: Option<Brain>,
     scaling: Scaling,
     names: Vec<&'static str>,
     bounds: (u32, u32),
-    /// Most CPUs of an instance; `None` where CPU stays.
-    most_cores: Option<f64>,
     cores: f64,
     pace: Pace,
     services: Vec<Service>,
@@ -44,14 +50,24 @@ pub struct Ostler {
 struct Service {
     load: Load,
     tuning: Option<Tuning>,
-    cores: Option<f64>,
+    /// CPUs that those that are ready share.
+    total: Option<f64>,
 }
 
 impl Ostler {
-    /// With CPU changed in place, or with instances of `cores` CPUs that stay.
+    /// With CPU that follows the load in place, or with instances of `cores` CPUs that stay.
     #[must_use]
-    pub fn new(scenario: &Scenario, cores: f64, resizes: bool, pace: Pace) -> Self {
+    pub fn new(scenario: &Scenario, cores: f64, follows: bool, pace: Pace) -> Self {
         let shop = &scenario.shop;
+        let scaling = if follows {
+            following(shop.most_cores)
+        } else {
+            let per_instance = GUESS;
+            Scaling {
+                targets: vec![Target::RequestRate { per_instance }],
+                ..Scaling::default()
+            }
+        };
         let slowest = shop
             .programs
             .iter()
@@ -64,22 +80,15 @@ impl Ostler {
         };
         let names: Vec<&str> = shop.programs.iter().map(|program| program.name).collect();
         Self {
-            brain: Brain::new(
-                rhythm,
-                names.first().copied().unwrap_or_default(),
-                shop.objective_s,
-            ),
-            scaling: Scaling {
-                targets: vec![Target::RequestRate {
-                    per_instance: GUESS,
-                }],
-                ..Scaling::default()
-            },
+            brain: (!follows).then(|| {
+                let entry = names.first().copied().unwrap_or_default();
+                Brain::new(rhythm, entry, shop.objective_s)
+            }),
+            scaling,
             services: names.iter().map(|_| Service::default()).collect(),
             names,
             bounds: (shop.min, shop.max),
-            most_cores: resizes.then_some(shop.most_cores),
-            cores,
+            cores: if follows { REQUEST } else { cores },
             pace,
             said: Vec::new(),
         }
@@ -94,18 +103,17 @@ impl Ostler {
     /// What was learnt of how latency follows load.
     #[must_use]
     pub fn curve(&self) -> Curve {
-        self.brain.curve()
+        self.brain.as_ref().map(Brain::curve).unwrap_or_default()
     }
 
     fn see(&mut self, now: Time, views: &[View<'_>]) {
         for ((view, name), service) in views.iter().zip(&self.names).zip(&mut self.services) {
             if let Some(sample) = view.sample {
                 service.remember(&sample, count(view));
-                // What cannot be true is passed over; the plan holds what it has no fresh reading of.
-                let _doubted = self
-                    .brain
-                    .see(name, reading(&sample, count(view)), now)
-                    .is_err();
+                if let Some(brain) = &mut self.brain {
+                    // What cannot be true is passed over; the plan holds what it has no fresh reading of.
+                    let _doubted = brain.see(name, reading(&sample, count(view)), now).is_err();
+                }
             }
         }
     }
@@ -126,7 +134,7 @@ impl Ostler {
             young: u32::try_from(view.instances.iter().filter(young).count()).unwrap_or(u32::MAX),
             cores: view.cores,
             bounds: self.bounds,
-            resize: self.most_cores.map(|most| (LEAST_CORES, most)),
+            resize: None,
         }
     }
 
@@ -136,10 +144,12 @@ impl Ostler {
             .enumerate()
             .map(|(place, view)| self.standing(now_s, place, view));
         let standings: Vec<Standing> = standings.collect();
-        self.said = self.brain.plan(&standings, now);
+        let Some(brain) = &mut self.brain else {
+            return;
+        };
+        self.said = brain.plan(&standings, now);
         for (name, service) in self.names.iter().zip(&mut self.services) {
             let plan = self.said.iter().find(|plan| plan.name == *name);
-            service.cores = plan.and_then(|plan| plan.cores);
             service.tuning = plan
                 .map(|plan| plan.tuning.clone())
                 .or(service.tuning.take());
@@ -149,19 +159,37 @@ impl Ostler {
 
 impl Service {
     fn remember(&mut self, sample: &Sample, expected: u32) {
-        let kept = self
-            .load
-            .signals
-            .entry(SignalKind::RequestRate)
-            .or_default();
-        kept.push(autoscale::Sample {
-            at: moment(sample.at_s),
-            total: sample.rate,
-            reporting: sample.reporting,
-            expected: expected.min(sample.reporting),
-        });
-        if kept.len() > KEPT {
-            kept.remove(0);
+        for (signal, total) in [
+            (SignalKind::RequestRate, sample.rate),
+            (SignalKind::CpuCores, sample.used),
+        ] {
+            let kept = self.load.signals.entry(signal).or_default();
+            kept.push(autoscale::Sample {
+                at: moment(sample.at_s),
+                total,
+                reporting: sample.reporting,
+                expected: expected.min(sample.reporting),
+            });
+            if kept.len() > KEPT {
+                kept.remove(0);
+            }
+        }
+    }
+
+    /// CPU that those that are ready share, and within which bounds.
+    fn shared(&mut self, now: Time, now_s: u64, view: &View<'_>, follow: &FollowCpu) -> Shared {
+        let has = *self
+            .total
+            .get_or_insert(f64::from(ready(view, now_s)) * view.cores);
+        if let Some(need) = size::need(follow, milli(has), Some(&self.load), now) {
+            let saves = need.cores < has * (1.0 - size::WORTH);
+            if need.cores > has || (need.sure && saves) {
+                self.total = Some(need.cores);
+            }
+        }
+        Shared {
+            total: self.total.unwrap_or(has),
+            bounds: (follow.min.as_cores(), follow.max.as_cores()),
         }
     }
 
@@ -181,7 +209,7 @@ impl Service {
                 min: bounds.0,
                 max: bounds.1,
             },
-            cpu_request: Some(milli(view.cores)),
+            cpu_request: Some(milli(REQUEST)),
             replicas,
             ready: ready(view, now_s),
             standing: autoscale::Standing::Steady,
@@ -214,9 +242,25 @@ impl Autoscaler for Ostler {
         pairs
             .map(|(view, service)| Order {
                 replicas: service.replicas(now, now_s, view, scaling, bounds),
-                cores: service.cores.unwrap_or(view.cores),
+                cores: view.cores,
+                shared: scaling
+                    .cpu
+                    .map(|follow| service.shared(now, now_s, view, &follow)),
             })
             .collect()
+    }
+}
+
+/// The manifest of services whose CPU follows.
+fn following(most_cores: f64) -> Scaling {
+    Scaling {
+        targets: vec![Target::Cpu { percent: COUNTED }],
+        cpu: Some(FollowCpu {
+            min: milli(LEAST_CORES),
+            max: milli(most_cores),
+            percent: FOLLOWED,
+        }),
+        ..Scaling::default()
     }
 }
 

@@ -13,6 +13,11 @@ pub const STALE_AFTER: Span = Span::seconds(30);
 pub const GAP_AFTER: Span = Span::seconds(90);
 /// Samples that lie further ahead than this come from a clock that is wrong and are passed over.
 pub const AHEAD: Span = Span::seconds(5);
+/// A reading that is more than so many times the one before is believed when so many in a row are.
+const LEAP: f64 = 3.0;
+const LEAPS: usize = 3;
+/// Fewer rises than this say nothing of how surprising a load is.
+const SURPRISES: usize = 20;
 
 /// Every signal's samples, oldest first. Bounded by whoever keeps them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,19 +69,97 @@ impl Stretch {
         Self { samples, from, now }
     }
 
+    /// Without what a sum of CPU in use cannot be: nothing at all, as a counter that began anew looks, and leaps that
+    /// the two readings after do not share.
+    pub fn believable(mut self) -> Self {
+        self.samples.retain(|sample| sample.total > 0.0);
+        let mut usual = self.median(None).unwrap_or(f64::INFINITY);
+        let totals: Vec<f64> = self.samples.iter().map(|sample| sample.total).collect();
+        let kept = |place: usize| {
+            let leaps = |total: &&f64| **total > usual * LEAP;
+            let here = totals.get(place..).unwrap_or_default();
+            let fine = match here.iter().take_while(leaps).count() {
+                0 => true,
+                leaps => leaps >= LEAPS,
+            };
+            if let Some(total) = here.first().filter(|_| fine) {
+                usual = *total;
+            }
+            fine
+        };
+        let fine: Vec<bool> = (0..totals.len()).map(kept).collect();
+        let mut fine = fine.into_iter();
+        self.samples.retain(|_| fine.next().unwrap_or_default());
+        self
+    }
+
+    /// A stretch of it that ends then.
+    pub fn part(&self, span: Span, until: Time) -> Self {
+        let old = |sample: &&Sample| sample.at <= until + AHEAD;
+        Self {
+            samples: self.samples.iter().filter(old).copied().collect(),
+            from: until - span,
+            now: until,
+        }
+    }
+
     fn within(&self) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(|sample| sample.at >= self.from)
     }
 
-    /// When the newest sample was read, if ever.
-    pub fn newest(&self) -> Option<Time> {
-        self.samples.last().map(|sample| sample.at)
+    /// When the newest sample was read, if ever, and what it said.
+    pub fn newest(&self) -> Option<(Time, f64)> {
+        self.samples.last().map(|sample| (sample.at, sample.total))
+    }
+
+    /// The highest mean of two neighbours: one reading alone is noisy. Nothing of fewer than two.
+    pub fn steady_peak(&self) -> Option<f64> {
+        let totals: Vec<f64> = self.within().map(|sample| sample.total).collect();
+        let means = totals.windows(2).map(|pair| pair.iter().sum::<f64>() / 2.0);
+        means.max_by(f64::total_cmp)
+    }
+
+    /// By which share the load was above the mean of three readings, two readings later: that quantile of all such.
+    /// Nothing of fewer than twenty.
+    pub fn surprise(&self, covered: f64) -> Option<f64> {
+        let totals: Vec<f64> = self.within().map(|sample| sample.total).collect();
+        let risen = |five: &[f64]| match five {
+            [a, b, c, _, later] if a + b + c > 0.0 => Some(later * 3.0 / (a + b + c) - 1.0),
+            _ => None,
+        };
+        let mut all: Vec<f64> = totals.windows(5).filter_map(risen).collect();
+        if all.len() < SURPRISES {
+            return None;
+        }
+        all.sort_by(f64::total_cmp);
+        all.get(place(all.len(), covered)).copied()
+    }
+
+    /// By how much it rises each second: the least-squares line through the stretch, of three samples at least.
+    pub fn slope(&self) -> Option<f64> {
+        let points: Vec<(f64, f64)> = self
+            .within()
+            .map(|sample| (-self.now.since(sample.at).as_secs_f64(), sample.total))
+            .collect();
+        let count = f64::from(
+            u32::try_from(points.len())
+                .ok()
+                .filter(|count| *count >= 3)?,
+        );
+        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+        let (when, what) = (mean(|point| point.0), mean(|point| point.1));
+        let spread: f64 = points.iter().map(|(at, _)| (at - when).powi(2)).sum();
+        let rise: f64 = points
+            .iter()
+            .map(|(at, total)| (at - when) * (total - what))
+            .sum();
+        (spread > 0.0).then(|| rise / spread)
     }
 
     /// Whether the newest is too old to act on.
     pub fn is_stale(&self) -> bool {
         self.newest()
-            .is_none_or(|at| self.now.since(at) > STALE_AFTER)
+            .is_none_or(|(at, _)| self.now.since(at) > STALE_AFTER)
     }
 
     /// The median load: one reading that is out of line does not move it. The lower one of two
@@ -123,4 +206,15 @@ impl Stretch {
             .is_some_and(|first| first.at <= self.from + AHEAD);
         reaches_back && !self.is_stale()
     }
+}
+
+/// Where a quantile of so many values in order is.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "at most some thousand samples"
+)]
+fn place(count: usize, quantile: f64) -> usize {
+    (count.saturating_sub(1) as f64 * quantile.clamp(0.0, 1.0)).round() as usize
 }

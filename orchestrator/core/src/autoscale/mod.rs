@@ -11,6 +11,7 @@
 
 mod load;
 mod rule;
+pub mod size;
 mod tuning;
 
 pub use load::{AHEAD, GAP_AFTER, Load, STALE_AFTER, Sample};
@@ -77,6 +78,9 @@ pub struct Recommendation {
     pub wants: Vec<Want>,
     /// What kept it from following them; nothing where it follows.
     pub held: Option<Hold>,
+    /// CPU that all instances together need, where CPU follows the load and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<size::Need>,
     /// When the rule should look again, if it waits for a moment.
     pub again_at: Option<Time>,
 }

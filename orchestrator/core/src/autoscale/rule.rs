@@ -33,6 +33,7 @@ pub fn recommend(sight: &Sight) -> Recommendation {
         replicas,
         wants,
         held,
+        cpu: None,
         again_at: turns.into_iter().chain(cools).min(),
     }
 }

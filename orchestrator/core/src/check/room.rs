@@ -20,12 +20,16 @@ impl Check<'_> {
                 instance,
                 generation: Some(_),
                 ..
-            } => Some(instance),
+            } => Some((instance, None)),
+            Step::Follow { instance, cpu } => Some((instance, Some(*cpu))),
             _ => None,
         });
-        let grown = sized.filter_map(|id| {
+        let grown = sized.filter_map(|(id, follows)| {
             let seen = self.observed.instances.get(id)?;
-            let (cpu, memory) = self.intent.services.get(&seen.service)?.spec.reserved();
+            let (cpu, memory) = match follows {
+                Some(cpu) => (cpu, seen.memory),
+                None => self.intent.services.get(&seen.service)?.spec.reserved(),
+            };
             let more = (
                 cpu.0.saturating_sub(seen.cpu.0),
                 memory.0.saturating_sub(seen.memory.0),

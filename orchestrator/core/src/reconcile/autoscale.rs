@@ -3,13 +3,13 @@
 
 use super::{draft::Draft, group::Group};
 use crate::{
-    autoscale::{Sight, Standing, recommend},
+    autoscale::{Recommendation, Sight, Standing, recommend, size::Need},
     observed::Observed,
     plan::Request,
 };
 
 /// Asks for the number that the load wants, if it is another one.
-pub(super) fn follow(group: &Group, observed: &Observed, draft: &mut Draft) {
+pub(super) fn follow(group: &Group, observed: &Observed, need: Option<Need>, draft: &mut Draft) {
     let service = group.service;
     let Some(scaling) = &service.spec.scaling else {
         return;
@@ -25,7 +25,10 @@ pub(super) fn follow(group: &Group, observed: &Observed, draft: &mut Draft) {
         load: observed.load.get(group.key),
         now: group.now,
     };
-    let recommendation = recommend(&sight);
+    let recommendation = Recommendation {
+        cpu: need,
+        ..recommend(&sight)
+    };
     if let Some(at) = recommendation.again_at {
         draft.wake(at);
     }

@@ -17,6 +17,7 @@ mod autoscale;
 mod draft;
 mod drain;
 pub mod exit;
+mod follow;
 mod group;
 mod ids;
 mod judged;
@@ -112,11 +113,12 @@ fn decide<'a>(
     rollout::replace(group, draft);
     asked::restart(group);
     resize::decide(group, draft);
+    let need = follow::decide(group, room, observed, draft);
     carry(group, draft);
     route::decide(group, observed, draft);
     group.judged = judged::judge(group, observed);
     progress::conclude(group, draft);
-    autoscale::follow(group, observed, draft);
+    autoscale::follow(group, observed, need, draft);
     report::write(group, draft);
 }
 

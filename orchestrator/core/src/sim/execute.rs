@@ -63,6 +63,7 @@ impl World {
                 generation,
                 ..
             } => self.resize(intent, instance, *generation),
+            Step::Follow { instance, cpu } => self.follow(instance, *cpu),
             Step::Stop { instance, reason } => self.stop(instance, *reason),
             Step::Remove { instance, .. } => self.remove(instance),
             Step::Route { service, instances } => {
@@ -131,14 +132,31 @@ impl World {
             }
             return;
         }
+        let follows = follows(intent, &life.seen).then_some(life.seen.cpu);
         self.give_size(intent, id, to);
         self.accounts.resized += 1;
+        if let (Some(cpu), Some(life)) = (follows, self.lives.get_mut(id)) {
+            life.seen.cpu = cpu;
+        }
         let Some(mut life) = self.lives.remove(id) else {
             return;
         };
         let temper = self.temper(intent, &life.seen.service, to);
         life.resized(self.now, &temper);
         self.lives.insert(id.clone(), life);
+    }
+
+    /// Gives what runs other CPU. Other resources come over it with the next generation, as backends have it.
+    fn follow(&mut self, id: &InstanceId, cpu: MilliCpu) {
+        let node = self.lives.get(id).map(|life| life.seen.node.clone());
+        let reachable = node.is_some_and(|node| self.reachable(&node));
+        if let Some(life) = self.lives.get_mut(id)
+            && life.seen.phase == Phase::Running
+            && reachable
+        {
+            life.seen.cpu = cpu;
+            self.accounts.followed += 1;
+        }
     }
 
     fn give_size(&mut self, intent: &Intent, id: &InstanceId, to: Generation) {
@@ -212,4 +230,11 @@ fn new_instance(
         pid: None,
         resize: None,
     }
+}
+
+/// Whether its CPU follows the load: then it keeps what it has when its other resources change.
+fn follows(intent: &Intent, seen: &InstanceSeen) -> bool {
+    let service = intent.services.get(&seen.service);
+    let scaling = service.and_then(|service| service.spec.scaling.as_ref());
+    scaling.is_some_and(|scaling| scaling.cpu.is_some())
 }

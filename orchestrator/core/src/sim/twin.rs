@@ -191,7 +191,7 @@ impl Forecast {
                     .is_some_and(|seen| seen.phase == Phase::Running)
             };
             let touched = match step {
-                Step::Resize { .. } => &mut self.resized,
+                Step::Resize { .. } | Step::Follow { .. } => &mut self.resized,
                 _ => &mut self.disturbed,
             };
             touched.extend(step.instance().filter(ran).cloned());

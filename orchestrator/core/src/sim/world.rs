@@ -28,6 +28,8 @@ pub struct Accounts {
     pub removed: u64,
     /// Instances that never started and were forgotten when the daemon restarted.
     pub forgotten: u64,
+    /// Times that an instance was given other CPU for its load.
+    pub followed: u64,
     /// Resizes in place that were done.
     pub resized: u64,
 }

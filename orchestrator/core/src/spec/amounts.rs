@@ -59,6 +59,26 @@ impl Resources {
             || to.memory.unwrap_or_default() > from.memory.unwrap_or_default()
     }
 
+    /// CPU and memory that an instance reserves on its node: its requests, zero where absent.
+    #[must_use]
+    pub fn reserved(&self) -> (MilliCpu, Bytes) {
+        let Amounts { cpu, memory, .. } = self.requests;
+        (cpu.unwrap_or_default(), memory.unwrap_or_default())
+    }
+
+    /// The same with so much CPU reserved; a limit of CPU moves with it and keeps its proportion.
+    #[must_use]
+    pub fn with_cpu(&self, cpu: MilliCpu) -> Self {
+        let mut sized = *self;
+        let before = self.requests.cpu.filter(|before| before.0 > 0);
+        sized.requests.cpu = Some(cpu);
+        sized.limits.cpu = self.limits.cpu.map(|limit| match before {
+            Some(before) => MilliCpu(limit.0.saturating_mul(cpu.0).div_ceil(before.0)),
+            None => limit,
+        });
+        sized
+    }
+
     /// What differs, for people: `memory limit 64Mi → 128Mi, CPU request none → 250m`.
     #[must_use]
     pub fn difference(&self, to: &Self) -> String {

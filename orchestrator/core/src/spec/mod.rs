@@ -23,7 +23,7 @@ pub use check::{check, check_service, check_tuning};
 pub use likeness::Likeness;
 pub use probe::{Probe, ProbeAction, Probes};
 pub use read::{InvalidManifest, Manifest, Metadata, json_schema, read_manifests};
-pub use scaling::{Pace, Queried, Scaling, TARGETS_LIMIT, Target};
+pub use scaling::{FollowCpu, Pace, Queried, Scaling, TARGETS_LIMIT, Target};
 pub use security::{Capabilities, Security};
 pub use storage::{ConfigFile, SecretMount, Volume, VolumeSource};
 pub use update::{BlueGreen, Canary, CanaryStep, Promotion, Strategy, Update};
@@ -347,10 +347,6 @@ impl ServiceSpec {
     /// CPU and memory that one instance reserves on its node: its requests, zero where absent.
     #[must_use]
     pub fn reserved(&self) -> (MilliCpu, Bytes) {
-        let requests = self.resources.requests;
-        (
-            requests.cpu.unwrap_or_default(),
-            requests.memory.unwrap_or_default(),
-        )
+        self.resources.reserved()
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{signal::SignalKind, time::Span};
+use crate::{signal::SignalKind, time::Span, units::MilliCpu};
 
 /// Most targets of one service.
 pub const TARGETS_LIMIT: usize = 8;
@@ -21,6 +21,9 @@ pub struct Scaling {
     /// an agent or a person tunes is followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
+    /// CPU of each instance follows the load in place, beside the number of instances. Absent: it stays as reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<FollowCpu>,
     /// Signals that an existing Prometheus knows better: PromQL that brings one number for the whole
     /// service, such as `sum(rate(http_requests_total{service="shop"}[1m]))`. Latency in seconds, CPU
     /// in cores. The operator's configuration says which Prometheus is asked.
@@ -42,6 +45,7 @@ impl Default for Scaling {
     fn default() -> Self {
         Self {
             targets: Vec::new(),
+            cpu: None,
             queries: BTreeMap::new(),
             up: Pace::up(),
             down: Pace::down(),
@@ -91,6 +95,25 @@ impl Target {
             Self::QueueDepth { .. } => SignalKind::QueueDepth,
             Self::Latency { .. } => SignalKind::LatencyP99,
         }
+    }
+}
+
+/// Bounds within which CPU of each instance follows the load.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FollowCpu {
+    /// Fewest CPUs of an instance, 10m or more.
+    pub min: MilliCpu,
+    /// Most CPUs of an instance; where several run on a node, its room is the bound too.
+    pub max: MilliCpu,
+    /// The share of its CPU that should be in use at the highest load that is expected, in percent: 20 to 95.
+    #[serde(default = "FollowCpu::usual")]
+    pub percent: f64,
+}
+
+impl FollowCpu {
+    const fn usual() -> f64 {
+        80.0
     }
 }
 

@@ -14,10 +14,21 @@ use super::BackendError;
 pub struct ResizeOrder {
     /// Which.
     pub instance: InstanceId,
-    /// Whose generation's resources these are; it counts as made from that one afterwards.
+    /// Whose generation's resources these are; it counts as made from that one afterwards. Of the one that it has
+    /// already, they are other amounts for the same: when it was resized does not change with them.
     pub generation: Generation,
     /// What it reserves and may use from now on, whole: a limit that is absent is taken away.
     pub resources: Resources,
+}
+
+impl ResizeOrder {
+    /// Whether it changes an instance that counts as made from that generation and has those resources: orders of
+    /// generations before are late, and of the same one the last counts.
+    #[must_use]
+    pub fn changes(&self, generation: Generation, resources: &Resources) -> bool {
+        self.generation > generation
+            || (self.generation == generation && self.resources != *resources)
+    }
 }
 
 /// Why an instance keeps the resources that it has. It runs on in every case.

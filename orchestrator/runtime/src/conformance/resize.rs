@@ -90,6 +90,15 @@ pub(super) async fn in_place(subject: &Subject) -> Outcome {
         resize(subject, &order_for(&order, late, resources(late))).await?;
         has(subject, &order, 5).await?;
     }
+    // Other amounts for the same generation: the last counts, and when it was resized stays.
+    let more = resources(8);
+    resize(subject, &order_for(&order, 5, more)).await?;
+    let now = seen(subject, &order).await?;
+    ensure(
+        (now.generation, Some(now.cpu), now.resized_at) == (Generation(5), more.requests.cpu, at),
+        || format!("not other amounts of generation 5: {now:?}"),
+    )?;
+    held_to(subject, &order, more.limits.memory).await?;
     let none = Resources::default();
     resize(subject, &order_for(&order, 6, none)).await?;
     held_to(subject, &order, None).await?;

@@ -132,7 +132,8 @@ impl Child {
         *self.cause() = None;
         {
             let mut seen = self.state();
-            if take_size(&mut seen, order.generation, &order.spec.resources) {
+            let newer = order.generation > seen.generation;
+            if newer && take_size(&mut seen, order.generation, &order.spec.resources) {
                 seen.resized_at = Some(now());
             }
             seen.attempt = order.attempt;
@@ -317,15 +318,14 @@ async fn capture(
     Ok(kept)
 }
 
-/// Takes over another generation's resources; says whether it was another.
+/// Takes over resources of this generation or a newer one; says whether it was a newer one.
 fn take_size(seen: &mut Seen, generation: Generation, resources: &Resources) -> bool {
-    if generation <= seen.generation {
-        return false;
+    let newer = generation > seen.generation;
+    if newer || generation == seen.generation {
+        seen.generation = generation;
+        (seen.cpu, seen.memory) = resources.reserved();
     }
-    seen.generation = generation;
-    seen.cpu = resources.requests.cpu.unwrap_or_default();
-    seen.memory = resources.requests.memory.unwrap_or_default();
-    true
+    newer
 }
 
 fn spawn_problem(error: &io::Error, spec: &ServiceSpec) -> Problem {

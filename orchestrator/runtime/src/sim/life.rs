@@ -125,16 +125,15 @@ impl Life {
         self.seen.memory.max(Bytes::mib(least))
     }
 
-    /// Takes over another generation's resources; says whether it was another.
+    /// Takes over resources of this generation or a newer one; says whether it was a newer one.
     pub(super) fn take_size(&mut self, generation: Generation, resources: &Resources) -> bool {
-        if generation <= self.seen.generation {
-            return false;
+        let newer = generation > self.seen.generation;
+        if newer || generation == self.seen.generation {
+            self.seen.generation = generation;
+            (self.seen.cpu, self.seen.memory) = resources.reserved();
+            self.memory_limit = resources.limits.memory;
         }
-        self.seen.generation = generation;
-        self.seen.cpu = resources.requests.cpu.unwrap_or_default();
-        self.seen.memory = resources.requests.memory.unwrap_or_default();
-        self.memory_limit = resources.limits.memory;
-        true
+        newer
     }
 
     /// An attempt begins.

@@ -140,7 +140,8 @@ impl World {
         let lasts = match (life.runs(), life.seen.attempt) {
             (true, attempt) if attempt >= order.attempt => None,
             (false, attempt) if attempt < order.attempt => {
-                if life.take_size(order.generation, &order.spec.resources) {
+                let newer = order.generation > life.seen.generation;
+                if newer && life.take_size(order.generation, &order.spec.resources) {
                     life.seen.resized_at = Some(now);
                 }
                 life.begin(order.attempt, now);

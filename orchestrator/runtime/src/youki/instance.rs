@@ -102,15 +102,7 @@ impl Size {
         record.generation = self.generation;
         record.resources = self.resources;
         record.resized_at = self.resized_at;
-        (record.cpu, record.memory) = self.reserved();
-    }
-
-    fn reserved(&self) -> (MilliCpu, Bytes) {
-        let requests = self.resources.requests;
-        (
-            requests.cpu.unwrap_or_default(),
-            requests.memory.unwrap_or_default(),
-        )
+        (record.cpu, record.memory) = self.resources.reserved();
     }
 }
 
@@ -228,7 +220,7 @@ impl Instance {
     /// As the backend's users see it.
     pub(super) fn seen(&self) -> Seen {
         let (state, size) = (self.state().clone(), self.size());
-        let (cpu, memory) = size.reserved();
+        let (cpu, memory) = size.resources.reserved();
         Seen {
             instance: self.record.instance.clone(),
             service: self.record.service.clone(),

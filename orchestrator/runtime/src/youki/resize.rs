@@ -21,13 +21,15 @@ pub(super) async fn resize(inner: &Arc<Inner>, order: &ResizeOrder) -> Result<()
     if instance.state().running.is_none() {
         return Err(BackendError::NotRunning(order.instance.clone()).into());
     }
-    if instance.size().generation >= order.generation {
+    let has = instance.size();
+    let newer = order.generation > has.generation;
+    if !order.changes(has.generation, &has.resources) {
         return Ok(());
     }
     let size = Size {
         generation: order.generation,
         resources: order.resources,
-        resized_at: Some(now()),
+        resized_at: if newer { Some(now()) } else { has.resized_at },
     };
     let (shared, found, wanted) = (inner.clone(), instance.clone(), order.clone());
     let done = blocking(move || {

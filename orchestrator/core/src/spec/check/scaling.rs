@@ -3,15 +3,23 @@
 use super::{Fault, demand};
 use crate::{
     autoscale::{FLOORS_LIMIT, Tuning},
-    spec::{Pace, Scaling, ServiceSpec, TARGETS_LIMIT, Target},
+    spec::{FollowCpu, Pace, Scaling, ServiceSpec, TARGETS_LIMIT, Target},
     time::Span,
+    units::MilliCpu,
 };
+
+/// The fewest CPUs that can be followed with.
+const LEAST_CPU: MilliCpu = MilliCpu(10);
 
 pub(super) fn check(spec: &ServiceSpec) -> Result<(), Fault> {
     let Some(scaling) = &spec.scaling else {
         return Ok(());
     };
     targets(&scaling.targets, spec, "spec.scaling.targets")?;
+    scaling
+        .cpu
+        .as_ref()
+        .map_or(Ok(()), |follow| cpu(follow, spec))?;
     for (signal, query) in &scaling.queries {
         let fine = (1..=2_000).contains(&query.len()) && !query.chars().any(char::is_control);
         let field = format!("spec.scaling.queries.{signal:?}");
@@ -41,6 +49,23 @@ fn targets(targets: &[Target], spec: &ServiceSpec, field: &str) -> Result<(), Fa
         one(target, spec, &at)?;
     }
     Ok(())
+}
+
+fn cpu(follow: &FollowCpu, spec: &ServiceSpec) -> Result<(), Fault> {
+    let (field, FollowCpu { min, max, percent }) = ("spec.scaling.cpu", follow);
+    demand(
+        (20.0..=95.0).contains(percent),
+        format!("{field}.percent"),
+        percent,
+        "use 20 to 95",
+    )?;
+    let request = spec.resources.requests.cpu.unwrap_or_default();
+    demand(
+        *min >= LEAST_CPU && (*min..=*max).contains(&request),
+        field,
+        format!("{min} to {max}"),
+        "use 10m or more, and bounds around `spec.resources.requests.cpu`, which new instances start with",
+    )
 }
 
 fn one(target: &Target, spec: &ServiceSpec, at: &str) -> Result<(), Fault> {
