@@ -1,6 +1,7 @@
 //! Both halves together: what is known of causes, and what the signals say.
 
 use crate::{
+    echo,
     finding::{Diagnosis, Finding, Verdict},
     knowledge::{Knowledge, by_knowledge},
     picture::Picture,
@@ -18,7 +19,8 @@ const SPECIFIC: f64 = 0.6;
 #[must_use]
 pub fn diagnose(picture: &Picture, knowledge: &Knowledge) -> Diagnosis {
     let known = by_knowledge(picture, knowledge);
-    let ranked = signals::rank(picture);
+    let mut ranked = signals::rank(picture);
+    echo::damp(picture, &known.findings, &mut ranked.findings);
     let verdict = match (known.verdict, ranked.verdict) {
         (Verdict::Found, _) | (_, Verdict::Found) => Verdict::Found,
         (Verdict::Healthy, Verdict::Healthy) => Verdict::Healthy,

@@ -46,6 +46,8 @@ pub fn derive(view: &View, notes: &mut Notes) {
             notes.note(id, "stores_data", true, "images");
         } else if list(view.value(id, "service.ports")).iter().any(port) {
             notes.note(id, "stores_data", true, "service.ports");
+        } else if list(view.value(id, "container.ports")).iter().any(port) {
+            notes.note(id, "stores_data", true, "container.ports");
         }
     }
 }

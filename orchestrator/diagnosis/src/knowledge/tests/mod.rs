@@ -147,11 +147,22 @@ fn nothing_is_healthy_and_a_complaint_alone_is_unknown() {
 }
 
 #[test]
-fn distress_that_nothing_explains_is_unknown() {
+fn distress_that_nothing_explains_is_unknown_and_has_a_place() {
     let said = diagnosed(&picture(
-        "objects: {app/x: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 1}}}",
+        "objects:
+  app/w: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 1}}
+  app/x: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 1}}
+  app/y: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 2}}
+edges: [{from: app/w, to: app/x, how: calls}]
+events: [{at: null, object: app/y, reason: ErrorsHigh, message: '503', count: 1}]",
     ));
-    assert_eq!((said.verdict, said.findings.len()), (Verdict::Unknown, 0));
+    assert_eq!(said.verdict, Verdict::Unknown);
+    let places: Vec<_> = said
+        .findings
+        .iter()
+        .map(|one| (one.object.as_str(), one.cause.as_deref()))
+        .collect();
+    assert_eq!(places, [("app/x", None), ("app/w", None)]);
 }
 
 #[test]
