@@ -92,7 +92,16 @@ fn amounts_and_noise_do_not_decide() {
         return;
     }
     let all = || CASES.iter();
-    let strange: [(&str, f64, Change); 9] = [
+    let strange: [(&str, f64, Change); 12] = [
+        ("half as much trouble", 0.9, |case| {
+            scale::amplified(case, 0.5)
+        }),
+        ("a third more trouble", 0.9, |case| {
+            scale::amplified(case, 1.33)
+        }),
+        ("twice as much trouble", 0.9, |case| {
+            scale::amplified(case, 2.0)
+        }),
         ("half of the points", 0.9, |case| {
             gaps::sparse(case, 0.5, "p")
         }),

@@ -66,6 +66,29 @@ pub fn busier(case: &Case, times: f64, slower: f64) -> Case {
     case
 }
 
+/// What every number over time did when trouble was noticed, it did by so many times as much.
+pub fn amplified(case: &Case, times: f64) -> Case {
+    let mut case = case.clone();
+    let Some(noticed) = case.picture.noticed else {
+        return case;
+    };
+    for signal in &mut case.picture.signals {
+        let mut before: Vec<f64> = signal
+            .points
+            .iter()
+            .filter(|(at, _)| *at < noticed)
+            .map(|(_, value)| *value)
+            .collect();
+        before.sort_by(f64::total_cmp);
+        let Some(usual) = before.get(before.len() / 2).copied() else {
+            continue;
+        };
+        let late = signal.points.iter_mut().filter(|(at, _)| *at >= noticed);
+        late.for_each(|(_, value)| *value = (usual + (*value - usual) * times).max(0.0));
+    }
+    case
+}
+
 /// Numbers of four digits and more, and ids, are others in every line and event.
 pub fn reworded(case: &Case, salt: &str) -> Case {
     let mut case = case.clone();

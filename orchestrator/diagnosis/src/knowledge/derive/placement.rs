@@ -133,11 +133,13 @@ fn covers(toleration: &Value, taint: &Value) -> bool {
     agrees("key") && agrees("effect") && value
 }
 
-/// Fits an empty node; whether the node is empty is not known.
+/// Fits an empty node; whether the node is empty is not known. A node whose size was not seen is taken
+/// for as large as the largest that was.
 fn fits(view: &View, id: &str, node: &str, what: &str) -> bool {
+    let size = |node: &str| view.number(node, &format!("node.allocatable.{what}"));
+    let largest = || view.of_kind(Kind::Node).filter_map(size).reduce(f64::max);
     let wanted = view.number(id, &format!("requests.{what}"));
-    let there = view.number(node, &format!("node.allocatable.{what}"));
     wanted
-        .zip(there)
+        .zip(size(node).or_else(largest))
         .is_none_or(|(wanted, there)| wanted <= there)
 }

@@ -21,10 +21,13 @@ pub fn offered(view: &View, id: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Ports at which checks ask that nobody heard fail: somebody answers there, by TCP.
+/// Ports at which checks ask that pass, as far as anybody heard: somebody answers there, by TCP.
 pub fn answering(view: &View, id: &str) -> Vec<Value> {
+    let unready = |one: &&str| view.value(one, "ready") == Some(&Value::Bool(false));
+    let down = view.with_parts(id).iter().any(unready);
     let quiet = PROBES
         .iter()
+        .filter(|which| !(down && **which == "readiness"))
         .filter(|which| complaint(view, id, which).is_none());
     quiet
         .filter_map(|which| view.value(id, &format!("probe.{which}"))?.get("port"))

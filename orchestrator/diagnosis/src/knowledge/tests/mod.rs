@@ -71,6 +71,20 @@ fn every_cause_has_a_picture_and_a_remedy() {
 }
 
 #[test]
+fn every_other_way_has_a_picture() {
+    let examples = examples();
+    for cause in KNOWLEDGE.causes() {
+        let shown = examples.iter().filter(|one| one.cause == cause.id).count();
+        assert!(
+            shown > cause.less_surely.len(),
+            "`{}` has {shown} pictures for one and {} more ways",
+            cause.id,
+            cause.less_surely.len()
+        );
+    }
+}
+
+#[test]
 fn evidence_leads_to_entries_that_are_there() {
     for example in examples() {
         for finding in diagnosed(&example.picture).findings {
