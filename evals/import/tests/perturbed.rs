@@ -53,14 +53,10 @@ fn who_is_the_victim_does_not_decide() {
     if CASES.is_empty() {
         return;
     }
-    let moved = |salt: &'static str| {
-        let cases = CASES.iter();
-        cases.filter_map(move |case| names::transplanted(case, salt))
-    };
-    for salt in ["a", "b"] {
-        let other = measured(&format!("another victim ({salt})"), moved(salt));
-        assert!(other.0 >= 0.9, "{other:?}");
-    }
+    let cases = CASES.iter();
+    let moved = cases.filter_map(|case| names::transplanted(case, "a"));
+    let other = measured("another victim", moved);
+    assert!(other.0 >= 0.98, "{other:?}");
     // One service's cases that go worse than others' would say that its name or its place matters.
     let table = Table::of(CASES.iter().cloned(), &KNOWLEDGE);
     for (object, hits) in &table.objects {
@@ -75,14 +71,14 @@ fn gaps_do_not_decide() {
     if CASES.is_empty() {
         return;
     }
-    for (share, floor) in [(0.1, 0.78), (0.2, 0.55)] {
+    for (share, floors) in [(0.1, (0.93, 0.96)), (0.2, (0.85, 0.93))] {
         let cases = DRAWS.iter().flat_map(|draw| {
             CASES
                 .iter()
                 .map(move |case| gaps::thinned(case, share, draw))
         });
         let less = measured(&format!("{share} not seen"), cases);
-        assert!(less.0 >= floor, "{less:?}");
+        assert!(less.0 >= floors.0 && less.1 >= floors.1, "{less:?}");
     }
 }
 
@@ -91,40 +87,41 @@ fn amounts_and_noise_do_not_decide() {
     if CASES.is_empty() {
         return;
     }
-    let all = || CASES.iter();
+    // Every second case is enough: most of these change nothing for most.
+    let all = || CASES.iter().step_by(2);
     let strange: [(&str, f64, Change); 12] = [
-        ("half as much trouble", 0.9, |case| {
+        ("half as much trouble", 0.98, |case| {
             scale::amplified(case, 0.5)
         }),
-        ("a third more trouble", 0.9, |case| {
+        ("a third more trouble", 0.98, |case| {
             scale::amplified(case, 1.33)
         }),
-        ("twice as much trouble", 0.9, |case| {
+        ("twice as much trouble", 0.97, |case| {
             scale::amplified(case, 2.0)
         }),
-        ("half of the points", 0.9, |case| {
+        ("half of the points", 0.98, |case| {
             gaps::sparse(case, 0.5, "p")
         }),
-        ("three times the replicas", 0.9, |case| {
+        ("three times the replicas", 0.98, |case| {
             scale::replicated(case, 3)
         }),
-        ("three times the traffic", 0.9, |case| {
+        ("three times the traffic", 0.98, |case| {
             scale::busier(case, 3.0, 1.0)
         }),
-        ("a third of the traffic", 0.9, |case| {
+        ("a third of the traffic", 0.98, |case| {
             scale::busier(case, 0.33, 1.0)
         }),
-        ("twice as slow all along", 0.9, |case| {
+        ("twice as slow all along", 0.98, |case| {
             scale::busier(case, 1.0, 2.0)
         }),
-        ("half as slow all along", 0.9, |case| {
+        ("half as slow all along", 0.98, |case| {
             scale::busier(case, 1.0, 0.5)
         }),
-        ("other ids", 0.9, |case| scale::reworded(case, "w")),
-        ("ten healthy events and lines", 0.9, |case| {
+        ("other ids", 0.98, |case| scale::reworded(case, "w")),
+        ("ten healthy events and lines", 0.98, |case| {
             noise::noisy(case, &CASES, 10, "n")
         }),
-        ("a month later", 0.9, |case| {
+        ("a month later", 0.98, |case| {
             noise::later(case, 2_592_000.0, 0.0)
         }),
     ];
@@ -132,10 +129,9 @@ fn amounts_and_noise_do_not_decide() {
         let other = measured(name, all().map(change));
         assert!(other.0 >= *floor, "{name}: {other:?}");
     }
-    for late in [60.0, 180.0] {
-        measured(
-            &format!("noticed {late} s late"),
-            all().map(|case| noise::later(case, 0.0, late)),
-        );
+    for (late, floor) in [(60.0, 0.96), (180.0, 0.91)] {
+        let name = format!("noticed {late} s late");
+        let other = measured(&name, all().map(|case| noise::later(case, 0.0, late)));
+        assert!(other.0 >= floor, "{name}: {other:?}");
     }
 }

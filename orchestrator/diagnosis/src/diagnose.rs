@@ -41,10 +41,13 @@ pub fn diagnose(picture: &Picture, knowledge: &Knowledge) -> Diagnosis {
     Diagnosis { verdict, findings }
 }
 
-/// Two findings of one object become one, under the surer one's name.
+/// Two findings of one object become one, under the surer one's name; one that is only a place has none.
 fn join(rest: &mut Vec<Finding>, mut finding: Finding) {
     match rest.iter_mut().find(|one| one.object == finding.object) {
-        Some(one) if one.score >= finding.score => one.evidence.extend(finding.evidence),
+        Some(one) if one.score >= finding.score => {
+            one.evidence.extend(finding.evidence);
+            one.cause = one.cause.take().or(finding.cause);
+        }
         Some(one) => {
             finding.evidence.append(&mut one.evidence);
             *one = finding;

@@ -9,6 +9,8 @@ use crate::picture::{How, Picture};
 
 /// What is left of an echo.
 const LEFT: f64 = 0.5;
+/// From here on what the knowledge base says first is sure enough to have echoes.
+const SURE: f64 = 0.4;
 /// A change that has no bad side: traffic changes wherever anything does.
 const SIDELESS: [&str; 1] = ["network_change"];
 /// Whoever waits for a slow callee holds more of these meanwhile.
@@ -22,7 +24,8 @@ const HELD: [&str; 4] = [
 /// Takes weight from what signals say of an object where it has no bad side, or where the object waits
 /// for the one that the knowledge base names first.
 pub fn damp(picture: &Picture, known: &[Finding], signalled: &mut [Finding]) {
-    let first = known.first().map(|first| first.object.as_str());
+    let first = known.first().filter(|first| first.score >= SURE);
+    let first = first.map(|first| first.object.as_str());
     let waiting = first.map_or_else(BTreeSet::new, |first| callers(picture, first));
     for finding in signalled {
         let cause = finding.cause.as_deref().unwrap_or_default();
