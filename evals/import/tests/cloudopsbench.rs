@@ -15,8 +15,8 @@ use ostler_evals_import::cloudopsbench::{folders, read_case, right};
 
 /// What was measured, and may not become less: A@1, A@3, object at 1.
 const FLOORS: [(&str, [f64; 3]); 2] = [
-    ("boutique", [0.98, 0.99, 0.98]),
-    ("trainticket", [0.97, 0.97, 0.97]),
+    ("boutique", [0.99, 0.99, 0.99]),
+    ("trainticket", [0.98, 0.98, 0.98]),
 ];
 /// Cases are dealt out to so many folds.
 const FOLDS: usize = 5;

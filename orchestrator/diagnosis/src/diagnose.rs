@@ -1,6 +1,7 @@
 //! Both halves together: what is known of causes, and what the signals say.
 
 use crate::{
+    echo,
     finding::{Diagnosis, Finding, Verdict},
     knowledge::{Knowledge, by_knowledge},
     picture::Picture,
@@ -18,7 +19,8 @@ const SPECIFIC: f64 = 0.6;
 #[must_use]
 pub fn diagnose(picture: &Picture, knowledge: &Knowledge) -> Diagnosis {
     let known = by_knowledge(picture, knowledge);
-    let ranked = signals::rank(picture);
+    let mut ranked = signals::rank(picture);
+    echo::damp(picture, &known.findings, &mut ranked.findings);
     let verdict = match (known.verdict, ranked.verdict) {
         (Verdict::Found, _) | (_, Verdict::Found) => Verdict::Found,
         (Verdict::Healthy, Verdict::Healthy) => Verdict::Healthy,
@@ -39,10 +41,13 @@ pub fn diagnose(picture: &Picture, knowledge: &Knowledge) -> Diagnosis {
     Diagnosis { verdict, findings }
 }
 
-/// Two findings of one object become one, under the surer one's name.
+/// Two findings of one object become one, under the surer one's name; one that is only a place has none.
 fn join(rest: &mut Vec<Finding>, mut finding: Finding) {
     match rest.iter_mut().find(|one| one.object == finding.object) {
-        Some(one) if one.score >= finding.score => one.evidence.extend(finding.evidence),
+        Some(one) if one.score >= finding.score => {
+            one.evidence.extend(finding.evidence);
+            one.cause = one.cause.take().or(finding.cause);
+        }
         Some(one) => {
             finding.evidence.append(&mut one.evidence);
             *one = finding;

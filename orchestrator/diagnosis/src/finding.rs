@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Diagnosis {
     /// In one word.
     pub verdict: Verdict,
-    /// Candidates, likeliest first; empty unless something is wrong.
+    /// Candidates, likeliest first; empty unless something is wrong. Where it is not known what, they
+    /// have no cause.
     pub findings: Vec<Finding>,
 }
 

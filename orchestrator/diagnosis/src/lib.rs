@@ -5,6 +5,7 @@
 //! a clock, chance, async or I/O: the same picture gives the same diagnosis.
 
 pub mod diagnose;
+mod echo;
 pub mod finding;
 pub mod knowledge;
 pub mod picture;

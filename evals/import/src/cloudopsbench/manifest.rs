@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::kubectl::quantity::amount;
 use super::workloads::link;
-use super::{add, set};
+use super::{add, secrets, set};
 
 /// Reads every document of a file of manifests into facts of an object.
 pub fn read(text: &str, id: &str, picture: &mut Picture) {
@@ -78,6 +78,10 @@ fn workload(document: &Value, id: &str, picture: &mut Picture, addresses: &mut V
         .collect();
     set(picture, id, "images", images);
     placement(spec, id, picture);
+    let needed = secrets::needed(spec);
+    if !needed.is_empty() {
+        set(picture, id, "secrets.needed", needed);
+    }
     let mounted: Vec<Value> = items(at(spec, "/volumes"))
         .iter()
         .filter(|volume| {

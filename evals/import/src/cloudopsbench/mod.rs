@@ -15,6 +15,7 @@ mod manifest;
 mod metrics;
 mod nodes;
 mod routing;
+mod secrets;
 mod storage;
 mod truth;
 mod workloads;
@@ -109,6 +110,7 @@ fn picture(cache: &Cache, namespace: &str) -> Picture {
     instances::read(cache, &mut picture);
     routing::read(cache, &mut picture);
     storage::read(cache, &mut picture);
+    secrets::missing(cache, &mut picture);
     limits::read(cache, namespace, &mut picture);
     happenings::read(cache, &mut picture);
     alerts::read(cache, &mut picture);

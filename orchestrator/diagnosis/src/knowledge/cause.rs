@@ -22,6 +22,9 @@ pub struct Cause {
     pub likelier: Vec<Test>,
     /// From 0 to 1: how surely `when` means this cause.
     pub strength: f64,
+    /// Other traces that the same mechanism leaves: they show it where `when` was not seen, less surely.
+    #[serde(default)]
+    pub less_surely: Vec<LessSurely>,
     /// True for what is rather seen than the reason: it gives way to any cause that explains it.
     #[serde(default)]
     pub effect: bool,
@@ -31,6 +34,16 @@ pub struct Cause {
     /// Safe actions in general terms, best first.
     #[serde(default)]
     pub remedies: Vec<String>,
+}
+
+/// Another way in which a cause shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LessSurely {
+    /// What must hold of the object.
+    pub when: Test,
+    /// From 0 to the cause's own strength: how surely that means this cause.
+    pub strength: f64,
 }
 
 /// Something that holds of an object or does not.
@@ -77,7 +90,7 @@ pub struct FactTest {
     pub above_fact: Option<String>,
     /// It is the same as another fact of the same object.
     pub same_as: Option<String>,
-    /// It is a text, or a list with a text, that this pattern finds.
+    /// It is a text, or a list or an object with a text, that this pattern finds.
     pub matches: Option<String>,
     /// Only this object, not its parts.
     pub own: bool,

@@ -32,11 +32,12 @@ pub fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A pattern finds something in a text, or in one of a list's texts.
+/// A pattern finds something in a text, or in one of a list's or an object's texts.
 pub fn found(pattern: &Regex, value: &Value) -> bool {
     match value {
         Value::String(text) => pattern.is_match(text),
         Value::Array(items) => items.iter().any(|item| found(pattern, item)),
+        Value::Object(fields) => fields.values().any(|field| found(pattern, field)),
         _ => false,
     }
 }

@@ -55,8 +55,7 @@ fn candidate<'a>(
     object: &'a str,
 ) -> Option<Candidate<'a>> {
     let judge = Judge { view, knowledge };
-    let mut evidence = judge.holds(&cause.when, object)?;
-    let mut strength = cause.strength;
+    let (mut strength, mut evidence) = judge.shown(cause, object)?;
     for test in &cause.likelier {
         if let Some(more) = judge.holds(test, object) {
             strength += (1.0 - strength) * LIKELIER_STEP;
@@ -80,6 +79,18 @@ struct Judge<'v, 'a> {
 type Shown = Option<Vec<Evidence>>;
 
 impl<'a> Judge<'_, 'a> {
+    /// How surely a cause speaks of an object, and what shows it: by its own test, else by the surest
+    /// of its other traces.
+    fn shown(&self, cause: &Cause, object: &'a str) -> Option<(f64, Vec<Evidence>)> {
+        if let Some(shown) = self.holds(&cause.when, object) {
+            return Some((cause.strength, shown));
+        }
+        let others = cause.less_surely.iter();
+        others
+            .filter_map(|way| Some((way.strength, self.holds(&way.when, object)?)))
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+    }
+
     /// What shows that a test holds of an object; nothing where it does not hold.
     fn holds(&self, test: &Test, object: &'a str) -> Shown {
         match test {

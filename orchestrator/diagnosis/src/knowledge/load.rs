@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::cause::{Cause, Test};
+use super::cause::{Cause, LessSurely, Test};
 
 /// The files that come with the program.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -149,7 +149,17 @@ fn checked(read: &[(String, Cause)]) -> Result<BTreeMap<String, Regex>, Knowledg
                 format!("names `{other}`, which no file has"),
             ));
         }
-        for test in std::iter::once(&cause.when).chain(&cause.likelier) {
+        let ways = cause.less_surely.iter();
+        let too_sure = |way: &&LessSurely| !(way.strength > 0.0 && way.strength < cause.strength);
+        if let Some(way) = ways.clone().find(too_sure) {
+            let reason = format!(
+                "has a strength of {}; accepted is above 0 and below the cause's own",
+                way.strength
+            );
+            return Err(wrong("less_surely", reason));
+        }
+        let tests = std::iter::once(&cause.when).chain(&cause.likelier);
+        for test in tests.chain(ways.map(|way| &way.when)) {
             compile(test, &mut patterns).map_err(|(field, reason)| wrong(field, reason))?;
         }
     }

@@ -12,7 +12,9 @@ mod load;
 mod rank;
 mod view;
 
-pub use cause::{Cause, ChangeTest, EventTest, FactTest, LogTest, NearTest, SignalTest, Test, Who};
+pub use cause::{
+    Cause, ChangeTest, EventTest, FactTest, LessSurely, LogTest, NearTest, SignalTest, Test, Who,
+};
 pub use load::{Knowledge, KnowledgeError};
 
 use crate::finding::{Diagnosis, Verdict};
@@ -22,12 +24,12 @@ use view::View;
 /// What the knowledge base says of a picture.
 ///
 /// Healthy when no cause speaks and nothing is in distress; unknown when something is, or somebody
-/// complained, and no cause speaks.
+/// complained, and no cause speaks. Then the findings say at most where it is.
 #[must_use]
 pub fn by_knowledge(picture: &Picture, knowledge: &Knowledge) -> Diagnosis {
     let view = View::of(picture);
     let candidates = judge::candidates(&view, knowledge);
-    let findings = rank::ranked(&view, candidates);
+    let mut findings = rank::ranked(&view, candidates);
     let verdict = if !findings.is_empty() {
         Verdict::Found
     } else if picture.symptom.is_some() || view.anybody_in_distress() {
@@ -35,6 +37,9 @@ pub fn by_knowledge(picture: &Picture, knowledge: &Knowledge) -> Diagnosis {
     } else {
         Verdict::Healthy
     };
+    if verdict == Verdict::Unknown {
+        findings = rank::places(&view);
+    }
     Diagnosis { verdict, findings }
 }
 

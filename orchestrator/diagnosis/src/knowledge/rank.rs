@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::Candidate;
 use super::view::View;
-use crate::finding::Finding;
+use crate::finding::{Evidence, Finding};
+use crate::picture::Kind;
 
 /// The most that explaining everything adds.
 const FULL_EXPLANATION: f64 = 0.2;
@@ -12,6 +13,34 @@ const FULL_EXPLANATION: f64 = 0.2;
 const EXPLAINED_EFFECT: f64 = 0.5;
 /// What is left of a cause when a likelier one lies on its way.
 const EXPLAINED_CAUSE: f64 = 0.9;
+
+/// How sure a place is of which nothing is known but that it does not work.
+const PLACE_ALONE: f64 = 0.2;
+
+/// Where it is, when nothing says what: services and nodes that do not work by their own state, those
+/// first that lean on no other such one.
+pub fn places(view: &View) -> Vec<Finding> {
+    let down: Vec<(&str, Evidence)> = [Kind::Node, Kind::Service]
+        .into_iter()
+        .flat_map(|kind| view.of_kind(kind))
+        .filter_map(|id| Some((id, view.down(id)?)))
+        .collect();
+    let leaning = |id: &str| {
+        let on = view.leans_on(id);
+        down.iter().filter(|(other, _)| on.contains(other)).count()
+    };
+    let mut findings: Vec<Finding> = down
+        .iter()
+        .map(|(id, evidence)| Finding {
+            object: (*id).to_owned(),
+            cause: None,
+            score: PLACE_ALONE / (1 + leaning(id)) as f64,
+            evidence: vec![evidence.clone()],
+        })
+        .collect();
+    findings.sort_by(|one, other| other.score.total_cmp(&one.score));
+    findings
+}
 
 /// Findings, likeliest first.
 pub fn ranked(view: &View, candidates: Vec<Candidate>) -> Vec<Finding> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::cause::Who;
 use super::compare::lookup;
 use super::derive;
+use crate::finding::Evidence;
 use crate::picture::{Event, How, Kind, Log, Picture};
 
 /// A value that was not seen but follows, and the entry of the picture it follows from.
@@ -53,7 +54,10 @@ impl<'p> View<'p> {
                 .or_default()
                 .push((edge.how, &edge.from));
         }
-        view.derived = derive::all(&view);
+        view.derived = derive::unseen(&view);
+        for (object, facts) in derive::all(&view) {
+            view.derived.entry(object).or_default().extend(facts);
+        }
         view
     }
 
@@ -171,6 +175,14 @@ impl<'p> View<'p> {
         self.value(object, "distress")
             .and_then(Value::as_bool)
             .unwrap_or_default()
+    }
+
+    /// What shows that an object does not work by its own state; what monitoring says of it counts not.
+    pub fn down(&self, object: &str) -> Option<Evidence> {
+        let (value, from) = self.fact(object, "distress")?;
+        let down = value.as_bool() == Some(true) && from.starts_with("objects/");
+        let shows = format!("{object} does not work");
+        down.then_some(Evidence { from, shows })
     }
 
     /// True when monitoring said of anything that it is not as usual.

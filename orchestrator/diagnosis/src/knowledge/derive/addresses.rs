@@ -106,9 +106,16 @@ impl<'v> Names<'v> {
                 owners.extend(name.as_str().map(|name| (name, id.as_str())));
             }
         }
-        let namespaces = view
-            .of_kind(Kind::Namespace)
-            .map(|id| id.rsplit('/').next().unwrap_or(id));
+        let short = |id: &'v str| id.rsplit('/').next().unwrap_or(id);
+        // Where names are known at all, one whose names were not seen answers to its own.
+        if !owners.is_empty() {
+            let unnamed = view.of_kind(Kind::Service);
+            let unnamed = unnamed.filter(|id| view.value(id, "names").is_none());
+            for id in unnamed {
+                owners.entry(short(id)).or_insert(id);
+            }
+        }
+        let namespaces = view.of_kind(Kind::Namespace).map(short);
         Self {
             owners,
             namespaces: namespaces.collect(),

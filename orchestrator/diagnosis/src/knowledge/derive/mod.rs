@@ -4,10 +4,13 @@
 //! picture it follows from, so that causes can be written down as tests over facts.
 
 mod addresses;
+mod images;
 mod latency;
 mod placement;
+mod ports;
 mod probes;
 mod quota;
+mod refusal;
 mod replicas;
 mod routes;
 mod routing;
@@ -15,11 +18,10 @@ pub mod shift;
 mod slowness;
 mod storage;
 mod stores;
+mod unseen;
 mod words;
 
 pub use replicas::ALERTS;
-
-use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -27,7 +29,7 @@ use super::view::{Derived, DerivedFacts, View};
 
 /// Everything that follows from a picture.
 pub fn all(view: &View) -> DerivedFacts {
-    let mut notes = Notes(BTreeMap::new());
+    let mut notes = Notes::default();
     replicas::derive(view, &mut notes);
     routing::derive(view, &mut notes);
     probes::derive(view, &mut notes);
@@ -36,12 +38,19 @@ pub fn all(view: &View) -> DerivedFacts {
     storage::derive(view, &mut notes);
     stores::derive(view, &mut notes);
     quota::derive(view, &mut notes);
+    images::derive(view, &mut notes);
     routes::derive(view, &mut notes);
     latency::derive(view, &mut notes);
     notes.0
 }
 
+/// What was not seen and follows from what was; the rest is derived from both.
+pub fn unseen(view: &View) -> DerivedFacts {
+    unseen::all(view)
+}
+
 /// Collects what follows.
+#[derive(Default)]
 pub struct Notes(DerivedFacts);
 
 impl Notes {

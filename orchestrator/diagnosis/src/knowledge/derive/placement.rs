@@ -4,23 +4,55 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Notes, list, selects, text};
+use super::{Notes, list, refusal, selects, text};
 use crate::knowledge::view::View;
 use crate::picture::Kind;
 
 /// `placement.stopped_by`: the first of `selector`, `affinity`, `cordon`, `taint`, `ready`,
-/// `cpu`, `memory` that leaves no node, in the order in which a scheduler filters.
+/// `cpu`, `memory` that leaves no node, in the order in which a scheduler filters. A node of which
+/// something was not seen is not ruled out by it; then the scheduler's own words decide.
 pub fn derive(view: &View, notes: &mut Notes) {
     // Nodes that steer the fleet take no work of their own, so they are nobody's missed chance.
     let works = |node: &&str| view.value(node, "node.control_plane") != Some(&Value::Bool(true));
-    let nodes: Vec<&str> = view.of_kind(Kind::Node).filter(works).collect();
-    if nodes.is_empty() {
-        return;
-    }
+    let (nodes, idle): (Vec<&str>, Vec<&str>) = view.of_kind(Kind::Node).partition(works);
     for id in view.of_kind(Kind::Service) {
-        if let Some(by) = stopped_by(view, id, &nodes) {
+        let by = Some(&nodes).filter(|nodes| !nodes.is_empty());
+        if let Some(by) = by.and_then(|nodes| stopped_by(view, id, nodes)) {
             notes.note(id, "placement.stopped_by", by, &format!("placement.{by}"));
+        } else if let Some((by, place)) = said(view, id, &nodes, idle.len()) {
+            notes.note_from(id, "placement.stopped_by", by, format!("events/{place}"));
         }
+    }
+}
+
+/// What the scheduler says of the nodes. Labels that did not match are those of the one demand that
+/// was seen; of both, or of neither, it is not known which.
+fn said(view: &View, id: &str, nodes: &[&str], idle: usize) -> Option<(&'static str, usize)> {
+    let parts = view.with_parts(id).into_iter();
+    let (place, event) = parts
+        .flat_map(|part| view.events(part))
+        .find(|(_, event)| event.reason == "FailedScheduling")?;
+    let seen = |name: &str| view.value(id, name).is_some();
+    let demands = (seen("placement.selector"), seen("placement.affinity"));
+    // What was seen of every node is known better than from the count of those that refused.
+    let any = |name: &str, stops: &dyn Fn(&&str) -> bool| {
+        let mut nodes = nodes.iter();
+        nodes.any(|node| view.value(node, name).is_none() || stops(node))
+    };
+    let cordoned = |node: &&str| view.value(node, "node.cordoned") == Some(&Value::Bool(true));
+    let possible = |by: &str| match by {
+        "cordon" => nodes.is_empty() || any("node.cordoned", &cordoned),
+        "taint" => nodes.is_empty() || any("node.taints", &|node| !tolerates(view, id, node)),
+        _ => true,
+    };
+    match (
+        refusal::stopped_by(&event.message, idle, possible)?,
+        demands,
+    ) {
+        ("labels", (true, false)) => Some(("selector", place)),
+        ("labels", (false, true)) => Some(("affinity", place)),
+        ("labels", _) => None,
+        (by, _) => Some((by, place)),
     }
 }
 
@@ -30,13 +62,14 @@ type Filter<'f> = (&'static str, &'f dyn Fn(&str) -> bool);
 fn stopped_by(view: &View, id: &str, nodes: &[&str]) -> Option<&'static str> {
     let null = Value::Null;
     let of = |name: &str| view.value(id, name).unwrap_or(&null);
-    let labels = |node: &str| view.value(node, "node.labels").unwrap_or(&null);
+    let labels = |node: &str| view.value(node, "node.labels");
     let keeps: [Filter; 7] = [
         ("selector", &|node| {
-            selects(of("placement.selector"), labels(node))
+            labels(node).is_none_or(|labels| selects(of("placement.selector"), labels))
         }),
         ("affinity", &|node| {
-            agrees(list(view.value(id, "placement.affinity")), labels(node))
+            let terms = list(view.value(id, "placement.affinity"));
+            labels(node).is_none_or(|labels| agrees(terms, labels))
         }),
         ("cordon", &|node| {
             view.value(node, "node.cordoned") != Some(&Value::Bool(true))
@@ -100,11 +133,13 @@ fn covers(toleration: &Value, taint: &Value) -> bool {
     agrees("key") && agrees("effect") && value
 }
 
-/// Fits an empty node; whether the node is empty is not known.
+/// Fits an empty node; whether the node is empty is not known. A node whose size was not seen is taken
+/// for as large as the largest that was.
 fn fits(view: &View, id: &str, node: &str, what: &str) -> bool {
+    let size = |node: &str| view.number(node, &format!("node.allocatable.{what}"));
+    let largest = || view.of_kind(Kind::Node).filter_map(size).reduce(f64::max);
     let wanted = view.number(id, &format!("requests.{what}"));
-    let there = view.number(node, &format!("node.allocatable.{what}"));
     wanted
-        .zip(there)
+        .zip(size(node).or_else(largest))
         .is_none_or(|(wanted, there)| wanted <= there)
 }

@@ -2,32 +2,52 @@
 
 use serde_json::Value;
 
-use super::{Notes, list, text};
+use super::ports::{self, PROBES};
+use super::{Notes, text};
 use crate::knowledge::view::View;
-
-const PROBES: [&str; 3] = ["liveness", "readiness", "startup"];
 
 /// `probe.*.port_known`, `probe.*.kind_differs`, `probe.*.patience_s`.
 pub fn derive(view: &View, notes: &mut Notes) {
     for id in view.picture.objects.keys() {
-        let offered = list(view.value(id, "container.ports"));
         for which in PROBES {
             let name = format!("probe.{which}");
+            port(view, id, which, notes);
             let Some(probe) = view.value(id, &name) else {
                 continue;
             };
-            if let Some(port) = probe.get("port").filter(|_| !offered.is_empty()) {
-                let known = offered
-                    .iter()
-                    .any(|one| one.get("port") == Some(port) || one.get("name") == Some(port));
-                notes.note(id, &format!("{name}.port_known"), known, &name);
-            }
             let differs = others(view, id, which).any(|other| {
                 text(other, "kind") != text(probe, "kind") && other.get("port") == probe.get("port")
             });
             notes.note(id, &format!("{name}.kind_differs"), differs, &name);
             notes.note(id, &format!("{name}.patience_s"), patience_s(probe), &name);
         }
+    }
+}
+
+/// Whether anybody listens where a check asks. Where its manifest was not seen, its complaints say
+/// where it asks; where nobody says who listens, another check that passes does.
+fn port(view: &View, id: &str, which: &str, notes: &mut Notes) {
+    let name = format!("probe.{which}");
+    let complaint = ports::complaint(view, id, which);
+    let told =
+        complaint.and_then(|(place, words)| Some((place, Value::from(ports::asked(words)?))));
+    let (port, from) = match (view.value(id, &name), told) {
+        (Some(probe), told) => match (probe.get("port"), told) {
+            (Some(port), _) => (port.clone(), format!("objects/{id}/facts/{name}")),
+            (None, Some((place, port))) => (port, format!("events/{place}")),
+            (None, None) => return,
+        },
+        (None, Some((place, port))) => (port, format!("events/{place}")),
+        (None, None) => return,
+    };
+    let mut offered = ports::offered(view, id);
+    if offered.is_empty() && complaint.is_some() {
+        offered = ports::answering(view, id);
+    }
+    if !offered.is_empty() {
+        let is = |one: &Value| one.get("port") == Some(&port) || one.get("name") == Some(&port);
+        let known = offered.iter().any(is);
+        notes.note_from(id, &format!("{name}.port_known"), known, from);
     }
 }
 

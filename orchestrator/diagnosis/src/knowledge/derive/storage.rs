@@ -3,19 +3,27 @@
 use serde_json::Value;
 
 use super::{Notes, list, selects};
+use crate::knowledge::cause::Who;
 use crate::knowledge::view::View;
 use crate::picture::Kind;
+
+/// Whoever has one of these is a volume, and no claim.
+const SHOWS_VOLUME: [&str; 4] = ["volume.size", "volume.free", "volume.class", "volume.modes"];
 
 /// `claim.stopped_by`: `class`, `modes`, `selector`, `size` or `occupied`; what the volume that
 /// comes closest lacks. `none` where there is no volume at all.
 pub fn derive(view: &View, notes: &mut Notes) {
     let volumes: Vec<&str> = view
         .of_kind(Kind::Volume)
-        .filter(|id| view.value(id, "volume.size").is_some())
+        .filter(|id| {
+            SHOWS_VOLUME
+                .iter()
+                .any(|name| view.value(id, name).is_some())
+        })
         .collect();
     let mut wanting = Vec::new();
     for claim in view.of_kind(Kind::Volume) {
-        if view.value(claim, "claim.bound") == Some(&Value::Bool(false)) {
+        if waits(view, claim) {
             let by = stopped_by(view, claim, &volumes);
             notes.note(claim, "claim.stopped_by", by, "claim.bound");
             wanting.push((claim, by));
@@ -23,7 +31,7 @@ pub fn derive(view: &View, notes: &mut Notes) {
     }
     // Who mounts a claim waits with it.
     for (claim, by) in wanting {
-        for user in view.near(claim, crate::knowledge::cause::Who::Users) {
+        for user in view.near(claim, Who::Users) {
             notes.note_from(
                 user,
                 "storage.stopped_by",
@@ -31,6 +39,23 @@ pub fn derive(view: &View, notes: &mut Notes) {
                 format!("objects/{claim}/facts/claim.bound"),
             );
         }
+    }
+}
+
+/// Whether a claim has no volume: it says so, or whoever mounts it is told so.
+fn waits(view: &View, claim: &str) -> bool {
+    let told = |part: &str| {
+        let unplaced = view.value(part, "scheduled") == Some(&Value::Bool(false));
+        let mut events = view.events(part);
+        unplaced && events.any(|(_, event)| event.message.contains("unbound immediate"))
+    };
+    match view.value(claim, "claim.bound").and_then(Value::as_bool) {
+        Some(bound) => !bound,
+        None => view
+            .near(claim, Who::Users)
+            .into_iter()
+            .flat_map(|user| view.with_parts(user))
+            .any(told),
     }
 }
 
@@ -53,21 +78,28 @@ fn lacks(view: &View, claim: &str, volume: &str) -> Vec<&'static str> {
     let null = Value::Null;
     let of = |object: &str, name: &str| view.value(object, name).cloned().unwrap_or(null.clone());
     let number = |object: &str, name: &str| view.number(object, name).unwrap_or_default();
+    let seen = |object: &str, name: &str| view.value(object, name).is_some();
+    let both = |wants: &str, has: &str| seen(claim, wants) && seen(volume, has);
     let mut lacks = Vec::new();
-    if class(&of(claim, "claim.class")) != class(&of(volume, "volume.class")) {
+    if both("claim.class", "volume.class")
+        && class(&of(claim, "claim.class")) != class(&of(volume, "volume.class"))
+    {
         lacks.push("class");
     }
     let modes = of(volume, "volume.modes");
-    if list(Some(&of(claim, "claim.modes")))
-        .iter()
-        .any(|mode| !list(Some(&modes)).contains(mode))
+    if both("claim.modes", "volume.modes")
+        && list(Some(&of(claim, "claim.modes")))
+            .iter()
+            .any(|mode| !list(Some(&modes)).contains(mode))
     {
         lacks.push("modes");
     }
-    if !selects(&of(claim, "claim.selector"), &of(volume, "volume.labels")) {
+    if seen(volume, "volume.labels")
+        && !selects(&of(claim, "claim.selector"), &of(volume, "volume.labels"))
+    {
         lacks.push("selector");
     }
-    if number(claim, "claim.size") > number(volume, "volume.size") {
+    if seen(volume, "volume.size") && number(claim, "claim.size") > number(volume, "volume.size") {
         lacks.push("size");
     }
     // A volume may be kept for a claim before it is bound to it.

@@ -46,6 +46,22 @@ pub fn derive(view: &View, notes: &mut Notes) {
             notes.note(id, "stores_data", true, "images");
         } else if list(view.value(id, "service.ports")).iter().any(port) {
             notes.note(id, "stores_data", true, "service.ports");
+        } else if list(view.value(id, "container.ports")).iter().any(port) {
+            notes.note(id, "stores_data", true, "container.ports");
+        } else if let Some(place) = started(view, id) {
+            notes.note_from(id, "stores_data", true, format!("events/{place}"));
         }
     }
+}
+
+/// The event that says that one of its instances runs such an image.
+fn started(view: &View, id: &str) -> Option<usize> {
+    let mut events = view
+        .with_parts(id)
+        .into_iter()
+        .flat_map(|part| view.events(part));
+    let image =
+        |words: &str| words.contains("image") && IMAGES.iter().any(|word| words.contains(word));
+    let found = events.find(|(_, event)| event.reason == "Pulled" && image(&event.message));
+    found.map(|(place, _)| place)
 }

@@ -50,6 +50,16 @@ fn a_strength_out_of_range_is_refused() {
 }
 
 #[test]
+fn another_way_as_sure_as_the_first_is_refused() {
+    let way = "  less_surely: [{when: {fact: {name: b}}, strength: 0.5}]\n";
+    let words = refused(&format!("{GOOD}{way}"));
+    assert_eq!(
+        words,
+        "`mine.yaml`: cause `one`: `less_surely` has a strength of 0.5; accepted is above 0 and below the cause's own"
+    );
+}
+
+#[test]
 fn a_wrong_pattern_is_refused() {
     let words = refused(&GOOD.replace("{name: a}", "{name: a, matches: '('}"));
     assert!(

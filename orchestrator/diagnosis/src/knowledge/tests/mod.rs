@@ -71,6 +71,20 @@ fn every_cause_has_a_picture_and_a_remedy() {
 }
 
 #[test]
+fn every_other_way_has_a_picture() {
+    let examples = examples();
+    for cause in KNOWLEDGE.causes() {
+        let shown = examples.iter().filter(|one| one.cause == cause.id).count();
+        assert!(
+            shown > cause.less_surely.len(),
+            "`{}` has {shown} pictures for one and {} more ways",
+            cause.id,
+            cause.less_surely.len()
+        );
+    }
+}
+
+#[test]
 fn evidence_leads_to_entries_that_are_there() {
     for example in examples() {
         for finding in diagnosed(&example.picture).findings {
@@ -147,11 +161,22 @@ fn nothing_is_healthy_and_a_complaint_alone_is_unknown() {
 }
 
 #[test]
-fn distress_that_nothing_explains_is_unknown() {
+fn distress_that_nothing_explains_is_unknown_and_has_a_place() {
     let said = diagnosed(&picture(
-        "objects: {app/x: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 1}}}",
+        "objects:
+  app/w: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 1}}
+  app/x: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 1}}
+  app/y: {kind: service, facts: {replicas.wanted: 2, replicas.ready: 2}}
+edges: [{from: app/w, to: app/x, how: calls}]
+events: [{at: null, object: app/y, reason: ErrorsHigh, message: '503', count: 1}]",
     ));
-    assert_eq!((said.verdict, said.findings.len()), (Verdict::Unknown, 0));
+    assert_eq!(said.verdict, Verdict::Unknown);
+    let places: Vec<_> = said
+        .findings
+        .iter()
+        .map(|one| (one.object.as_str(), one.cause.as_deref()))
+        .collect();
+    assert_eq!(places, [("app/x", None), ("app/w", None)]);
 }
 
 #[test]
