@@ -34,7 +34,7 @@ pub enum Who {
     Ostler,
     /// Ostler with metrics as late and rare as those of Kubernetes.
     OstlerSlow,
-    /// Ostler that may only change the number of instances.
+    /// Ostler that may only change the number of instances, tuned by the scaler's thinking.
     OstlerInstances,
     /// The bound.
     Bound,
@@ -51,7 +51,7 @@ impl Who {
             Self::Fixed => "fixed, tuned",
             Self::Ostler => "**Ostler**",
             Self::OstlerSlow => "Ostler, at the HPA's pace",
-            Self::OstlerInstances => "Ostler, instances only",
+            Self::OstlerInstances => "Ostler, instances only, tuned by its scaler",
             Self::Bound => "bound: knows the future",
         }
     }

@@ -43,7 +43,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// All that is tried for the tables: 360 settings.
+    /// All that is tried for the tables: 450 settings.
     #[must_use]
     pub fn whole() -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Grid {
         }
     }
 
-    /// A coarser one for tests: 32 settings.
+    /// A coarser one for tests: 40 settings.
     #[must_use]
     pub fn coarse() -> Self {
         Self {

@@ -185,6 +185,12 @@ impl Stretch {
             .max_by(f64::total_cmp)
     }
 
+    /// Whether instances were there at some moment of the stretch and told of no load at all.
+    pub fn has_nothing(&self) -> bool {
+        let mut within = self.within();
+        within.any(|sample| sample.expected > 0 && sample.total <= 0.0)
+    }
+
     /// Whether the stretch is known from end to end and every instance told each time: only then
     /// is a low load a low load, and not a hole in what was seen.
     pub fn is_whole(&self) -> bool {

@@ -5,6 +5,7 @@ use super::{
     load::Stretch, tuning,
 };
 use crate::{
+    signal::SignalKind,
     spec::Target,
     time::{Span, Time},
 };
@@ -61,11 +62,13 @@ impl View {
         let (short, long) = (stretch(up), stretch(down));
         let stale = short.is_stale();
         let each = carries(sight, target).unwrap_or(f64::INFINITY);
-        let whole = long.is_whole();
         let idle = sight.scaling.to_zero_after.is_some_and(|after| {
             let long = stretch(after);
             long.is_whole() && long.peak().is_some_and(|peak| peak <= f64::EPSILON)
         });
+        // What runs uses some CPU: nothing at all is how a counter looks that began anew.
+        let nothing = target.signal() == SignalKind::CpuCores && long.has_nothing();
+        let whole = long.is_whole() && (idle || !nothing);
         let mut view = Self {
             target: *target,
             each,
