@@ -63,7 +63,7 @@ pub const INVARIANTS: [(u8, &str); 14] = [
     ),
     (
         14,
-        "only a running instance whose CPU is to follow the load is given other CPU, within those bounds",
+        "only a running instance is given other CPU: within the bounds in which that is to follow the load, else what its generation says",
     ),
 ];
 
@@ -197,8 +197,12 @@ impl<'a> Check<'a> {
             let service = self.intent.services.get(&seen.service);
             let scaling = service.and_then(|service| service.spec.scaling.as_ref());
             let follow = scaling.and_then(|scaling| scaling.cpu.as_ref());
-            seen.phase == Phase::Running
-                && follow.is_some_and(|follow| (follow.min..=follow.max).contains(&cpu))
+            let own = service.and_then(|service| service.spec_of(seen.generation));
+            let wanted = match follow {
+                Some(follow) => (follow.min..=follow.max).contains(&cpu),
+                None => own.is_some_and(|own| own.reserved().0 == cpu),
+            };
+            seen.phase == Phase::Running && wanted
         });
         self.demand(fine, 14, || format!("`{id}` is not to have {cpu} of CPU"));
     }

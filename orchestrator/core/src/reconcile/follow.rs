@@ -11,7 +11,6 @@ use crate::{
     autoscale::size::{self, Need, WARM_AFTER},
     observed::{Observed, Phase},
     schedule::{Reserve, Room},
-    spec::FollowCpu,
     step::Step,
     units::MilliCpu,
 };
@@ -24,7 +23,11 @@ pub(super) fn decide<'a>(
     observed: &Observed,
     draft: &mut Draft<'a>,
 ) -> Option<Need> {
-    let follow = group.service.spec.scaling.as_ref()?.cpu.as_ref()?;
+    let scaling = group.service.spec.scaling.as_ref();
+    let Some(follow) = scaling.and_then(|scaling| scaling.cpu.as_ref()) else {
+        give_back(group, room, draft);
+        return None;
+    };
     let ready = || group.members.iter().filter(|member| is_ready(member));
     let has = ready().map(|member| member.seen.cpu.0).sum();
     let need = size::need(
@@ -39,22 +42,25 @@ pub(super) fn decide<'a>(
         ..need
     };
     let worth = worth(group, draft);
-    for member in ready().filter(|member| !member.takes_size() && !member.resize) {
-        give(member, &need, follow, worth, room, draft);
+    for member in ready().filter(|member| may_change(member)) {
+        let cpu = need.each(follow, worth, member.seen.cpu);
+        give(member, cpu, room, draft);
     }
     Some(need)
 }
 
-fn give<'a>(
-    member: &Member<'a>,
-    need: &Need,
-    follow: &FollowCpu,
-    worth: f64,
-    room: &mut Room<'a>,
-    draft: &mut Draft<'a>,
-) {
+/// Nothing is to follow any more: what did has again what its manifest says.
+fn give_back<'a>(group: &Group<'a>, room: &mut Room<'a>, draft: &mut Draft<'a>) {
+    // What a generation that is forgotten reserved, nobody knows.
+    let known = |member: &&Member| group.service.spec_of(member.seen.generation).is_some();
+    let members = group.members.iter().filter(known);
+    for member in members.filter(|member| may_change(member)) {
+        give(member, member.spec.reserved().0, room, draft);
+    }
+}
+
+fn give<'a>(member: &Member<'a>, cpu: MilliCpu, room: &mut Room<'a>, draft: &mut Draft<'a>) {
     let seen = member.seen;
-    let cpu = need.each(follow, worth, seen.cpu);
     let reserves = |cpu| Reserve {
         cpu,
         memory: seen.memory,
@@ -69,6 +75,15 @@ fn give<'a>(
 
 fn is_ready(member: &Member) -> bool {
     member.ready && member.seen.phase == Phase::Running && member.fate == Fate::Keep
+}
+
+/// Whether nothing else is done to it by this plan, and it has its own generation's size.
+fn may_change(member: &Member) -> bool {
+    member.seen.phase == Phase::Running
+        && member.fate == Fate::Keep
+        && !member.lost
+        && !member.takes_size()
+        && !member.resize
 }
 
 /// How many share: those that are ready, cold ones as half of one. Where all are cold, each is one.

@@ -9,6 +9,7 @@ mod analysis;
 mod autoscale;
 mod change;
 mod common;
+mod following;
 mod graph;
 mod judged;
 mod promoted;
