@@ -1,6 +1,4 @@
-//! What is known of one service: its readings, its forecasts near and far, the size of its instances.
-
-use std::collections::VecDeque;
+//! What is known of one service: its readings, its forecasts near and far.
 
 use ostler_core::time::{Span, Time};
 
@@ -9,16 +7,10 @@ use crate::{
     forecast::{Ahead, Forecast},
     reading::{Doubt, Reading, Readings},
     robust::median,
-    size,
 };
 
-/// CPU shrinks only to what was enough for this long.
-pub const HOLD: Span = Span::seconds(60);
 /// CPU of a request is worked out anew this often.
 const LEARNT_EVERY: Span = Span::seconds(30);
-/// The size of instances is thought over this often: changing it moves instances for little.
-const SIZE_HOLDS: Span = Span::minutes(30);
-
 /// One service, as far as it is known.
 #[derive(Debug, Clone)]
 pub struct Mind {
@@ -28,15 +20,13 @@ pub struct Mind {
     far: Forecast,
     /// Seconds between two readings, as they come.
     turn: Span,
-    needed: VecDeque<(Time, f64)>,
     /// CPU seconds of a request and when that was worked out.
     work: Option<(Time, f64)>,
-    size: Option<(Time, f64)>,
 }
 
 impl Mind {
-    /// Looks `near` and `far` ahead: until the next change of CPU can have effect, and until a new
-    /// instance has.
+    /// Looks `near` and `far` ahead: until the next change can be made, and until a new
+    /// instance is of use.
     #[must_use]
     pub fn new(turn: Span, near: Span, far: Span) -> Self {
         Self {
@@ -44,9 +34,7 @@ impl Mind {
             near: Forecast::new(near),
             far: Forecast::new(far),
             turn,
-            needed: VecDeque::new(),
             work: None,
-            size: None,
         }
     }
 
@@ -97,40 +85,6 @@ impl Mind {
             }
         }
         median(ratios)
-    }
-
-    /// Instances there should be, by what the core's rule shrinks by: the highest rate of five minutes.
-    /// Nothing before a size was chosen.
-    #[must_use]
-    pub fn usual(&self, now: Time) -> Option<u32> {
-        let (_, size) = self.size?;
-        let rates = self
-            .readings
-            .recent(now, Span::minutes(5))
-            .map(|reading| reading.rate);
-        let busy = rates.fold(0.0, f64::max) * self.work_s()?;
-        Some(size::count(busy / size::USUAL, size))
-    }
-
-    /// The most that was needed lately, now included.
-    pub fn held(&mut self, now: Time, cores: f64) -> f64 {
-        self.needed.push_back((now, cores));
-        self.needed.retain(|(at, _)| now.since(*at) <= HOLD);
-        self.needed
-            .iter()
-            .fold(cores, |most, (_, cores)| most.max(*cores))
-    }
-
-    /// The size of its instances: what was chosen last, unless that was long ago.
-    pub fn size(&mut self, now: Time, choose: impl FnOnce() -> f64) -> f64 {
-        match self.size {
-            Some((at, size)) if now.since(at) < SIZE_HOLDS => size,
-            _ => {
-                let size = choose();
-                self.size = Some((now, size));
-                size
-            }
-        }
     }
 
     /// How demand will be at later times of the day, as a share of now: time and share.

@@ -1,5 +1,4 @@
-//! From what was seen to what is asked for: targets and floors that the core's rule follows, and CPU of
-//! each instance. Pure: time is an argument, and the same readings give the same plan.
+//! From what was seen to what is asked for: targets and floors that the core's rule follows. Pure: time is an argument, and the same readings give the same plan.
 //!
 //! A path is what one kind of user waits for: the service they call, and all that it calls. Its parts
 //! are sized together, as busy as the path's objective allows. Where the users' latency is over it all the
@@ -18,7 +17,7 @@ use crate::{
     mind::Mind,
     reading::{Doubt, Reading},
     size::{self, Sized},
-    sizing::{Known, Sizing, fewer},
+    sizing::{Known, Sizing},
     why::Why,
 };
 
@@ -59,8 +58,6 @@ pub struct Standing {
     pub cores: f64,
     /// Fewest and most instances.
     pub bounds: (u32, u32),
-    /// Fewest and most CPUs of each; `None` where CPU is not to be changed.
-    pub resize: Option<(f64, f64)>,
 }
 
 /// What is asked for, for one service.
@@ -70,8 +67,6 @@ pub struct Plan {
     pub name: String,
     /// Targets and floors for the core's rule.
     pub tuning: Tuning,
-    /// CPUs of each instance, where they should change.
-    pub cores: Option<f64>,
     /// Why.
     pub why: Why,
 }
@@ -138,28 +133,12 @@ impl Brain {
             p99_s: size::p99_s(&curve, &path, busy),
             rhythm: self.rhythm,
         };
-        let objective_s = self.objective_s;
-        let minds = &mut self.minds;
-        let plan = |(place, (one, sized)): (usize, (&Known, &Sized))| {
-            let mind = minds.get_mut(&one.standing.name)?;
-            let bounds = one.standing.bounds;
-            let choose = || {
-                size::instance(&curve, &path, place, objective_s, bounds)
-                    .unwrap_or(one.standing.cores)
-            };
-            let size = if one.standing.resize.is_some() {
-                mind.size(now, choose)
-            } else {
-                one.standing.cores
-            };
-            Some(sizing.plan(mind, one, sized, size))
+        let minds = &self.minds;
+        let plan = |(one, sized): (&Known, &Sized)| {
+            let mind = minds.get(&one.standing.name)?;
+            Some(sizing.plan(mind, one, sized))
         };
-        let mut plans: Vec<Plan> = known
-            .iter()
-            .zip(&path)
-            .enumerate()
-            .filter_map(plan)
-            .collect();
+        let mut plans: Vec<Plan> = known.iter().zip(&path).filter_map(plan).collect();
         let blind = standings.iter().filter(|one| self.is_blind(&one.name, now));
         plans.extend(blind.map(|one| held(one, now, self.rhythm.turn)));
         plans
@@ -201,7 +180,6 @@ impl Brain {
             near,
             far,
             reading: *mind.readings.fresh(now)?,
-            fewer: fewer(standing, mind.usual(now)),
             part: self.part(standing, now)?,
         })
     }
@@ -281,7 +259,6 @@ fn held(standing: &Standing, now: Time, turn: Span) -> Plan {
             floors: vec![floor],
             until: now + HOLDS,
         },
-        cores: None,
         why: Why::Blind,
     }
 }

@@ -31,7 +31,7 @@ pub fn carries(numbers: &Numbers, seen: Seen) -> Option<f64> {
     let count = f64::from(numbers.instances.1.max(seen.fewest).max(2));
     let missed = KEEPS_UP * (count - 1.0) / count;
     let busy = (numbers.busy / (1.0 + room)).min(missed);
-    let each = busy * numbers.cores.0 / numbers.work_s;
+    let each = busy * numbers.cores / numbers.work_s;
     let each = each.min(seen.most_each * BEYOND);
     (each.is_finite() && each > 0.0).then_some(each)
 }
@@ -48,7 +48,7 @@ mod tests {
             work_s: 0.01,
             busy,
             p99_s: 0.2,
-            cores: (1.0, 1.0),
+            cores: 1.0,
             instances: (count, count),
         }
     }

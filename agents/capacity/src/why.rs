@@ -37,8 +37,8 @@ pub struct Numbers {
     pub busy: f64,
     /// The users' 99th percentile at that, in seconds.
     pub p99_s: f64,
-    /// CPUs of each instance, now and asked for.
-    pub cores: (f64, f64),
+    /// CPUs of each instance.
+    pub cores: f64,
     /// Ready instances now, and wanted.
     pub instances: (u32, u32),
 }
@@ -48,10 +48,7 @@ impl Numbers {
     #[must_use]
     pub fn reserved(&self) -> (f64, f64) {
         let (now, then) = self.instances;
-        (
-            self.cores.0 * f64::from(now),
-            self.cores.1 * f64::from(then),
-        )
+        (self.cores * f64::from(now), self.cores * f64::from(then))
     }
 
     /// What the change costs in an hour at a price per CPU-hour; negative where it saves.
@@ -68,7 +65,7 @@ impl fmt::Display for Numbers {
         write!(
             f,
             "{:.0} requests/s now, {:.0} expected, {:.0} at most; {:.1} ms of CPU each; at {:.0} % busy users wait {:.0} ms (p99); \
-             {} instances of {:.2} CPU become {} of {:.2}: {:+.2} CPU",
+             {} instances of {:.2} CPU become {}: {:+.2} CPU",
             self.rate,
             self.expected,
             self.high,
@@ -76,9 +73,8 @@ impl fmt::Display for Numbers {
             self.busy * 100.0,
             self.p99_s * 1e3,
             self.instances.0,
-            self.cores.0,
+            self.cores,
             self.instances.1,
-            self.cores.1,
             then - now
         )
     }
@@ -97,14 +93,14 @@ mod tests {
             work_s: 0.0112,
             busy: 0.84,
             p99_s: 0.31,
-            cores: (0.8, 1.05),
-            instances: (6, 6),
+            cores: 0.8,
+            instances: (6, 8),
         };
         assert_eq!(
             numbers.to_string(),
             "152 requests/s now, 171 expected, 188 at most; 11.2 ms of CPU each; at 84 % busy users wait 310 ms (p99); \
-             6 instances of 0.80 CPU become 6 of 1.05: +1.50 CPU"
+             6 instances of 0.80 CPU become 8: +1.60 CPU"
         );
-        assert!((numbers.costs(0.04) - 0.06).abs() < 1e-9);
+        assert!((numbers.costs(0.04) - 0.064).abs() < 1e-9);
     }
 }

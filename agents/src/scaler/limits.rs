@@ -20,6 +20,10 @@ pub(super) fn limits(load: &Load) -> Option<Advice> {
     if scales_on_cpu(&detail.spec) {
         given.cpu_request = None;
     }
+    // The core gives CPU as the load wants it.
+    if detail.spec.follows_cpu() {
+        (given.cpu_request, given.cpu_limit) = (None, None);
+    }
     let fit = fit(&given, &used(load));
     if fit.is_empty() {
         return None;

@@ -74,9 +74,12 @@ fn nearest(points: &[Point], at: Time) -> Option<f64> {
     (away(&nearest) <= NEAR.0).then_some(nearest.value)
 }
 
-/// How a service stands.
+/// How a service stands; nothing where its CPU follows the load: what an instance carries then is the core's.
 pub(super) fn standing(load: &Load, now: Time) -> Option<Standing> {
     let detail = &load.detail.value;
+    if detail.spec.follows_cpu() {
+        return None;
+    }
     let young = |since: Time| now.since(since) < YOUNG;
     let instances = detail.instances.iter();
     let young = instances.filter(|one| one.ready && one.seen.started_at.is_some_and(young));
@@ -88,8 +91,6 @@ pub(super) fn standing(load: &Load, now: Time) -> Option<Standing> {
         young: u32::try_from(young.count()).unwrap_or(u32::MAX),
         cores: cores(&detail.spec)?,
         bounds: (bounds.min, bounds.max),
-        // A person is asked before CPU changes: that is nothing to follow the load with.
-        resize: None,
     })
 }
 

@@ -185,6 +185,16 @@ impl<'a> Room<'a> {
         fits
     }
 
+    /// CPU that nobody reserves on a node.
+    #[must_use]
+    pub fn spare_cpu(&self, name: &NodeName) -> MilliCpu {
+        let index = self.by_name.get(name);
+        let node = index.and_then(|index| self.nodes.get(*index));
+        node.map_or(MilliCpu(0), |node| {
+            MilliCpu(node.seen.cpu.0.saturating_sub(node.cpu))
+        })
+    }
+
     /// Whether some node that takes new instances has room for one.
     #[must_use]
     pub fn has(&self, reserve: Reserve) -> bool {

@@ -66,10 +66,10 @@ impl Executor {
             .read(|table| table.observed.instances.get(instance).cloned())?;
         let spec = spec_of(intent, &seen.service, to)?;
         let before = spec_of(intent, &seen.service, seen.generation)?;
-        let follows = spec.scaling.as_ref().and_then(|scaling| scaling.cpu);
-        let resources = match follows {
-            Some(_) => spec.resources.with_cpu(seen.cpu),
-            None => spec.resources,
+        let resources = if spec.follows_cpu() {
+            spec.resources.with_cpu(seen.cpu)
+        } else {
+            spec.resources
         };
         Some(Job {
             instance: instance.clone(),
@@ -81,8 +81,8 @@ impl Executor {
         })
     }
 
-    /// Begins to give an instance other CPU, unless its resources are being changed already: the next plan asks
-    /// again, and so it does where that fails.
+    /// Begins to give an instance other CPU, unless its resources are being changed already, or that failed a moment
+    /// ago: a later plan asks again.
     pub(super) fn follow(self: &Arc<Self>, intent: &Intent, instance: &InstanceId, cpu: MilliCpu) {
         let seen = self
             .fleet
@@ -93,7 +93,7 @@ impl Executor {
         };
         if !self
             .fleet
-            .write(|table| table.resizing.insert(instance.clone()))
+            .write(|table| table.may_follow(instance, clock::now()))
         {
             return;
         }
@@ -105,10 +105,10 @@ impl Executor {
         let executor = self.clone();
         tokio::spawn(async move {
             let result = executor.fleet.backend.resize(&order).await;
-            let given = result.as_ref().is_ok().then_some(cpu);
+            let given = result.as_ref().ok().map(|()| (order.generation, cpu));
             executor
                 .fleet
-                .write(|table| table.followed(&order.instance, given));
+                .write(|table| table.followed(&order.instance, given, clock::now()));
             if let Err(error) = result {
                 tracing::warn!(instance = %order.instance, %cpu, %error, "its CPU cannot follow the load");
             }

@@ -11,6 +11,7 @@ use ostler_core::{
     id::{AgentName, Generation, InstanceId, NodeName, ServiceKey},
     observed::{Answer, Health, InstanceSeen, NodeSeen, Observed, Phase, Problem, Resize},
     plan::{Judged, ServiceStatus},
+    reconcile::RESIZE_AGAIN,
     spec::Resources,
     time::Time,
     units::MilliCpu,
@@ -47,6 +48,8 @@ pub struct Table {
     pub busy: BTreeMap<InstanceId, Busy>,
     /// Instances that are being resized; all else about them goes on meanwhile.
     pub resizing: BTreeSet<InstanceId>,
+    /// When an instance could not be given the CPU that its load wants, for the last time.
+    refused: BTreeMap<InstanceId, Time>,
     /// How each service stood at the last plan.
     pub report: BTreeMap<ServiceKey, ServiceStatus>,
     /// What the load wanted of each service that scales with it, at the last plan.
@@ -127,11 +130,32 @@ impl Table {
         }
     }
 
-    /// Other CPU was given to it, or could not be.
-    pub fn followed(&mut self, instance: &InstanceId, cpu: Option<MilliCpu>) {
+    /// Whether it may be given other CPU now; then that is under way.
+    pub fn may_follow(&mut self, instance: &InstanceId, now: Time) -> bool {
+        let failed = self.refused.get(instance);
+        failed.is_none_or(|at| now.since(*at) >= RESIZE_AGAIN)
+            && self.resizing.insert(instance.clone())
+    }
+
+    /// Other CPU was given to one of that generation, or could not be.
+    pub fn followed(
+        &mut self,
+        instance: &InstanceId,
+        given: Option<(Generation, MilliCpu)>,
+        now: Time,
+    ) {
         self.resizing.remove(instance);
-        if let (Some(cpu), Some(seen)) = (cpu, self.observed.instances.get_mut(instance)) {
-            seen.cpu = cpu;
+        self.refused.remove(instance);
+        let Some(seen) = self.observed.instances.get_mut(instance) else {
+            return;
+        };
+        match given {
+            Some((generation, cpu)) if seen.generation == generation => seen.cpu = cpu,
+            // Another generation's CPU came over it meanwhile: the order was late.
+            Some(_) => {}
+            None => {
+                self.refused.insert(instance.clone(), now);
+            }
         }
     }
 
@@ -181,6 +205,7 @@ impl Table {
     /// It is gone.
     pub fn gone(&mut self, instance: &InstanceId) -> Option<InstanceSeen> {
         self.busy.remove(instance);
+        self.refused.remove(instance);
         self.observed.instances.remove(instance)
     }
 

@@ -134,7 +134,6 @@ impl Ostler {
             young: u32::try_from(view.instances.iter().filter(young).count()).unwrap_or(u32::MAX),
             cores: view.cores,
             bounds: self.bounds,
-            resize: None,
         }
     }
 
@@ -182,8 +181,7 @@ impl Service {
             .total
             .get_or_insert(f64::from(ready(view, now_s)) * view.cores);
         if let Some(need) = size::need(follow, milli(has), Some(&self.load), now) {
-            let saves = need.cores < has * (1.0 - size::WORTH);
-            if need.cores > has || (need.sure && saves) {
+            if need.differs(need.cores, has) {
                 self.total = Some(need.cores);
             }
         }

@@ -53,6 +53,8 @@ pub(super) struct Stretch {
     samples: Vec<Sample>,
     from: Time,
     now: Time,
+    /// The last reading that was not believed, where that was asked for.
+    doubted: Option<Time>,
 }
 
 impl Stretch {
@@ -66,7 +68,13 @@ impl Stretch {
             .copied()
             .collect();
         samples.sort_by_key(|sample| sample.at);
-        Self { samples, from, now }
+        let doubted = None;
+        Self {
+            samples,
+            from,
+            now,
+            doubted,
+        }
     }
 
     /// Without what a sum of CPU in use cannot be: nothing at all, as a counter that began anew looks, and leaps that
@@ -89,17 +97,32 @@ impl Stretch {
         };
         let fine: Vec<bool> = (0..totals.len()).map(kept).collect();
         let mut fine = fine.into_iter();
-        self.samples.retain(|_| fine.next().unwrap_or_default());
+        let mut doubted = None;
+        self.samples.retain(|sample| {
+            let fine = fine.next().unwrap_or_default();
+            doubted = (!fine).then_some(sample.at).or(doubted);
+            fine
+        });
+        self.doubted = doubted;
         self
     }
 
-    /// A stretch of it that ends then.
+    /// When a reading was not believed for the last time, if ever.
+    pub const fn doubted(&self) -> Option<Time> {
+        self.doubted
+    }
+
+    /// A stretch of it that ends then, with the one sample before it.
     pub fn part(&self, span: Span, until: Time) -> Self {
-        let old = |sample: &&Sample| sample.at <= until + AHEAD;
+        let from = until - span;
+        let end = self.samples.partition_point(|sample| sample.at <= until + AHEAD);
+        let start = self.samples.partition_point(|sample| sample.at < from);
+        let part = self.samples.get(start.saturating_sub(1)..end);
         Self {
-            samples: self.samples.iter().filter(old).copied().collect(),
-            from: until - span,
+            samples: part.unwrap_or_default().to_vec(),
+            from,
             now: until,
+            doubted: self.doubted,
         }
     }
 
@@ -191,15 +214,25 @@ impl Stretch {
         within.any(|sample| sample.expected > 0 && sample.total <= 0.0)
     }
 
+    /// Whether there was no load at all from end to end.
+    pub fn is_idle(&self) -> bool {
+        self.is_whole() && self.peak().is_some_and(|peak| peak <= 0.0)
+    }
+
     /// Whether the stretch is known from end to end and every instance told each time: only then
     /// is a low load a low load, and not a hole in what was seen.
     pub fn is_whole(&self) -> bool {
+        self.is_whole_within(GAP_AFTER)
+    }
+
+    /// The same, with neighbours no further apart than that.
+    pub fn is_whole_within(&self, gap: Span) -> bool {
         let mut last = None;
         for sample in &self.samples {
             if sample.at >= self.from {
                 let since = last.unwrap_or(sample.at);
                 let holds =
-                    sample.reporting >= sample.expected && sample.at.since(since) <= GAP_AFTER;
+                    sample.reporting >= sample.expected && sample.at.since(since) <= gap;
                 if !holds {
                     return false;
                 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     signal::SignalKind,
     spec::{Replicas, Scaling},
-    time::Time,
+    time::{Span, Time},
     units::MilliCpu,
 };
 
@@ -32,6 +32,8 @@ use crate::{
 pub const TOLERANCE: f64 = 0.1;
 /// However small the service, one change may always add so many instances.
 pub const STEP_AT_LEAST: u32 = 4;
+/// Instances that use no CPU at all are believed to be idle after this long: a counter that began anew looks the same.
+pub const IDLE_AFTER: Span = Span::minutes(15);
 /// Nothing shrinks while latency was above this share of its target within the long window.
 pub const LATENCY_EASY: f64 = 0.8;
 

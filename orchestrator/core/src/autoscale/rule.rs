@@ -1,7 +1,7 @@
 //! The rule itself: what each target wants, then what is allowed of that.
 
 use super::{
-    Hold, LATENCY_EASY, Recommendation, STEP_AT_LEAST, Sight, Standing, TOLERANCE, Want,
+    Hold, IDLE_AFTER, LATENCY_EASY, Recommendation, STEP_AT_LEAST, Sight, Standing, TOLERANCE, Want,
     load::Stretch, tuning,
 };
 use crate::{
@@ -66,9 +66,10 @@ impl View {
             let long = stretch(after);
             long.is_whole() && long.peak().is_some_and(|peak| peak <= f64::EPSILON)
         });
-        // What runs uses some CPU: nothing at all is how a counter looks that began anew.
+        // No CPU at all is how a counter looks that began anew, until it has been so for long.
         let nothing = target.signal() == SignalKind::CpuCores && long.has_nothing();
-        let whole = long.is_whole() && (idle || !nothing);
+        let doubtful = nothing && !idle && !stretch(IDLE_AFTER).is_idle();
+        let whole = long.is_whole() && !doubtful;
         let mut view = Self {
             target: *target,
             each,

@@ -12,7 +12,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::load::{Load, Stretch};
+use super::{
+    IDLE_AFTER,
+    load::{Load, Stretch},
+};
 use crate::{
     signal::SignalKind,
     spec::FollowCpu,
@@ -24,8 +27,8 @@ use crate::{
 pub const HOLD: Span = Span::seconds(60);
 /// An instance that has been ready for less counts as half: its caches are cold.
 pub const WARM_AFTER: Span = Span::seconds(60);
-/// Nothing is taken from an instance where less than this share would be.
-pub const WORTH: f64 = 0.04;
+/// Nothing is taken from an instance where less than this share would be, and nothing given where less than that.
+pub const WORTH: (f64, f64) = (0.04, 0.02);
 
 /// The slope is that of this stretch.
 const SLOPE: Span = Span::seconds(30);
@@ -47,6 +50,10 @@ const FULL: (f64, f64) = (0.97, 1.25);
 const BLIND: (Span, f64, Span) = (Span::seconds(10), 0.006, Span::seconds(50));
 /// Readings older than this say nothing any more.
 const FORGOTTEN: Span = Span::minutes(5);
+/// Nothing shrinks where two readings of the last minute are further apart.
+const GAP: Span = Span::seconds(25);
+/// Nor for so long after a reading that was not believed: what bursts looks like that.
+const DOUBTS: Span = Span::minutes(5);
 
 /// What a service needs, all instances together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +68,14 @@ pub struct Need {
 /// Nothing where nothing is known.
 #[must_use]
 pub fn need(follow: &FollowCpu, has: MilliCpu, load: Option<&Load>, now: Time) -> Option<Need> {
-    let known = Stretch::of(load, SignalKind::CpuCores, PAST, now).believable();
+    let all = Stretch::of(load, SignalKind::CpuCores, PAST, now);
+    if all.newest()?.1 <= 0.0 {
+        // Long idle, or a counter that began anew: of that nothing is known.
+        let idle = all.part(IDLE_AFTER, now).is_idle();
+        let (cores, sure) = (0.0, true);
+        return idle.then_some(Need { cores, sure });
+    }
+    let known = all.believable();
     let (newest, last) = known.newest()?;
     let age = now.since(newest);
     if age > FORGOTTEN {
@@ -74,13 +88,14 @@ pub fn need(follow: &FollowCpu, has: MilliCpu, load: Option<&Load>, now: Time) -
         .unwrap_or(UNTRIED);
     let slope = known.part(SLOPE, newest).slope().unwrap_or(0.0).max(0.0);
     let ahead = Span((age.0 + AHEAD.0).min(FURTHEST.0)).as_secs_f64();
-    let level = known.part(HOLD, newest).steady_peak().unwrap_or(last);
-    let high = level.max(last + slope * ahead) * (1.0 + margin.clamp(MARGIN.0, MARGIN.1));
+    let level = known.part(HOLD, newest).steady_peak();
+    let high = level.unwrap_or(last).max(last + slope * ahead) * (1.0 + margin.clamp(MARGIN.0, MARGIN.1));
     let mut cores = high * widened(age) / (follow.percent / 100.0);
     if last >= has.as_cores() * FULL.0 {
         cores = cores.max(has.as_cores() * FULL.1);
     }
-    let sure = known.part(HOLD, now).is_whole();
+    let doubts = known.doubted().is_some_and(|at| now.since(at) <= DOUBTS);
+    let sure = level.is_some() && !doubts && known.part(HOLD, now).is_whole_within(GAP);
     Some(Need { cores, sure })
 }
 
@@ -92,16 +107,23 @@ fn widened(age: Span) -> f64 {
 
 impl Need {
     /// CPU of an instance that has `has`, where `worth` of them share: those that are ready, with cold ones as half.
-    /// What it has, where that is near enough.
+    /// What it has, where that is near enough and within the bounds.
     #[must_use]
     pub fn each(&self, follow: &FollowCpu, worth: f64, has: MilliCpu) -> MilliCpu {
+        let has = has.clamp(follow.min, follow.max);
         let each = pieces(self.cores / worth.max(1.0)).clamp(follow.min, follow.max);
-        let saves = each.as_cores() < has.as_cores() * (1.0 - WORTH);
-        if each > has || (self.sure && saves) {
+        if self.differs(each.as_cores(), has.as_cores()) {
             each
         } else {
             has
         }
+    }
+
+    /// Whether `each` is so much more than what there is that it is given, or so much less that it is taken.
+    #[must_use]
+    pub fn differs(&self, each: f64, has: f64) -> bool {
+        let (less, more) = WORTH;
+        each > has * (1.0 + more) || (self.sure && each < has * (1.0 - less))
     }
 }
 

@@ -8,28 +8,16 @@ use crate::{
     id::{InstanceId, NodeName},
     plan::Plan,
     step::Step,
+    units::{Bytes, MilliCpu},
 };
 
 impl Check<'_> {
     /// What instances would reserve beyond what they reserve now: CPU and memory. What shrinks counts
     /// in full until it was seen smaller.
     fn growth<'p>(&self, plan: &'p Plan) -> BTreeMap<&'p InstanceId, (u64, u64)> {
-        let sized = plan.steps.iter().filter_map(|step| match step {
-            Step::Resize { instance, .. }
-            | Step::Restart {
-                instance,
-                generation: Some(_),
-                ..
-            } => Some((instance, None)),
-            Step::Follow { instance, cpu } => Some((instance, Some(*cpu))),
-            _ => None,
-        });
-        let grown = sized.filter_map(|(id, follows)| {
+        let grown = plan.steps.iter().filter_map(|step| {
+            let (id, (cpu, memory)) = self.wants(step)?;
             let seen = self.observed.instances.get(id)?;
-            let (cpu, memory) = match follows {
-                Some(cpu) => (cpu, seen.memory),
-                None => self.intent.services.get(&seen.service)?.spec.reserved(),
-            };
             let more = (
                 cpu.0.saturating_sub(seen.cpu.0),
                 memory.0.saturating_sub(seen.memory.0),
@@ -37,6 +25,26 @@ impl Check<'_> {
             Some((id, more))
         });
         grown.collect()
+    }
+
+    /// What an instance reserves once a step was done that changes that.
+    fn wants<'p>(&self, step: &'p Step) -> Option<(&'p InstanceId, (MilliCpu, Bytes))> {
+        let id = step.instance()?;
+        let seen = self.observed.instances.get(id)?;
+        let spec = &self.intent.services.get(&seen.service)?.spec;
+        let (cpu, memory) = spec.reserved();
+        let wants = match step {
+            Step::Follow { cpu, .. } => (*cpu, seen.memory),
+            // What follows keeps its CPU when its other resources change.
+            Step::Resize { .. } if spec.follows_cpu() => (seen.cpu, memory),
+            Step::Resize { .. }
+            | Step::Restart {
+                generation: Some(_),
+                ..
+            } => (cpu, memory),
+            _ => return None,
+        };
+        Some((id, wants))
     }
 
     /// Nodes as a whole (6).

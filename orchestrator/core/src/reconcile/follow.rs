@@ -11,9 +11,14 @@ use crate::{
     autoscale::size::{self, Need, WARM_AFTER},
     observed::{Observed, Phase},
     schedule::{Reserve, Room},
+    spec::FollowCpu,
     step::Step,
+    time::Span,
     units::MilliCpu,
 };
+
+/// What follows is looked at this often: readings come as often.
+const LOOKED_AT_EVERY: Span = Span::seconds(5);
 
 /// Plans other CPU for the instances that should have it, as far as their nodes have room. Says what the service
 /// needs, where that is known.
@@ -28,44 +33,70 @@ pub(super) fn decide<'a>(
         give_back(group, room, draft);
         return None;
     };
-    let ready = || group.members.iter().filter(|member| is_ready(member));
-    let has = ready().map(|member| member.seen.cpu.0).sum();
-    let need = size::need(
-        follow,
-        MilliCpu(has),
-        observed.load.get(group.key),
-        group.now,
-    )?;
+    draft.wake(group.now + LOOKED_AT_EVERY);
+    let has = bearing(group).map(|member| member.seen.cpu.0).sum();
+    let load = observed.load.get(group.key);
+    let Some(need) = size::need(follow, MilliCpu(has), load, group.now) else {
+        keep_in_bounds(group, follow, room, draft);
+        return None;
+    };
     let moves = !group.service.settled || group.draining();
     let need = Need {
         sure: need.sure && !moves,
         ..need
     };
     let worth = worth(group, draft);
-    for member in ready().filter(|member| may_change(member)) {
+    let ready = group.members.iter().filter(|member| member.ready);
+    for member in ready.filter(|member| may_change(member)) {
         let cpu = need.each(follow, worth, member.seen.cpu);
-        give(member, cpu, room, draft);
+        give(member, cpu, follow.min, room, draft);
     }
     Some(need)
+}
+
+/// Nothing is known of the load: everyone keeps what it has, but for bounds that moved.
+fn keep_in_bounds<'a>(
+    group: &Group<'a>,
+    follow: &FollowCpu,
+    room: &mut Room<'a>,
+    draft: &mut Draft<'a>,
+) {
+    for member in group.members.iter().filter(|member| may_change(member)) {
+        let cpu = member.seen.cpu.clamp(follow.min, follow.max);
+        give(member, cpu, follow.min, room, draft);
+    }
 }
 
 /// Nothing is to follow any more: what did has again what its manifest says.
 fn give_back<'a>(group: &Group<'a>, room: &mut Room<'a>, draft: &mut Draft<'a>) {
     // What a generation that is forgotten reserved, nobody knows.
     let known = |member: &&Member| group.service.spec_of(member.seen.generation).is_some();
-    let members = group.members.iter().filter(known);
-    for member in members.filter(|member| may_change(member)) {
-        give(member, member.spec.reserved().0, room, draft);
+    let other = |member: &&Member| member.seen.cpu != member.spec.reserved().0;
+    let members = group.members.iter().filter(other).filter(known);
+    let settled = |member: &&Member| may_change(member) && !member.takes_size();
+    for member in members.filter(settled) {
+        let cpu = member.spec.reserved().0;
+        give(member, cpu, cpu, room, draft);
     }
 }
 
-fn give<'a>(member: &Member<'a>, cpu: MilliCpu, room: &mut Room<'a>, draft: &mut Draft<'a>) {
+/// Gives it so much, or as much of that as its node has, in whole hundredths, but no less than `least`.
+fn give<'a>(
+    member: &Member<'a>,
+    cpu: MilliCpu,
+    least: MilliCpu,
+    room: &mut Room<'a>,
+    draft: &mut Draft<'a>,
+) {
     let seen = member.seen;
     let reserves = |cpu| Reserve {
         cpu,
         memory: seen.memory,
     };
-    if cpu != seen.cpu && room.grow(&seen.node, reserves(seen.cpu), reserves(cpu)) {
+    let most = seen.cpu.0.saturating_add(room.spare_cpu(&seen.node).0) / 10 * 10;
+    let cpu = MilliCpu(cpu.0.min(most.max(seen.cpu.0)));
+    let other = cpu != seen.cpu && cpu >= least;
+    if other && room.grow(&seen.node, reserves(seen.cpu), reserves(cpu)) {
         draft.resize(Step::Follow {
             instance: member.id.clone(),
             cpu,
@@ -73,23 +104,24 @@ fn give<'a>(member: &Member<'a>, cpu: MilliCpu, room: &mut Room<'a>, draft: &mut
     }
 }
 
-fn is_ready(member: &Member) -> bool {
-    member.ready && member.seen.phase == Phase::Running && member.fate == Fate::Keep
+/// Those that bear the load: they may take traffic, and do.
+fn bearing<'a, 'g>(group: &'g Group<'a>) -> impl Iterator<Item = &'g Member<'a>> {
+    let bears = |member: &&Member| member.serves() && member.seen.phase == Phase::Running;
+    group.members.iter().filter(bears)
 }
 
-/// Whether nothing else is done to it by this plan, and it has its own generation's size.
+/// Whether nothing else is done to it by this plan.
 fn may_change(member: &Member) -> bool {
     member.seen.phase == Phase::Running
         && member.fate == Fate::Keep
         && !member.lost
-        && !member.takes_size()
         && !member.resize
 }
 
 /// How many share: those that are ready, cold ones as half of one. Where all are cold, each is one.
 fn worth(group: &Group, draft: &mut Draft) -> f64 {
     let (mut warm, mut cold) = (0, 0);
-    for member in group.members.iter().filter(|member| is_ready(member)) {
+    for member in bearing(group) {
         let since = member.running_since();
         if held(since, WARM_AFTER, group.now) {
             warm += 1;

@@ -16,7 +16,7 @@ use crate::{
     id::Generation,
     observed::{Exit, Phase, ResizeTrouble},
     schedule::{Reserve, Room},
-    spec::Likeness,
+    spec::{Likeness, Resources},
     time::Time,
 };
 
@@ -57,12 +57,16 @@ pub(super) fn fit(group: &mut Group, room: &mut Room) {
         return;
     }
     let (cpu, memory) = group.service.spec.reserved();
-    let to = Reserve { cpu, memory };
+    let follows = group.service.spec.follows_cpu();
     for member in group
         .members
         .iter_mut()
         .filter(|member| member.takes_size())
     {
+        // Where CPU follows, what runs keeps what it has of that.
+        let keeps = follows && member.seen.phase == Phase::Running;
+        let cpu = if keeps { member.seen.cpu } else { cpu };
+        let to = Reserve { cpu, memory };
         let from = Reserve {
             cpu: member.seen.cpu,
             memory: member.seen.memory,
@@ -80,6 +84,7 @@ pub(super) fn decide(group: &mut Group, draft: &mut Draft) {
     let current = group.service.generation;
     let mut tightened = tightened_lately(group, draft);
     let most = group.limits.unavailable.max(1);
+    let follows = group.service.spec.follows_cpu();
     for member in &mut group.members {
         let due = member.takes_size()
             && member.size_trouble.is_none()
@@ -96,7 +101,11 @@ pub(super) fn decide(group: &mut Group, draft: &mut Draft) {
             continue;
         }
         let to = &group.service.spec.resources;
-        if member.spec.resources.is_tightened_by(to) {
+        let sized = |resources: &Resources| match follows {
+            true => resources.with_cpu(member.seen.cpu),
+            false => *resources,
+        };
+        if sized(&member.spec.resources).is_tightened_by(&sized(to)) {
             if tightened >= most {
                 continue;
             }

@@ -235,6 +235,5 @@ fn new_instance(
 /// Whether its CPU follows the load: then it keeps what it has when its other resources change.
 fn follows(intent: &Intent, seen: &InstanceSeen) -> bool {
     let service = intent.services.get(&seen.service);
-    let scaling = service.and_then(|service| service.spec.scaling.as_ref());
-    scaling.is_some_and(|scaling| scaling.cpu.is_some())
+    service.is_some_and(|service| service.spec.follows_cpu())
 }

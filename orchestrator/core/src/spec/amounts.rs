@@ -69,6 +69,9 @@ impl Resources {
     /// The same with so much CPU reserved; a limit of CPU moves with it and keeps its proportion.
     #[must_use]
     pub fn with_cpu(&self, cpu: MilliCpu) -> Self {
+        if self.reserved().0 == cpu {
+            return *self;
+        }
         let mut sized = *self;
         let before = self.requests.cpu.filter(|before| before.0 > 0);
         sized.requests.cpu = Some(cpu);

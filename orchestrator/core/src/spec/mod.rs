@@ -344,6 +344,13 @@ impl ServiceSpec {
         })
     }
 
+    /// Whether CPU of its instances follows the load in place.
+    #[must_use]
+    pub fn follows_cpu(&self) -> bool {
+        let scaling = self.scaling.as_ref();
+        scaling.is_some_and(|scaling| scaling.cpu.is_some())
+    }
+
     /// CPU and memory that one instance reserves on its node: its requests, zero where absent.
     #[must_use]
     pub fn reserved(&self) -> (MilliCpu, Bytes) {

@@ -124,11 +124,29 @@ fn what_cannot_be_true_moves_nothing() {
         is_about(need(&then(4.0, &[wild])), CALM);
         is_about(need(&then(4.0, &[4.0, wild, wild, 4.0])), CALM);
     }
-    // A counter that began anew looks like nothing at all, for however long.
-    let reset = need(&then(4.0, &[0.0; 20]));
-    assert!(!reset.sure && reset.cores >= CALM, "{reset:?}");
+    // A counter that began anew looks like nothing at all, and so does who is idle: that takes longer to believe.
+    let nothing = |seconds: usize| {
+        let load = then(4.0, &vec![0.0; seconds / 5]);
+        size::need(&FOLLOW, MilliCpu(12_000), Some(&load), NOW)
+    };
+    assert_eq!((nothing(5), nothing(840)), (None, None));
+    let idle = nothing(960).unwrap();
+    assert!(idle.sure && idle.cores <= 0.0, "{idle:?}");
+    // What burst a while ago may do so again: nothing is taken meanwhile.
+    let bursts = need(&then(0.5, &[4.0, 4.0, 0.5, 0.5, 0.5]));
+    assert!(!bursts.sure, "{bursts:?}");
+    assert!(need(&then(4.0, &[4.0; 5])).sure);
     // What is five times as much for long enough is so.
     assert!(need(&then(1.0, &[5.0; 3])).cores > 5.0);
+}
+
+#[test]
+fn one_reading_after_a_hole_takes_nothing() {
+    let mut hole = vec![f64::NAN; 14];
+    hole.push(1.5);
+    assert!(!need(&then(4.0, &hole)).sure);
+    hole.extend([1.5; 13]);
+    assert!(need(&then(4.0, &hole)).sure);
 }
 
 #[test]
@@ -239,7 +257,18 @@ fn nobody_gets_more_than_its_node_has() {
     for node in crowded.observed.nodes.values_mut() {
         node.cpu = MilliCpu(3_400);
     }
-    assert_eq!(given(&crowded).len(), 1, "there is room for one to grow");
+    let all = given(&crowded);
+    assert_eq!(all, of(&[("a", 1_270), ("b", 1_130)]), "as far as there is room");
+}
+
+#[test]
+fn bounds_that_moved_hold_though_nothing_is_known() {
+    let mut narrow = fleet(FOLLOWS, 1.0).edit("a", |seen| seen.cpu = MilliCpu(4_500));
+    narrow.observed.load.clear();
+    for node in narrow.observed.nodes.values_mut() {
+        node.cpu = MilliCpu(8_000);
+    }
+    assert_eq!(given(&narrow), of(&[("a", 4_000)]));
 }
 
 #[test]
