@@ -180,10 +180,9 @@ impl Service {
         let has = *self
             .total
             .get_or_insert(f64::from(ready(view, now_s)) * view.cores);
-        if let Some(need) = size::need(follow, milli(has), Some(&self.load), now) {
-            if need.differs(need.cores, has) {
-                self.total = Some(need.cores);
-            }
+        let need = size::need(follow, milli(has), Some(&self.load), now);
+        if let Some(need) = need.filter(|need| need.differs(need.cores, has)) {
+            self.total = Some(need.cores);
         }
         Shared {
             total: self.total.unwrap_or(has),
