@@ -1,4 +1,4 @@
-//! What the scaler is said to be worth, on load that is made up: as measured, and may not become less.
+//! What following the load is said to be worth, on load that is made up: as measured, and may not become less.
 //!
 //! The HPA is the best of a coarse grid, tuned on the very load, so these shares are larger than those of
 //! `docs/scaling.md`, where the grid is whole: this holds that nothing is lost, that page says what is won.
@@ -41,12 +41,12 @@ fn holds(scenario: &Scenario, at_least: f64) {
 
 #[test]
 fn flash_crowd() {
-    holds(&generate::flash_crowd(SEED), 0.25);
+    holds(&generate::flash_crowd(SEED), 0.6);
 }
 
 #[test]
 fn retry_storm() {
-    holds(&generate::retry_storm(SEED), 0.2);
+    holds(&generate::retry_storm(SEED), 0.3);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn slow_leak() {
     // Fourteen hours: the first carts are killed after nine.
     let mut leak = generate::slow_leak(SEED);
     leak.rates.truncate(14 * 720);
-    holds(&leak, 0.14);
+    holds(&leak, 0.22);
 }
 
 #[test]
@@ -62,5 +62,5 @@ fn noisy_days() {
     // One measured day of three.
     let mut days = generate::diurnal(SEED);
     days.rates.truncate(17_280 * 2);
-    holds(&days, 0.1);
+    holds(&days, 0.2);
 }
