@@ -115,7 +115,9 @@ impl Stretch {
     /// A stretch of it that ends then, with the one sample before it.
     pub fn part(&self, span: Span, until: Time) -> Self {
         let from = until - span;
-        let end = self.samples.partition_point(|sample| sample.at <= until + AHEAD);
+        let end = self
+            .samples
+            .partition_point(|sample| sample.at <= until + AHEAD);
         let start = self.samples.partition_point(|sample| sample.at < from);
         let part = self.samples.get(start.saturating_sub(1)..end);
         Self {
@@ -231,8 +233,7 @@ impl Stretch {
         for sample in &self.samples {
             if sample.at >= self.from {
                 let since = last.unwrap_or(sample.at);
-                let holds =
-                    sample.reporting >= sample.expected && sample.at.since(since) <= gap;
+                let holds = sample.reporting >= sample.expected && sample.at.since(since) <= gap;
                 if !holds {
                     return false;
                 }

@@ -1,8 +1,8 @@
 //! The rule itself: what each target wants, then what is allowed of that.
 
 use super::{
-    Hold, IDLE_AFTER, LATENCY_EASY, Recommendation, STEP_AT_LEAST, Sight, Standing, TOLERANCE, Want,
-    load::Stretch, tuning,
+    Hold, IDLE_AFTER, LATENCY_EASY, Recommendation, STEP_AT_LEAST, Sight, Standing, TOLERANCE,
+    Want, load::Stretch, tuning,
 };
 use crate::{
     signal::SignalKind,

@@ -89,7 +89,8 @@ pub fn need(follow: &FollowCpu, has: MilliCpu, load: Option<&Load>, now: Time) -
     let slope = known.part(SLOPE, newest).slope().unwrap_or(0.0).max(0.0);
     let ahead = Span((age.0 + AHEAD.0).min(FURTHEST.0)).as_secs_f64();
     let level = known.part(HOLD, newest).steady_peak();
-    let high = level.unwrap_or(last).max(last + slope * ahead) * (1.0 + margin.clamp(MARGIN.0, MARGIN.1));
+    let high =
+        level.unwrap_or(last).max(last + slope * ahead) * (1.0 + margin.clamp(MARGIN.0, MARGIN.1));
     let mut cores = high * widened(age) / (follow.percent / 100.0);
     if last >= has.as_cores() * FULL.0 {
         cores = cores.max(has.as_cores() * FULL.1);

@@ -258,7 +258,11 @@ fn nobody_gets_more_than_its_node_has() {
         node.cpu = MilliCpu(3_400);
     }
     let all = given(&crowded);
-    assert_eq!(all, of(&[("a", 1_270), ("b", 1_130)]), "as far as there is room");
+    assert_eq!(
+        all,
+        of(&[("a", 1_270), ("b", 1_130)]),
+        "as far as there is room"
+    );
 }
 
 #[test]
