@@ -11,7 +11,10 @@
 
 use std::collections::VecDeque;
 
-use ostler_core::time::{Span, Time};
+use ostler_core::{
+    autoscale::Line,
+    time::{Span, Time},
+};
 
 use crate::robust::{median, quantile};
 
@@ -219,16 +222,8 @@ impl Forecast {
             .take_while(|(at, _)| end.since(*at) <= SLOPE_SPAN)
             .map(|(at, demand)| (-end.since(*at).as_secs_f64(), *demand))
             .collect();
-        let count = f64::from(u32::try_from(last.len()).ok().filter(|count| *count >= 3)?);
-        let mean = |of: fn(&(f64, f64)) -> f64| last.iter().map(of).sum::<f64>() / count;
-        let (when, what) = (mean(|point| point.0), mean(|point| point.1));
-        let spread: f64 = last.iter().map(|(at, _)| (at - when).powi(2)).sum();
-        let slope = last
-            .iter()
-            .map(|(at, demand)| (at - when) * (demand - what))
-            .sum::<f64>()
-            / spread.max(1e-9);
-        Some((what + slope * (self.distance.as_secs_f64() - when)).max(0.0))
+        let line = Line::through(&last)?;
+        Some(line.at(self.distance.as_secs_f64()).max(0.0))
     }
 }
 

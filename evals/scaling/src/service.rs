@@ -1,6 +1,6 @@
 //! One service while it runs: its instances, its queue, and what became of every request.
 
-use ostler_core::autoscale::size::WARM_AFTER;
+use ostler_core::autoscale::size::{WARM_AFTER, worth};
 
 use crate::{
     control::Shared,
@@ -158,9 +158,7 @@ impl Service {
             let young = one.ready_s > 0 && now_s < one.ready_s + WARM_AFTER_S;
             *(if young { &mut cold } else { &mut warm }) += 1;
         }
-        let half = if warm == 0 { 1.0 } else { 0.5 };
-        let worth = f64::from(warm) + f64::from(cold) * half;
-        self.cores = (total / worth.max(1.0)).clamp(bounds.0, bounds.1);
+        self.cores = (total / worth(warm, cold).max(1.0)).clamp(bounds.0, bounds.1);
     }
 
     fn speed(&self, one: &Instance, now_s: u64) -> f64 {

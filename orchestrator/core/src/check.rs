@@ -195,8 +195,7 @@ impl<'a> Check<'a> {
     fn follow(&mut self, id: &InstanceId, seen: Option<&InstanceSeen>, cpu: MilliCpu) {
         let fine = seen.is_some_and(|seen| {
             let service = self.intent.services.get(&seen.service);
-            let scaling = service.and_then(|service| service.spec.scaling.as_ref());
-            let follow = scaling.and_then(|scaling| scaling.cpu.as_ref());
+            let follow = service.and_then(|service| service.spec.follow_cpu());
             let own = service.and_then(|service| service.spec_of(seen.generation));
             let wanted = match follow {
                 Some(follow) => (follow.min..=follow.max).contains(&cpu),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::line::Line;
 use crate::{
     signal::SignalKind,
     time::{Span, Time},
@@ -160,25 +161,11 @@ impl Stretch {
         all.get(place(all.len(), covered)).copied()
     }
 
-    /// By how much it rises each second: the least-squares line through the stretch, of three samples at least.
+    /// By how much it rises each second: the line through the stretch, of three samples at least.
     pub fn slope(&self) -> Option<f64> {
-        let points: Vec<(f64, f64)> = self
-            .within()
-            .map(|sample| (-self.now.since(sample.at).as_secs_f64(), sample.total))
-            .collect();
-        let count = f64::from(
-            u32::try_from(points.len())
-                .ok()
-                .filter(|count| *count >= 3)?,
-        );
-        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-        let (when, what) = (mean(|point| point.0), mean(|point| point.1));
-        let spread: f64 = points.iter().map(|(at, _)| (at - when).powi(2)).sum();
-        let rise: f64 = points
-            .iter()
-            .map(|(at, total)| (at - when) * (total - what))
-            .sum();
-        (spread > 0.0).then(|| rise / spread)
+        let point = |sample: &Sample| (-self.now.since(sample.at).as_secs_f64(), sample.total);
+        let points: Vec<(f64, f64)> = self.within().map(point).collect();
+        Line::through(&points).map(|line| line.slope)
     }
 
     /// Whether the newest is too old to act on.

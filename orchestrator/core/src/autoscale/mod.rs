@@ -9,11 +9,13 @@
 //! It never shrinks on what it does not know: stale, missing or partial samples hold it where it
 //! is. The service's bounds hold whatever anybody asks for.
 
+mod line;
 mod load;
 mod rule;
 pub mod size;
 mod tuning;
 
+pub use line::Line;
 pub use load::{AHEAD, GAP_AFTER, Load, STALE_AFTER, Sample};
 pub use rule::recommend;
 pub use tuning::{FLOORS_LIMIT, Floor, TUNING_LASTS_AT_MOST, Tuning};

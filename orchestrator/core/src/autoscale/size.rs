@@ -100,6 +100,13 @@ pub fn need(follow: &FollowCpu, has: MilliCpu, load: Option<&Load>, now: Time) -
     Some(Need { cores, sure })
 }
 
+/// How many share: those that are ready, cold ones as half of one. Where all are cold, each is one.
+#[must_use]
+pub fn worth(warm: u32, cold: u32) -> f64 {
+    let half = if warm == 0 { 1.0 } else { 0.5 };
+    f64::from(warm) + f64::from(cold) * half
+}
+
 fn widened(age: Span) -> f64 {
     let (after, each, most) = BLIND;
     let blind = Span(age.0.saturating_sub(after.0).min(most.0));
@@ -107,7 +114,7 @@ fn widened(age: Span) -> f64 {
 }
 
 impl Need {
-    /// CPU of an instance that has `has`, where `worth` of them share: those that are ready, with cold ones as half.
+    /// CPU of an instance that has `has`, where so many of them share ([`worth`]).
     /// What it has, where that is near enough and within the bounds.
     #[must_use]
     pub fn each(&self, follow: &FollowCpu, worth: f64, has: MilliCpu) -> MilliCpu {

@@ -28,8 +28,7 @@ pub(super) fn decide<'a>(
     observed: &Observed,
     draft: &mut Draft<'a>,
 ) -> Option<Need> {
-    let scaling = group.service.spec.scaling.as_ref();
-    let Some(follow) = scaling.and_then(|scaling| scaling.cpu.as_ref()) else {
+    let Some(follow) = group.service.spec.follow_cpu() else {
         give_back(group, room, draft);
         return None;
     };
@@ -118,7 +117,7 @@ fn may_change(member: &Member) -> bool {
         && !member.resize
 }
 
-/// How many share: those that are ready, cold ones as half of one. Where all are cold, each is one.
+/// How many share the load.
 fn worth(group: &Group, draft: &mut Draft) -> f64 {
     let (mut warm, mut cold) = (0, 0);
     for member in bearing(group) {
@@ -130,6 +129,5 @@ fn worth(group: &Group, draft: &mut Draft) -> f64 {
             draft.wake(since + WARM_AFTER);
         }
     }
-    let half = if warm == 0 { 1.0 } else { 0.5 };
-    f64::from(warm) + f64::from(cold) * half
+    size::worth(warm, cold)
 }

@@ -347,8 +347,13 @@ impl ServiceSpec {
     /// Whether CPU of its instances follows the load in place.
     #[must_use]
     pub fn follows_cpu(&self) -> bool {
-        let scaling = self.scaling.as_ref();
-        scaling.is_some_and(|scaling| scaling.cpu.is_some())
+        self.follow_cpu().is_some()
+    }
+
+    /// Within which bounds CPU of its instances follows the load, if it does.
+    #[must_use]
+    pub fn follow_cpu(&self) -> Option<&FollowCpu> {
+        self.scaling.as_ref()?.cpu.as_ref()
     }
 
     /// CPU and memory that one instance reserves on its node: its requests, zero where absent.
