@@ -24,7 +24,7 @@ use ostler_core::{
 };
 use ostler_runtime::{
     backend::{Route, RoutePort, RouteTable},
-    network::{Network, NetworkConfig},
+    network::{Network, NetworkConfig, unused_port},
 };
 
 const PORT: u16 = 8080;
@@ -152,14 +152,6 @@ fn ask_from(netns: &Path, address: Ipv4Addr, port: u16) -> std::io::Result<Strin
     inside(netns, move || ask(address, port))
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 fn table(service: &str, backends: &[Ipv4Addr], publish: Option<u16>) -> RouteTable {
     let port = RoutePort {
         port: PORT,
@@ -199,7 +191,7 @@ async fn traffic_reaches_ready_instances_from_everywhere() {
         "and so does another instance"
     );
 
-    let published = free_port();
+    let published = unused_port().unwrap();
     let key: ServiceKey = "shop/cart".parse().unwrap();
     net.route(&table("shop/cart", &[a.address], Some(published)))
         .await
@@ -244,7 +236,7 @@ async fn traffic_follows_the_instances_that_are_ready() {
         net.attach(&id("b")).await.unwrap(),
     );
     let (_a, _b) = (Server::start(&a.netns, "a"), Server::start(&b.netns, "b"));
-    let published = free_port();
+    let published = unused_port().unwrap();
     let both = [a.address, b.address];
     net.route(&table("shop/cart", &both, Some(published)))
         .await
@@ -373,7 +365,7 @@ async fn a_taken_port_is_noticed_and_not_stolen() {
         .unwrap();
     assert_eq!(ask(Ipv4Addr::LOCALHOST, port).unwrap(), "theirs");
     theirs.join().unwrap();
-    let free = free_port();
+    let free = unused_port().unwrap();
     it.network.check_port(Protocol::Tcp, free).unwrap();
     it.network
         .route(&table("web", &[a.address], Some(free)))

@@ -6,7 +6,7 @@ use std::{fs, net::TcpListener, path::Path};
 
 use common::{Fixture, IMAGE, order};
 use ostler_core::{id::InstanceId, observed::ProblemKind};
-use ostler_runtime::backend::Backend;
+use ostler_runtime::{backend::Backend, network::unused_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_published_port_that_another_process_has_is_named() {
@@ -14,7 +14,7 @@ async fn a_published_port_that_another_process_has_is_named() {
     let Some(it) = Fixture::new(test, 3).await else {
         return;
     };
-    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = TcpListener::bind(("127.0.0.1", unused_port().unwrap())).unwrap();
     let port = other.local_addr().unwrap().port();
     let spec = serde_json::json!({"image": IMAGE, "command": ["sleep", "1000"],
         "ports": [{"name": "http", "port": 8080, "publish": port}]});

@@ -56,9 +56,7 @@ impl Stage {
             .spawn()
             .context("cannot start the daemon")?;
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?
-            .local_addr()?
-            .port();
+        let port = ostler_runtime::network::unused_port()?;
         let mut stage = Self {
             options,
             port,

@@ -18,7 +18,7 @@ pub mod registry;
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -397,10 +397,9 @@ pub fn alive(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// A port of this machine that nobody listens on, for a service to publish.
+/// A port of this machine for a service to publish.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    ostler_runtime::network::unused_port().unwrap()
 }
 
 /// What a server of this machine answers over plain HTTP, head and all.

@@ -7,6 +7,8 @@ use std::{
 
 use ostler_core::observed::{Problem, ProblemKind};
 
+use super::ports;
+
 /// Why the network could not be set up as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
@@ -38,8 +40,9 @@ pub enum NetworkError {
         /// The range.
         subnet: String,
     },
-    /// Another process of the host listens on a port that is to be published.
-    #[error("port {0} of this machine is in use by another process")]
+    /// Another process of the host has a port that is to be published: it listens there, or a connection of its
+    /// own began there.
+    #[error("port {0} of this machine is in use by another process{hint}", hint = outgoing(*.0))]
     PortTaken(u16),
     /// The kernel refused to make or change a link, address or namespace.
     #[error("cannot {operation} `{subject}`")]
@@ -69,6 +72,19 @@ pub enum NetworkError {
         #[source]
         source: io::Error,
     },
+}
+
+/// What to do about a taken port that may be the near end of somebody's outgoing connection.
+fn outgoing(port: u16) -> String {
+    let hint = ports::outgoing(port).map(|range| {
+        format!(
+            ", or an outgoing connection began there: the kernel chooses those from {} to {}. Publish a port outside \
+             of them, or keep this one with sysctl net.ipv4.ip_local_reserved_ports",
+            range.start(),
+            range.end()
+        )
+    });
+    hint.unwrap_or_default()
 }
 
 impl NetworkError {

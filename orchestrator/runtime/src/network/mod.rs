@@ -18,6 +18,7 @@ mod ports;
 mod rules;
 
 pub use error::NetworkError;
+pub use ports::unused as unused_port;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

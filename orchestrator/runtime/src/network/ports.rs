@@ -5,7 +5,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs, io,
+    ops::RangeInclusive,
     os::fd::OwnedFd,
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
 };
 
 use nix::{
@@ -54,6 +57,39 @@ impl Ports {
     }
 }
 
+/// What [`unused`] chooses from: above the ports of well-known services, below [`OUTGOING`] as kernels come.
+const UNUSED: RangeInclusive<u16> = 20_000..=32_000;
+
+/// What kernels choose the near ends of outgoing connections from, unless told otherwise.
+const OUTGOING: RangeInclusive<u16> = 32_768..=60_999;
+
+/// A TCP port that a service of this machine may publish: nobody has it, and no outgoing connection will be given
+/// it before the service is started, which one from the kernel's own choice (port 0) may be. No port comes twice
+/// from one process.
+///
+/// # Errors
+/// [`io::ErrorKind::AddrInUse`] when none is left.
+pub fn unused() -> io::Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let all = UNUSED.end() - UNUSED.start();
+    // Processes that choose at the same time begin at different places.
+    let first = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(all)).unwrap_or(0);
+    let next = || UNUSED.start() + (first + NEXT.fetch_add(1, Relaxed) % all) % all;
+    let mut tried = (0..all).map(|_| next());
+    let free = tried.find(|port| take(Protocol::Tcp, *port).is_ok());
+    free.ok_or_else(|| io::ErrorKind::AddrInUse.into())
+}
+
+/// The ports of this machine's outgoing connections, where one of them is this.
+pub(super) fn outgoing(port: u16) -> Option<RangeInclusive<u16>> {
+    let told = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let ends = told.and_then(|told| {
+        let mut ends = told.split_whitespace().map(str::parse);
+        Some(ends.next()?.ok()?..=ends.next()?.ok()?)
+    });
+    Some(ends.unwrap_or(OUTGOING)).filter(|range| range.contains(&port))
+}
+
 fn take(protocol: Protocol, port: u16) -> nix::Result<OwnedFd> {
     match bind_any(protocol, port, false) {
         // Old connections that wait to be forgotten are no reason to refuse; a listener is.
@@ -76,9 +112,9 @@ fn bind_any(protocol: Protocol, port: u16, reuse: bool) -> nix::Result<OwnedFd> 
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
-    use super::*;
+    use super::{super::NetworkError, *};
 
     #[test]
     fn a_port_with_a_listener_is_taken_and_a_held_one_is_ours() {
@@ -97,5 +133,27 @@ mod tests {
         );
         ports.hold(&BTreeSet::new());
         assert!(TcpListener::bind(("0.0.0.0", port)).is_ok());
+    }
+
+    #[test]
+    fn an_unused_port_is_free_and_comes_once_and_is_no_near_end_of_a_connection() {
+        let ports: Vec<_> = (0..50).map(|_| unused().unwrap()).collect();
+        let different: BTreeSet<_> = ports.iter().collect();
+        assert_eq!(different.len(), ports.len());
+        assert!(ports.iter().all(|port| UNUSED.contains(port)));
+        assert!(ports.iter().all(|port| outgoing(*port).is_none()));
+        assert!(TcpListener::bind(("0.0.0.0", ports[0])).is_ok());
+    }
+
+    #[test]
+    fn a_port_that_an_outgoing_connection_has_is_taken_and_the_error_says_what_to_do() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let port = client.local_addr().unwrap().port();
+        assert!(!Ports::default().is_free(Protocol::Tcp, port));
+        let words = NetworkError::PortTaken(port).problem().detail;
+        assert!(words.contains("ip_local_reserved_ports"), "{words}");
+        let words = NetworkError::PortTaken(*UNUSED.start()).problem().detail;
+        assert!(!words.contains("ip_local_reserved_ports"), "{words}");
     }
 }
