@@ -45,7 +45,7 @@ impl Versions {
     ) -> BTreeMap<ServiceKey, Measured> {
         let mut counted = book.versions();
         let services = intent.services.iter();
-        let proxied = services.filter(|(_, service)| is_proxied(service));
+        let proxied = services.filter(|(_, service)| service.spec.is_proxied());
         let of = |(key, _): (&ServiceKey, &Service)| {
             let mut counts = counts(counted.remove(key).unwrap_or_default());
             for (generation, beside) in beside.of(key) {
@@ -63,10 +63,6 @@ impl Versions {
         self.baselines.keep(self.beginnings.known());
         measured
     }
-}
-
-pub(super) fn is_proxied(service: &Service) -> bool {
-    service.spec.ports.iter().any(|port| port.is_proxied())
 }
 
 fn counts(versions: BTreeMap<Generation, Golden>) -> BTreeMap<Generation, Counts> {

@@ -55,16 +55,26 @@ pub struct Daemon {
 static NEXT: AtomicU8 = AtomicU8::new(0);
 static OCTET: OnceLock<u8> = OnceLock::new();
 
-/// The second number of subnets `10.N.0.0/16` in which this machine has no address: a run that was
-/// killed may have left its bridge.
+/// The second number of subnets `10.N.0.0/16` in which this machine has no address (a run that was killed may have
+/// left its bridge) and which no other process of tests has, as a lock says for as long as this one lives.
 fn free_octet() -> u8 {
     let addresses = Command::new("ip").args(["-4", "-o", "addr"]).output();
     let addresses = addresses.map_or_else(|_| Vec::new(), |output| output.stdout);
     let addresses = String::from_utf8_lossy(&addresses);
     let first = std::process::id();
     let mut octets = (0..100).map(|number| ((first + number) % 100) as u8 + 100);
-    let free = octets.find(|octet| !addresses.contains(&format!(" 10.{octet}.")));
-    free.unwrap_or(100)
+    let free = octets.find(|octet| !addresses.contains(&format!(" 10.{octet}.")) && locked(*octet));
+    free.expect("a subnet for the tests")
+}
+
+fn locked(octet: u8) -> bool {
+    let path = std::env::temp_dir().join(format!("ostler-test-subnet-{octet}.lock"));
+    let file = std::fs::File::create(path).unwrap();
+    let ours = file.try_lock().is_ok();
+    if ours {
+        std::mem::forget(file);
+    }
+    ours
 }
 
 impl Daemon {

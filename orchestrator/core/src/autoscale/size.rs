@@ -100,11 +100,11 @@ pub fn need(follow: &FollowCpu, has: MilliCpu, load: Option<&Load>, now: Time) -
     Some(Need { cores, sure })
 }
 
-/// How many share: those that are ready, cold ones as half of one. Where all are cold, each is one.
+/// How many share: those that are ready, cold ones as half of one. Where all are cold, each is one. One at least.
 #[must_use]
 pub fn worth(warm: u32, cold: u32) -> f64 {
     let half = if warm == 0 { 1.0 } else { 0.5 };
-    f64::from(warm) + f64::from(cold) * half
+    (f64::from(warm) + f64::from(cold) * half).max(1.0)
 }
 
 fn widened(age: Span) -> f64 {
@@ -114,12 +114,12 @@ fn widened(age: Span) -> f64 {
 }
 
 impl Need {
-    /// CPU of an instance that has `has`, where so many of them share ([`worth`]).
+    /// CPU of an instance that has `has` and bears this share of all load, from 0 to 1.
     /// What it has, where that is near enough and within the bounds.
     #[must_use]
-    pub fn each(&self, follow: &FollowCpu, worth: f64, has: MilliCpu) -> MilliCpu {
+    pub fn each(&self, follow: &FollowCpu, share: f64, has: MilliCpu) -> MilliCpu {
         let has = has.clamp(follow.min, follow.max);
-        let each = pieces(self.cores / worth.max(1.0)).clamp(follow.min, follow.max);
+        let each = pieces(self.cores * share).clamp(follow.min, follow.max);
         if self.differs(each.as_cores(), has.as_cores()) {
             each
         } else {

@@ -5,10 +5,11 @@
 
 use super::{
     draft::Draft,
-    group::{Fate, Group, Member, held},
+    group::{Fate, Group, Member},
+    share::{Shares, bearing},
 };
 use crate::{
-    autoscale::size::{self, Need, WARM_AFTER},
+    autoscale::size::{self, Need},
     observed::{Observed, Phase},
     schedule::{Reserve, Room},
     spec::FollowCpu,
@@ -44,10 +45,10 @@ pub(super) fn decide<'a>(
         sure: need.sure && !moves,
         ..need
     };
-    let worth = worth(group, draft);
+    let shares = Shares::of(group, observed, draft);
     let ready = group.members.iter().filter(|member| member.ready);
     for member in ready.filter(|member| may_change(member)) {
-        let cpu = need.each(follow, worth, member.seen.cpu);
+        let cpu = need.each(follow, shares.share(group, member), member.seen.cpu);
         give(member, cpu, follow.min, room, draft);
     }
     Some(need)
@@ -103,31 +104,10 @@ fn give<'a>(
     }
 }
 
-/// Those that bear the load: they may take traffic, and do.
-fn bearing<'a, 'g>(group: &'g Group<'a>) -> impl Iterator<Item = &'g Member<'a>> {
-    let bears = |member: &&Member| member.serves() && member.seen.phase == Phase::Running;
-    group.members.iter().filter(bears)
-}
-
 /// Whether nothing else is done to it by this plan.
 fn may_change(member: &Member) -> bool {
     member.seen.phase == Phase::Running
         && member.fate == Fate::Keep
         && !member.lost
         && !member.resize
-}
-
-/// How many share the load.
-fn worth(group: &Group, draft: &mut Draft) -> f64 {
-    let (mut warm, mut cold) = (0, 0);
-    for member in bearing(group) {
-        let since = member.running_since();
-        if held(since, WARM_AFTER, group.now) {
-            warm += 1;
-        } else {
-            cold += 1;
-            draft.wake(since + WARM_AFTER);
-        }
-    }
-    size::worth(warm, cold)
 }

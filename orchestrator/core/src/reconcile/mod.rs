@@ -28,6 +28,7 @@ mod resize;
 mod rollout;
 mod route;
 mod scale;
+mod share;
 mod stance;
 mod takeover;
 

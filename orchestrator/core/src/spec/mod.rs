@@ -327,6 +327,12 @@ pub struct LatencyObjective {
 }
 
 impl ServiceSpec {
+    /// Whether requests from outside come to any of its ports through the proxy.
+    #[must_use]
+    pub fn is_proxied(&self) -> bool {
+        self.ports.iter().any(Port::is_proxied)
+    }
+
     /// The secrets that must exist before an instance can start.
     pub fn secret_names(&self) -> impl Iterator<Item = &SecretName> {
         self.secrets.iter().map(|mount| &mount.secret)

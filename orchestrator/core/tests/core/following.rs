@@ -16,7 +16,7 @@ use ostler_core::{
 use proptest::prelude::*;
 
 use crate::{
-    common::{intent, key},
+    common::{applying, intent, key},
     reconcile::{Fleet, NOW, ended, exit},
 };
 
@@ -155,7 +155,7 @@ fn instances_share_and_what_is_near_enough_stays() {
         cores: 6.0,
         sure: true,
     };
-    let each = |worth, has| need.each(&FOLLOW, worth, MilliCpu(has)).0;
+    let each = |many: f64, has| need.each(&FOLLOW, 1.0 / many, MilliCpu(has)).0;
     assert_eq!((each(3.0, 1_000), each(2.0, 2_000)), (2_000, 3_000));
     assert_eq!(each(1.0, 2_000), 4_000, "no more than the most");
     assert_eq!(each(100.0, 2_000), 100, "no less than the least");
@@ -164,8 +164,8 @@ fn instances_share_and_what_is_near_enough_stays() {
         sure: false,
         ..need
     };
-    assert_eq!(unsure.each(&FOLLOW, 3.0, MilliCpu(3_000)).0, 3_000);
-    assert_eq!(unsure.each(&FOLLOW, 3.0, MilliCpu(1_000)).0, 2_000);
+    assert_eq!(unsure.each(&FOLLOW, 1.0 / 3.0, MilliCpu(3_000)).0, 3_000);
+    assert_eq!(unsure.each(&FOLLOW, 1.0 / 3.0, MilliCpu(1_000)).0, 2_000);
 }
 
 #[test]
@@ -248,6 +248,39 @@ fn the_share_of_one_that_died_goes_to_the_others_at_once() {
             .wake_at
             .is_some_and(|at| at <= NOW + Span::seconds(40))
     );
+}
+
+/// Three of the last good version and one of a new one, which has a tenth of the requests.
+fn canary(port: &str) -> Fleet {
+    let canary = "update: {strategy: {canary: {steps: [{share: 25%, weight: 10%, bake: 10m}]}}}";
+    let four = FOLLOWS.replace("min: 3", "min: 4");
+    let yaml = format!("{four}\nports: [{{name: http, port: 80, publish: 8080{port}}}]\n{canary}");
+    let new = applying("web", &yaml.replace("a:1", "a:2"));
+    let mut fleet = fleet(&yaml, 4.0)
+        .change(&new)
+        .ready("web", "d", 2)
+        .edit("d", |seen| seen.cpu = MilliCpu(1_000))
+        .routed("web", &["a", "b", "c", "d"]);
+    for node in fleet.observed.nodes.values_mut() {
+        node.cpu = MilliCpu(16_000);
+    }
+    fleet
+}
+
+#[test]
+fn who_bears_more_of_the_traffic_gets_more() {
+    let weighed = canary(", appProtocol: http");
+    let most = [("a", 1_580), ("b", 1_580), ("c", 1_580)];
+    assert_eq!(given(&weighed), of(&most), "the new one has enough");
+    let even = canary("");
+    let all = [("a", 1_320), ("b", 1_320), ("c", 1_320), ("d", 1_320)];
+    assert_eq!(given(&even), of(&all), "connections know no weight");
+    // The share of one that died goes to its own version; of the last of a version, to the other.
+    let died = canary(", appProtocol: http").edit("b", ended(vec![exit(137, 1)]));
+    assert_eq!(given(&died), of(&[("a", 2_370), ("c", 2_370)]));
+    let died = canary(", appProtocol: http").edit("d", ended(vec![exit(137, 1)]));
+    let others = [("a", 1_750), ("b", 1_750), ("c", 1_750)];
+    assert_eq!(given(&died), of(&others));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub fn config(root: &Path, number: u8) -> YoukiConfig {
     config.network = Some(NetworkConfig {
         state_root: root.join("network"),
         bridge: format!("oc{unique}n{number}"),
-        subnet: ([10, 128 | high, low, number << 4].into(), 28),
+        subnet: ([10, 224 | high, low, number << 4].into(), 28),
     });
     config
 }

@@ -20,7 +20,6 @@ use ostler_core::{
 use tokio_util::sync::CancellationToken;
 
 use self::watched::Watched;
-use super::versions::is_proxied;
 use crate::{clock, fleet::Fleet};
 
 /// Time between two looks, at least.
@@ -92,5 +91,5 @@ fn is_compared(service: &Service) -> bool {
     service.rolls_out()
         && service.spec.update.analysis.enabled
         && service.canary_step(service.stage()).is_some()
-        && is_proxied(service)
+        && service.spec.is_proxied()
 }
