@@ -18,12 +18,14 @@ use crate::{
     recall,
     refused::Refused,
     situation::{Cited, ServiceFacts, Situation},
-    symptom::Symptom,
+    symptom::{Symptom, SymptomKind},
     template, world,
 };
 
 /// Services looked at in depth for one situation.
 const CHAIN_LIMIT: usize = 6;
+/// Callers of the culprit that are looked at.
+const CALLERS_LIMIT: usize = 4;
 /// Instances of a service looked at in depth.
 const INSTANCES_LIMIT: usize = 4;
 
@@ -64,6 +66,7 @@ impl<'a> Gather<'a> {
             instances: glance.instances.clone(),
             graph: glance.graph.clone(),
             facts: BTreeMap::new(),
+            callers: BTreeMap::new(),
             nodes: BTreeMap::new(),
             past: Vec::new(),
             refused: refused.to_vec(),
@@ -73,6 +76,7 @@ impl<'a> Gather<'a> {
                 situation.facts.insert(service, facts);
             }
         }
+        self.callers(&mut situation).await?;
         self.nodes(&mut situation).await?;
         self.past(&mut situation).await?;
         Ok(situation)
@@ -84,7 +88,8 @@ impl<'a> Gather<'a> {
         has
     }
 
-    async fn facts(&mut self, service: &ServiceKey) -> Result<Option<ServiceFacts>, CallError> {
+    /// A service without its instances' signals and logs.
+    async fn outline(&mut self, service: &ServiceKey) -> Result<Option<ServiceFacts>, CallError> {
         if !self.spend() {
             return Ok(None);
         }
@@ -105,15 +110,31 @@ impl<'a> Gather<'a> {
         let signals = self
             .signals(Subject::Service(service.clone()), &kinds)
             .await?;
-        let mut facts = ServiceFacts {
+        Ok(Some(ServiceFacts {
             detail,
             changes,
             signals,
             instance_signals: BTreeMap::new(),
             logs: BTreeMap::new(),
+        }))
+    }
+
+    async fn facts(&mut self, service: &ServiceKey) -> Result<Option<ServiceFacts>, CallError> {
+        let Some(mut facts) = self.outline(service).await? else {
+            return Ok(None);
         };
         self.instances(&mut facts).await?;
         Ok(Some(facts))
+    }
+
+    /// Who calls the culprit, where it answers badly: they may send it what it cannot bear.
+    async fn callers(&mut self, situation: &mut Situation) -> Result<(), CallError> {
+        for caller in callers(situation) {
+            if let Some(facts) = self.outline(&caller).await? {
+                situation.callers.insert(caller, facts);
+            }
+        }
+        Ok(())
     }
 
     /// Signals and logs of the instances that are worst off, and of one that is well, to compare.
@@ -213,6 +234,21 @@ impl<'a> Gather<'a> {
         }
         Ok(())
     }
+}
+
+/// Who calls the culprit, where that answers badly.
+fn callers(situation: &Situation) -> Vec<ServiceKey> {
+    let web = situation.web();
+    let culprit = web.culprit_of(&situation.subject);
+    let badly = |symptom: &Symptom| {
+        let badly = [SymptomKind::ErrorRatio, SymptomKind::Latency];
+        badly.contains(&symptom.kind)
+    };
+    if !situation.symptoms_of(culprit).any(badly) {
+        return Vec::new();
+    }
+    let callers = web.callers_of(culprit).take(CALLERS_LIMIT);
+    callers.cloned().collect()
 }
 
 /// The subject and, walking through unwell services, what they need and is unwell too; the culprit first.

@@ -263,6 +263,7 @@ mod tests {
             instances: cited(),
             graph: cited(),
             facts: BTreeMap::new(),
+            callers: BTreeMap::new(),
             nodes: BTreeMap::new(),
             past: past
                 .map(|value| Cited {

@@ -66,6 +66,8 @@ pub struct Situation {
     pub graph: Cited<Graph>,
     /// The subject and what it needs and is unwell, in detail.
     pub facts: BTreeMap<ServiceKey, ServiceFacts>,
+    /// Who calls the culprit, where that serves badly: what they are, their changes and how much they are asked for.
+    pub callers: BTreeMap<ServiceKey, ServiceFacts>,
     /// Pressure and disks of the machines that run the services in `facts`.
     pub nodes: BTreeMap<NodeName, Cited<Signals>>,
     /// Incidents of the past with symptoms like these, newest first.
@@ -93,6 +95,15 @@ impl<'a> Web<'a> {
             .iter()
             .filter(move |edge| &edge.service == service)
             .map(|edge| &edge.needs)
+    }
+
+    /// The services that need this one directly.
+    pub fn callers_of(self, service: &'a ServiceKey) -> impl Iterator<Item = &'a ServiceKey> {
+        self.graph
+            .needs
+            .iter()
+            .filter(move |edge| &edge.needs == service)
+            .map(|edge| &edge.service)
     }
 
     /// Whether a service shows a symptom.
@@ -298,6 +309,7 @@ pub(crate) mod tests {
             instances: cited(),
             graph: cited(),
             facts: BTreeMap::new(),
+            callers: BTreeMap::new(),
             nodes: BTreeMap::new(),
             past: Vec::new(),
             refused: Vec::new(),

@@ -286,7 +286,7 @@ fn check_touched(
     if let Some(name) = named
         && !name
             .parse()
-            .is_ok_and(|key: ServiceKey| situation.facts.contains_key(&key))
+            .is_ok_and(|key| may_touch(&tool.name, &key, situation))
     {
         outside(&name);
     }
@@ -298,6 +298,12 @@ fn check_touched(
             outside(&name);
         }
     }
+}
+
+/// Who calls the culprit may be sent back, where that sends too much, and nothing else.
+fn may_touch(tool: &str, service: &ServiceKey, situation: &Situation) -> bool {
+    let calls = tool == "rollback_service" && situation.callers.contains_key(service);
+    calls || situation.facts.contains_key(service)
 }
 
 fn service(text: &str, field: &str, wrong: &mut Vec<String>) -> Option<ServiceKey> {

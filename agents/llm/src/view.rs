@@ -63,6 +63,10 @@ fn whole(situation: &Situation, known: &mut Known) -> Value {
     for (service, of_it) in &situation.facts {
         facts.insert(service.to_string(), service_facts(of_it, known));
     }
+    let mut callers = Map::new();
+    for (service, of_it) in &situation.callers {
+        callers.insert(service.to_string(), service_facts(of_it, known));
+    }
     let mut nodes = Map::new();
     for (node, signals) in &situation.nodes {
         nodes.insert(node.to_string(), shapes(signals, known));
@@ -74,6 +78,7 @@ fn whole(situation: &Situation, known: &mut Known) -> Value {
         "services": without(cited(&situation.services, false, known), &["image"]),
         "graph": cited(&situation.graph, false, known),
         "facts": facts,
+        "callers": callers,
         "nodes": nodes,
         "untrusted past": past(situation, known),
         "refused": refused(situation),

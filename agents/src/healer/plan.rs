@@ -193,7 +193,17 @@ fn planned(patient: &Patient<'_>, best: &Diagnosis) -> Option<Planned> {
                 &best.explanation,
             ),
             Span::seconds(15),
-            rollout_time(patient),
+            rollout_time(Some(patient.facts)),
+        ),
+        Remedy::RollBackCaller(caller, to) => (
+            format!("Roll back `{caller}`, which calls `{service}`, to generation {to}"),
+            proposed(
+                "rollback_service",
+                json!({ "service": caller, "generation": to }),
+                &best.explanation,
+            ),
+            Span::seconds(30),
+            rollout_time(patient.situation.callers.get(caller)),
         ),
         Remedy::RaiseMemory(limit) => (
             format!("Raise the memory limit of `{service}` to {limit}"),
@@ -203,7 +213,7 @@ fn planned(patient: &Patient<'_>, best: &Diagnosis) -> Option<Planned> {
                 &best.explanation,
             ),
             Span::seconds(30),
-            rollout_time(patient),
+            rollout_time(Some(patient.facts)),
         ),
         Remedy::Restart(instance) => (
             format!("Restart `{instance}` of `{service}`"),
@@ -238,14 +248,15 @@ fn proposed(tool: &str, arguments: Value, reason: &str) -> ProposedCall {
 }
 
 /// Time for every instance to be replaced and get ready.
-fn rollout_time(patient: &Patient<'_>) -> Span {
-    let wanted = u64::from(patient.facts.detail.value.summary.wanted);
+fn rollout_time(of: Option<&ServiceFacts>) -> Span {
+    let wanted = of.map_or(1, |facts| u64::from(facts.detail.value.summary.wanted));
     Span::seconds(wanted.saturating_mul(30).saturating_add(120).min(900))
 }
 
 fn cause(patient: &Patient<'_>, kind: CauseKind, best: &Diagnosis) -> Cause {
-    let culprit = match kind {
-        CauseKind::NodePressure => node_pressure::named_after(patient),
+    let culprit = match (kind, &best.remedy) {
+        (CauseKind::NodePressure, _) => node_pressure::named_after(patient),
+        (_, Remedy::RollBackCaller(caller, _)) => caller.clone(),
         _ => patient.facts.key().clone(),
     };
     Cause {

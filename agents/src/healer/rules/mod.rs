@@ -7,6 +7,7 @@
 mod bad_change;
 mod bad_image;
 mod bad_probe;
+mod callers_change;
 mod cannot_start;
 mod crash;
 mod deadlock;
@@ -20,7 +21,7 @@ mod saturated;
 mod slow_replica;
 
 use ostler_core::{
-    id::{Generation, InstanceId},
+    id::{Generation, InstanceId, ServiceKey},
     incident::{CauseKind, Evidence},
     units::Bytes,
 };
@@ -64,6 +65,8 @@ pub struct Diagnosis {
 pub enum Remedy {
     /// Go back to this generation.
     RollBack(Generation),
+    /// One that calls it goes back to this generation.
+    RollBackCaller(ServiceKey, Generation),
     /// Raise the memory limit to this.
     RaiseMemory(Bytes),
     /// Restart this one instance.
@@ -125,6 +128,11 @@ pub const RULES: &[Rule] = &[
         kind: CauseKind::Saturated,
         name: "more load than it can take",
         judge: saturated::judge,
+    },
+    Rule {
+        kind: CauseKind::BadChange,
+        name: "bad change of a caller",
+        judge: callers_change::judge,
     },
     Rule {
         kind: CauseKind::BadChange,

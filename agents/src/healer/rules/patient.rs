@@ -36,6 +36,8 @@ pub struct RecentChange<'a> {
     pub back: &'a GenerationInfo,
     /// When it was changed.
     pub at: Time,
+    /// When the trouble began, after it.
+    pub onset: Time,
     /// What the record of changes says of it.
     pub record: Option<&'a PastChangeInfo>,
 }
@@ -204,6 +206,14 @@ impl<'a> Patient<'a> {
     /// # Errors
     /// Why there is none, in words.
     pub fn recent_change(&self) -> Result<RecentChange<'a>, String> {
+        self.change_before(self.onset())
+    }
+
+    /// The same for trouble that began at this moment, its own or that of another.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn change_before(&self, onset: Time) -> Result<RecentChange<'a>, String> {
         let current = self
             .facts
             .current()
@@ -212,7 +222,7 @@ impl<'a> Patient<'a> {
             .facts
             .way_back()
             .ok_or("there is no earlier generation to go back to")?;
-        let (at, onset) = (current.changed_at, self.onset());
+        let at = current.changed_at;
         if at > onset {
             return Err("the trouble began before the last change of its spec".to_owned());
         }
@@ -236,16 +246,21 @@ impl<'a> Patient<'a> {
         }) {
             return Err("its last change was itself a repair".to_owned());
         }
-        Ok(RecentChange { back, at, record })
+        Ok(RecentChange {
+            back,
+            at,
+            onset,
+            record,
+        })
     }
 
-    /// The change as evidence: what differs, who asked, when.
+    /// The change as evidence: what differs, who asked, how long before the trouble.
     #[must_use]
     pub fn change_evidence(&self, change: &RecentChange<'_>) -> Vec<Evidence> {
         let fields = change.fields();
         let (generation, ago) = (
             self.facts.generation(),
-            coarse(self.onset().since(change.at)),
+            coarse(change.onset.since(change.at)),
         );
         let claim = format!(
             "generation {generation} was asked for {ago} before the trouble began; it changed {fields}"

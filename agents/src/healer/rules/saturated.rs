@@ -9,7 +9,9 @@ use ostler_agents_kit::trend;
 use ostler_core::{signal::SignalKind, time::Span};
 
 use super::{
-    Diagnosis, Judged, Remedy, out,
+    Diagnosis, Judged, Remedy,
+    callers_change::MORE,
+    out,
     patient::{Patient, Trouble},
 };
 
@@ -17,8 +19,6 @@ use super::{
 const RECENT: Span = Span::minutes(1);
 /// Share of the limit from which all is used.
 const FULL: f64 = 0.9;
-/// So many times as many requests are more.
-const MORE: f64 = 1.5;
 
 pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     if patient.trouble() != Some(Trouble::Service) {
