@@ -48,7 +48,7 @@ else:
 waiting=(ostler ostler-broker ostler-proxy ostler-runtime)
 # Those that wait for minutes and do next to nothing meanwhile, and judge nobody's speed: beside the others.
 patient=(--test={agents,autonomy,certificates,every_stage,leak,models,python_agent,reload,scaler})
-mapfile -t wait_tests < <(tests_of of "${waiting[@]}" | grep -vxF "$(printf '%s\n' "${patient[@]}")")
+mapfile -t wait_tests < <(tests_of of "${waiting[@]}" | grep -vxFe "$(printf '%s\n' "${patient[@]}")")
 mapfile -t work_tests < <(tests_of not "${waiting[@]}")
 run=(cargo test --workspace --locked --no-fail-fast)
 logs="${CARGO_TARGET_DIR:-target}/logs"
