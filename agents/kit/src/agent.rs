@@ -161,10 +161,10 @@ impl Agent {
     ) -> Result<(), CallError> {
         let ill = symptoms
             .iter()
-            .any(|symptom| symptom.service == case.culprit);
+            .any(|symptom| symptom.service == case.patient);
         case.feel(
             ill || matches!(
-                self.state_of(&case.culprit),
+                self.state_of(&case.patient),
                 Some(ServiceState::Down | ServiceState::Degraded)
             ),
             now,
@@ -182,7 +182,7 @@ impl Agent {
         };
         let watched = proposal
             .as_ref()
-            .map_or(&case.culprit, |proposal| &proposal.body.verify.service);
+            .map_or(&case.patient, |proposal| &proposal.body.verify.service);
         let seen = Seen {
             now,
             proposal: proposal.as_ref(),

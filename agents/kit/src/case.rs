@@ -24,7 +24,9 @@ pub struct Case {
     pub incident: IncidentId,
     /// The service believed to be at fault.
     pub culprit: ServiceKey,
-    /// Services whose symptoms belong to it, the culprit among them.
+    /// Whose trouble it is: the culprit's own, unless that is well itself and harms whom it calls.
+    pub patient: ServiceKey,
+    /// Services whose symptoms belong to it, culprit and patient among them.
     pub services: BTreeSet<ServiceKey>,
     /// Where it stands.
     pub phase: Phase,
@@ -55,6 +57,7 @@ impl Case {
         Self {
             incident,
             services: BTreeSet::from([culprit.clone()]),
+            patient: culprit.clone(),
             culprit,
             phase,
             proposals: 0,
@@ -193,7 +196,7 @@ impl Case {
     }
 
     fn has(&self, symptom: &Symptom) -> bool {
-        symptom.service == self.culprit
+        symptom.service == self.patient
     }
 
     fn calm_for(&self, span: Span, now: Time) -> bool {

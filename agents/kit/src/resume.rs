@@ -59,8 +59,15 @@ impl Agent {
         case.proposals = u32::try_from(incident.proposals.len()).unwrap_or(u32::MAX);
         case.known.clone_from(&incident.symptoms);
         for proposal in &incident.proposals {
-            let proposal = world::proposal(&*self.caller, proposal).await?;
-            case.refused.extend(Refused::of(&proposal.value.proposal));
+            let proposal = world::proposal(&*self.caller, proposal)
+                .await?
+                .value
+                .proposal;
+            case.refused.extend(Refused::of(&proposal));
+            if proposal.by == me {
+                case.patient = proposal.body.verify.service;
+                case.services.insert(case.patient.clone());
+            }
         }
         let last = incident.timeline.last();
         case.last_note = last.map(|entry| entry.what.clone()).unwrap_or_default();

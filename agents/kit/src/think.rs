@@ -67,7 +67,8 @@ impl Agent {
                 true => symptom.service.clone(),
                 false => web.culprit_of(&symptom.service).clone(),
             };
-            if let Some(case) = self.cases.iter_mut().find(|case| case.culprit == culprit) {
+            let about = |case: &&mut Case| case.culprit == culprit || case.patient == culprit;
+            if let Some(case) = self.cases.iter_mut().find(about) {
                 case.services.insert(symptom.service.clone());
                 let words = format!(
                     "belongs here, as `{}` needs `{culprit}`: {}",
@@ -188,7 +189,7 @@ impl Agent {
         symptoms: &[Symptom],
         now: Time,
     ) -> Result<(), CallError> {
-        let subject = case.culprit.clone();
+        let subject = case.patient.clone();
         case.know(symptoms);
         match self.think(&subject, symptoms, &case.refused, now).await? {
             Some(considered) => self.settle(case, considered, now).await,
@@ -320,7 +321,9 @@ impl Agent {
     ) -> Result<(), CallError> {
         case.proposals = case.proposals.saturating_add(1);
         case.culprit = body.cause.culprit.clone();
-        case.services.insert(case.culprit.clone());
+        case.patient = body.verify.service.clone();
+        case.services
+            .extend([case.culprit.clone(), case.patient.clone()]);
         match paper::submit(&*self.caller, &case.incident, body).await {
             Ok(submitted) => {
                 (case.foretold, case.watch) = (None, None);
