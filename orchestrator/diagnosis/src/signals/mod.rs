@@ -19,6 +19,7 @@
 //! | `slow` | the time is lost in it |
 
 pub mod anomaly;
+pub(crate) mod asked;
 pub(crate) mod cause;
 pub(crate) mod deviation;
 pub(crate) mod flow;
@@ -30,7 +31,7 @@ pub(crate) mod stats;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Diagnosis, Finding, Verdict};
-use crate::picture::{Measure, Picture};
+use crate::picture::{Measure, Picture, Signal};
 
 use deviation::Deviation;
 use flow::Suspicion;
@@ -53,10 +54,7 @@ pub fn rank(picture: &Picture) -> Diagnosis {
             findings: Vec::new(),
         };
     };
-    let signals = picture.signals.iter().enumerate();
-    let deviations: Vec<_> = signals
-        .filter_map(|(i, s)| deviation::of(i, s, noticed))
-        .collect();
+    let deviations = deviations(picture, noticed);
     let mut findings = findings(picture, &deviations);
     findings.sort_by(|a, b| {
         b.score
@@ -69,6 +67,22 @@ pub fn rank(picture: &Picture) -> Diagnosis {
         true => Verdict::Healthy,
     };
     Diagnosis { verdict, findings }
+}
+
+/// What left its normal, beyond what a change of load explains.
+fn deviations(picture: &Picture, noticed: f64) -> Vec<Deviation<'_>> {
+    let asked = asked::Asked::of(picture, noticed);
+    let before = |signal: &&Signal| signal.points.first().is_some_and(|(at, _)| *at < noticed);
+    let watched: BTreeSet<&str> = (picture.signals.iter().filter(before))
+        .map(|signal| signal.object.as_str())
+        .collect();
+    let signals = picture.signals.iter().enumerate();
+    let moved = signals.filter_map(|(index, signal)| {
+        let known = watched.contains(signal.object.as_str());
+        let newly = || known.then(|| deviation::first_counted(index, signal, noticed))?;
+        deviation::of(index, signal, noticed, asked.explains(signal)).or_else(newly)
+    });
+    moved.collect()
 }
 
 fn findings(picture: &Picture, deviations: &[Deviation<'_>]) -> Vec<Finding> {

@@ -1,7 +1,10 @@
 //! What may go wrong in a service, and what each does to it: causes only, no symptoms.
 
 use super::dice::Dice;
-use super::plan::{Role, Service};
+use super::plan::{Plan, Role, Service};
+
+/// What is asked less often, a second, is nobody's incident.
+const USED: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -46,8 +49,8 @@ pub struct Effect {
     pub loss: f64,
     /// Share of its replicas that do not run.
     pub down: f64,
-    /// Share of its pool that is taken.
-    pub taken: f64,
+    /// So much of its pool is taken that it can answer this share of what is usually asked at once.
+    pub room: f64,
     pub demand_times: f64,
     pub wait_times: f64,
     /// Share of requests that it fails itself.
@@ -63,7 +66,7 @@ pub const NONE: Effect = Effect {
     delay_s: 0.0,
     loss: 0.0,
     down: 0.0,
-    taken: 0.0,
+    room: f64::INFINITY,
     demand_times: 1.0,
     wait_times: 1.0,
     errors: 0.0,
@@ -83,13 +86,14 @@ pub struct Fault {
 
 impl Fault {
     /// Somebody whom this can happen to.
-    pub fn draw(dice: &mut Dice, kind: Kind, services: &[Service], from_s: f64, end_s: f64) -> Self {
+    pub fn draw(dice: &mut Dice, kind: Kind, plan: &Plan, [from_s, end_s]: [f64; 2]) -> Self {
+        let (services, rates) = (&plan.services, plan.usual_rates());
         let can = |service: &Service| match kind {
             Kind::SlowStore => service.role == Role::Store,
             Kind::WrongAddress => service.calls.iter().any(|call| call.needed && !call.posted),
             _ => true,
         };
-        let able: Vec<usize> = (0..services.len()).filter(|at| can(&services[*at])).collect();
+        let able: Vec<usize> = (0..services.len()).filter(|at| can(&services[*at]) && rates[*at] > USED).collect();
         let lasts = if dice.happens(0.7) { 1.0 } else { dice.between(0.5, 0.9) };
         Self {
             kind,
@@ -127,7 +131,7 @@ impl Fault {
             Kind::NetworkDelay => effect.delay_s = self.grade(0.01, 0.6),
             Kind::PacketLoss => effect.loss = self.grade(0.02, 0.4),
             Kind::CrashLoop => effect.down = self.crashed(since, victim),
-            Kind::Connections => effect.taken = 1.0 - 0.02_f64.powf(0.5 + self.severity / 2.0),
+            Kind::Connections => effect.room = self.grade(1.5, 0.25),
             Kind::SlowStore => effect.wait_times = self.grade(2.5, 60.0),
             Kind::ErrorsOfCode => effect.errors = self.grade(0.03, 0.7),
             Kind::SlowCode => effect.demand_times = self.grade(1.5, 5.0),

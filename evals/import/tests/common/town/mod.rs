@@ -18,7 +18,7 @@ use dice::Dice;
 use fault::{Effect, Fault, Kind, NONE};
 use ostler_diagnosis::picture::{self, Edge, How, Object, Picture};
 use ostler_evals_import::case::{Case, Truth};
-use physics::{State, step};
+use physics::{State, settle, step};
 use plan::Plan;
 use record::{Monitoring, Seen, Writer};
 
@@ -60,14 +60,17 @@ pub struct Incident {
 /// What happens in the town of a seed.
 pub fn incident(happening: Happening, seed: u64) -> Incident {
     let mut dice = Dice::new(seed);
-    let plan = Plan::draw(&mut dice);
+    let mut plan = Plan::draw(&mut dice);
+    let pools: Vec<f64> = plan.services.iter().map(|_| dice.scaled(5.0, 50.0)).collect();
+    settle(&mut plan, &pools);
+    let plan = plan;
     let monitoring = Monitoring::draw(&mut dice);
     let (step_s, before, after) = dice.one(&CLOCKS);
     let before = dice.count(before[0], before[1]);
     let steps = before + dice.count(after[0], after[1]);
     let (from_s, end_s) = (before as f64 * step_s, steps as f64 * step_s);
     let fault = match happening {
-        Happening::Fault(kind) => Some(Fault::draw(&mut dice, kind, &plan.services, from_s, end_s)),
+        Happening::Fault(kind) => Some(Fault::draw(&mut dice, kind, &plan, [from_s, end_s])),
         _ => None,
     };
     let shift = shift(&mut dice, happening, from_s, end_s);

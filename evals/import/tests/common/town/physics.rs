@@ -2,7 +2,7 @@
 //! lost and repeated calls towards callees, and neighbours on a machine. Nothing here knows what kind
 //! of fault there is.
 
-use super::fault::Effect;
+use super::fault::{Effect, NONE};
 use super::plan::{Call, Plan, Service};
 
 /// Both ways through a healthy network.
@@ -56,6 +56,19 @@ pub fn step(plan: &Plan, asked: f64, effects: &[Effect], last: &[State]) -> Vec<
         look_from_above(plan, effects, &mut states);
     }
     states
+}
+
+/// Sets every pool as people do: some times what is usually under way when all is well.
+pub fn settle(plan: &mut Plan, times: &[f64]) {
+    let calm = vec![NONE; plan.services.len()];
+    let mut states = vec![State::default(); plan.services.len()];
+    for _ in 0..3 {
+        states = step(plan, 1.0, &calm, &states);
+    }
+    for ((service, state), times) in plan.services.iter_mut().zip(&states).zip(times) {
+        service.usual_at_once = (state.rate * state.time_s).max(0.01);
+        service.pool = (service.usual_at_once * times).max(16.0);
+    }
 }
 
 /// A call: how likely a try fails, and how long it takes.
@@ -128,7 +141,8 @@ fn answer(plan: &Plan, place: usize, effects: &[Effect], states: &[State], busy:
     let disk_s = service.wait_s * effect.wait_times * disk_queue(service, busy.disk);
     let (called_s, called_failed) = called(service, place, effects, states);
     state.time_s = cpu_s + disk_s + called_s;
-    let pool = service.pool * (1.0 - effect.taken) * up.max(0.01);
+    let pool = (service.pool * up.max(0.01)).min(service.usual_at_once * effect.room);
+    let held = if effect.room.is_finite() { service.pool - pool } else { 0.0 };
     let wanted_at_once = state.rate * state.time_s;
     let crowd = wanted_at_once / pool;
     let refused = (1.0 - 1.0 / crowd.max(1e-9)).max(0.0);
@@ -140,7 +154,7 @@ fn answer(plan: &Plan, place: usize, effects: &[Effect], states: &[State], busy:
     state.failed = 1.0 - fine * (1.0 - refused) * (1.0 - lost);
     state.time_s *= 1.0 - 0.9 * lost;
     state.reached = state.rate * (1.0 - lost);
-    state.under_way = (state.rate * state.time_s).min(pool) + service.pool * effect.taken;
+    state.under_way = (state.rate * state.time_s).min(pool) + held;
     state.cores = (wanted.min(given * 0.98) + effect.hog_cores).min(given) * up;
     state.disk = (state.rate * (1.0 - lost) * service.disk_bytes + effect.disk_bytes) / busy.disk.max(1.0);
     state.wire = state.rate * (1.0 - 0.7 * state.failed) * service.wire_bytes * (1.0 + effect.loss);

@@ -47,6 +47,8 @@ pub struct Service {
     pub held_bytes: f64,
     /// The most requests that are under way at once.
     pub pool: f64,
+    /// How many usually are.
+    pub usual_at_once: f64,
     pub calls: Vec<Call>,
 }
 
@@ -109,8 +111,6 @@ impl Plan {
         for (service, rate) in self.services.iter_mut().zip(&rates) {
             let used = rate * service.demand_s;
             service.cores = (used / dice.between(0.08, 0.6)).max(0.1);
-            let busy = rate * (service.demand_s + service.wait_s);
-            service.pool = (busy * dice.scaled(8.0, 60.0)).max(16.0);
             cores[service.node] += used + 0.05;
             disk[service.node] += rate * service.disk_bytes;
         }
@@ -152,7 +152,8 @@ fn service(dice: &mut Dice, place: usize, role: Role, nodes: usize) -> Service {
         wire_bytes: dice.scaled(500.0, 30_000.0),
         memory_bytes: dice.scaled(30e6, 2e9),
         held_bytes: dice.scaled(1e4, 2e6),
-        pool: 0.0,
+        pool: f64::INFINITY,
+        usual_at_once: f64::INFINITY,
         calls: Vec::new(),
     }
 }
