@@ -50,7 +50,10 @@ impl Named {
     fn print(&self, name: &str) {
         let average = self.average / self.cases as f64;
         let [first, third] = [self.first, self.third].map(|part| share(part, self.cases));
-        println!("{name:<32} {:5}  {first:.3}  {third:.3}  {average:.3}", self.cases);
+        println!(
+            "{name:<32} {:5}  {first:.3}  {third:.3}  {average:.3}",
+            self.cases
+        );
     }
 }
 
@@ -93,7 +96,11 @@ impl Table {
             }
             return;
         }
-        let plain = if made.severity < 0.5 { "subtle" } else { "plain" };
+        let plain = if made.severity < 0.5 {
+            "subtle"
+        } else {
+            "plain"
+        };
         let clock = format!("each {:02} s", made.step_s);
         for name in ["all", &what, plain, &clock] {
             let counted = self.faulty.entry(format!("{how}: {name}")).or_default();
@@ -107,27 +114,55 @@ impl Table {
             named.print(name);
         }
         for (name, [cases, quiet]) in &self.calm {
-            println!("{name:<32} {cases:5}  called healthy {:.3}", share(*quiet, *cases));
+            println!(
+                "{name:<32} {cases:5}  called healthy {:.3}",
+                share(*quiet, *cases)
+            );
         }
     }
 }
 
 fn missed(how: &str, what: &str, made: &town::Incident, diagnosis: &Diagnosis) {
-    if place(diagnosis, &made.case.truth) == Some(0) || (made.severity == 0.0 && healthy(diagnosis)) {
+    if place(diagnosis, &made.case.truth) == Some(0) || (made.severity == 0.0 && healthy(diagnosis))
+    {
         return;
     }
-    let said: Vec<String> = diagnosis.findings.iter().take(3).map(|finding| {
-        let shows: Vec<&str> = finding.evidence.iter().map(|one| one.shows.as_str()).collect();
-        format!("{} {:?} {:.2} [{}]", finding.object, finding.cause, finding.score, shows.join("; "))
-    }).collect();
-    println!("MISS {how} {what} {} each {} s, severity {:.2}, {:?} at {:?}:\n    {}", made.case.id, made.step_s, made.severity,
-        made.case.truth, place(diagnosis, &made.case.truth), said.join("\n    "));
+    let said: Vec<String> = diagnosis
+        .findings
+        .iter()
+        .take(3)
+        .map(|finding| {
+            let shows: Vec<&str> = finding
+                .evidence
+                .iter()
+                .map(|one| one.shows.as_str())
+                .collect();
+            format!(
+                "{} {:?} {:.2} [{}]",
+                finding.object,
+                finding.cause,
+                finding.score,
+                shows.join("; ")
+            )
+        })
+        .collect();
+    println!(
+        "MISS {how} {what} {} each {} s, severity {:.2}, {:?} at {:?}:\n    {}",
+        made.case.id,
+        made.step_s,
+        made.severity,
+        made.case.truth,
+        place(diagnosis, &made.case.truth),
+        said.join("\n    ")
+    );
 }
 
 fn without_graph(case: &Case) -> Case {
     let mut case = case.clone();
     case.picture.edges.clear();
-    case.picture.objects.retain(|id, _| !id.starts_with("node/"));
+    case.picture
+        .objects
+        .retain(|id, _| !id.starts_with("node/"));
     case
 }
 
@@ -135,7 +170,9 @@ fn without_graph(case: &Case) -> Case {
 #[test]
 #[ignore = "long; prints only"]
 fn what_was_looked_at() {
-    let seeds = std::env::var("OSTLER_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let seeds = std::env::var("OSTLER_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok());
     let table = Table::of(LOOKED_AT, seeds.unwrap_or(40));
     table.print();
 }

@@ -71,7 +71,10 @@ pub(crate) fn first_counted(index: usize, signal: &Signal, noticed: f64) -> Opti
     if !counts || *first < noticed {
         return None;
     }
-    let stands = quantile(&sorted(signal.points.iter().map(|(_, value)| *value)), STANDS_FOR)?;
+    let stands = quantile(
+        &sorted(signal.points.iter().map(|(_, value)| *value)),
+        STANDS_FOR,
+    )?;
     Some(Deviation {
         index,
         signal,

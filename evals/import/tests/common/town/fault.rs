@@ -93,8 +93,14 @@ impl Fault {
             Kind::WrongAddress => service.calls.iter().any(|call| call.needed && !call.posted),
             _ => true,
         };
-        let able: Vec<usize> = (0..services.len()).filter(|at| can(&services[*at]) && rates[*at] > USED).collect();
-        let lasts = if dice.happens(0.7) { 1.0 } else { dice.between(0.5, 0.9) };
+        let able: Vec<usize> = (0..services.len())
+            .filter(|at| can(&services[*at]) && rates[*at] > USED)
+            .collect();
+        let lasts = if dice.happens(0.7) {
+            1.0
+        } else {
+            dice.between(0.5, 0.9)
+        };
         Self {
             kind,
             victim: if able.is_empty() { 0 } else { dice.one(&able) },
@@ -143,7 +149,11 @@ impl Fault {
     /// Up for a while, down for a while that grows as a back-off does.
     fn crashed(&self, since: f64, victim: &Service) -> f64 {
         let (up, mut down, mut at) = (10.0 + 50.0 * self.turn, 5.0, 0.0);
-        let share = if self.severity > 0.5 { 1.0 } else { 1.0 / victim.replicas };
+        let share = if self.severity > 0.5 {
+            1.0
+        } else {
+            1.0 / victim.replicas
+        };
         loop {
             if since < at + down {
                 return share;

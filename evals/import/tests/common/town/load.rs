@@ -17,10 +17,14 @@ pub struct Shift {
 pub fn shares(dice: &mut Dice, steps: usize, step_s: f64, shift: Option<Shift>) -> Vec<f64> {
     // A generator of requests in a test-bed is steady; people are not.
     let people = dice.happens(0.6);
-    let swing = if people { dice.between(0.1, 0.5) } else { 0.0 };
+    let swing = if people { dice.between(0.1, 0.35) } else { 0.0 };
     let phase = dice.share() * DAY_S;
     let trend = if people { dice.between(-0.1, 0.2) } else { 0.0 };
-    let chance = if people { dice.between(0.02, 0.12) } else { 0.02 };
+    let chance = if people {
+        dice.between(0.02, 0.12)
+    } else {
+        0.02
+    };
     let keeps = (-step_s / dice.scaled(10.0, 300.0)).exp();
     let bursts = bursts(dice, steps, step_s, people);
     let mut wandering = 0.0;
@@ -46,7 +50,7 @@ fn bursts(dice: &mut Dice, steps: usize, step_s: f64, people: bool) -> Vec<f64> 
     let mut all = vec![1.0_f64; steps];
     let many = if people { dice.below(5) } else { 0 };
     for _ in 0..many {
-        let (from, times) = (dice.below(steps), dice.between(1.1, 1.7));
+        let (from, times) = (dice.below(steps), dice.between(1.1, 1.4));
         let long = (dice.scaled(20.0, 300.0) / step_s).ceil() as usize;
         for share in all.iter_mut().skip(from).take(long) {
             *share = share.max(times);

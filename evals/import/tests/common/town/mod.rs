@@ -18,7 +18,7 @@ use dice::Dice;
 use fault::{Effect, Fault, Kind, NONE};
 use ostler_diagnosis::picture::{self, Edge, How, Object, Picture};
 use ostler_evals_import::case::{Case, Truth};
-use physics::{State, settle, step};
+use physics::{State, borne, settle, step};
 use plan::Plan;
 use record::{Monitoring, Seen, Writer};
 
@@ -61,7 +61,11 @@ pub struct Incident {
 pub fn incident(happening: Happening, seed: u64) -> Incident {
     let mut dice = Dice::new(seed);
     let mut plan = Plan::draw(&mut dice);
-    let pools: Vec<f64> = plan.services.iter().map(|_| dice.scaled(5.0, 50.0)).collect();
+    let pools: Vec<f64> = plan
+        .services
+        .iter()
+        .map(|_| dice.scaled(5.0, 50.0))
+        .collect();
     settle(&mut plan, &pools);
     let plan = plan;
     let monitoring = Monitoring::draw(&mut dice);
@@ -73,24 +77,42 @@ pub fn incident(happening: Happening, seed: u64) -> Incident {
         Happening::Fault(kind) => Some(Fault::draw(&mut dice, kind, &plan, [from_s, end_s])),
         _ => None,
     };
-    let shift = shift(&mut dice, happening, from_s, end_s);
+    let shift = shift(&mut dice, happening, from_s, end_s).map(|shift| bearable(&plan, shift));
     let asked = load::shares(&mut dice, steps, step_s, shift);
     let deployed = (happening == Happening::Deploy).then(|| Deploy::draw(&mut dice, &plan, from_s));
-    let town = Town { plan: &plan, fault: fault.as_ref(), deployed: deployed.as_ref(), step_s };
+    let town = Town {
+        plan: &plan,
+        fault: fault.as_ref(),
+        deployed: deployed.as_ref(),
+        step_s,
+    };
     let picture = Picture {
         // Who started the trouble knows when; others notice a little later.
-        noticed: Some(from_s + if dice.happens(0.5) { 0.0 } else { dice.between(0.0, step_s + 20.0) }),
+        noticed: Some(
+            from_s
+                + if dice.happens(0.5) {
+                    0.0
+                } else {
+                    dice.between(0.0, step_s + 20.0)
+                },
+        ),
         signals: town.recorded(&mut dice, &monitoring, &asked),
         edges: edges(&plan),
         objects: objects(&plan),
         ..Picture::default()
     };
-    let truth = fault.as_ref().map_or(Truth::Healthy, |fault| Truth::Faulty {
-        objects: vec![plan.services[fault.victim].name.clone()],
-        cause: None,
-    });
+    let truth = fault
+        .as_ref()
+        .map_or(Truth::Healthy, |fault| Truth::Faulty {
+            objects: vec![plan.services[fault.victim].name.clone()],
+            cause: None,
+        });
     Incident {
-        case: Case { id: format!("town/{happening:?}/{seed}"), picture, truth },
+        case: Case {
+            id: format!("town/{happening:?}/{seed}"),
+            picture,
+            truth,
+        },
         happening,
         step_s,
         severity: fault.map_or(0.0, |fault| fault.severity),
@@ -99,12 +121,39 @@ pub fn incident(happening: Happening, seed: u64) -> Incident {
 
 fn shift(dice: &mut Dice, happening: Happening, from_s: f64, end_s: f64) -> Option<load::Shift> {
     let (times, takes_s) = match happening {
-        Happening::Surge => (dice.scaled(1.3, 2.5), dice.between(0.0, (end_s - from_s) / 3.0)),
-        Happening::Drop => (dice.between(0.2, 0.7), dice.between(0.0, (end_s - from_s) / 3.0)),
-        Happening::Climb => return Some(load::Shift { at_s: 0.0, takes_s: end_s, times: dice.between(1.3, 2.5) }),
+        Happening::Surge => (
+            dice.scaled(1.3, 2.5),
+            dice.between(0.0, (end_s - from_s) / 3.0),
+        ),
+        Happening::Drop => (
+            dice.between(0.2, 0.7),
+            dice.between(0.0, (end_s - from_s) / 3.0),
+        ),
+        Happening::Climb => {
+            return Some(load::Shift {
+                at_s: 0.0,
+                takes_s: end_s,
+                times: dice.between(1.3, 2.5),
+            });
+        }
         _ => return None,
     };
-    Some(load::Shift { at_s: from_s, takes_s, times })
+    Some(load::Shift {
+        at_s: from_s,
+        takes_s,
+        times,
+    })
+}
+
+/// Load swings by itself, so a rise must leave so much room.
+const SWINGS: f64 = 1.4;
+
+/// So much of a rise that nobody suffers.
+fn bearable(plan: &Plan, mut shift: load::Shift) -> load::Shift {
+    while shift.times > 1.05 && !borne(plan, shift.times * SWINGS) {
+        shift.times = 1.0 + (shift.times - 1.0) * 0.8;
+    }
+    shift
 }
 
 /// A harmless new version of one service.
@@ -135,7 +184,12 @@ struct Town<'a> {
 }
 
 impl Town<'_> {
-    fn recorded(&self, dice: &mut Dice, monitoring: &Monitoring, asked: &[f64]) -> Vec<picture::Signal> {
+    fn recorded(
+        &self,
+        dice: &mut Dice,
+        monitoring: &Monitoring,
+        asked: &[f64],
+    ) -> Vec<picture::Signal> {
         let count = self.plan.services.len();
         let mut writers: Vec<Writer> = (0..count)
             .map(|place| Writer::new(dice, monitoring, self.plan, place, asked.len()))
@@ -169,7 +223,10 @@ impl Town<'_> {
             }
         }
         let series = writers.into_iter().flat_map(|writer| writer.series);
-        series.map(|series| series.signal).filter(|signal| !signal.points.is_empty()).collect()
+        series
+            .map(|series| series.signal)
+            .filter(|signal| !signal.points.is_empty())
+            .collect()
     }
 
     /// A point stands for the whole of its step: what holds for a part of it counts for that part.
@@ -179,13 +236,18 @@ impl Town<'_> {
             let victim = &self.plan.services[fault.victim];
             let parts = (self.step_s / 5.0).ceil();
             let mut effect = fault.effect(at_s, victim);
-            let within = (0..parts as usize).map(|part| fault.effect(at_s + part as f64 * 5.0, victim).down);
+            let within =
+                (0..parts as usize).map(|part| fault.effect(at_s + part as f64 * 5.0, victim).down);
             effect.down = within.sum::<f64>() / parts;
             effects[fault.victim] = effect;
         }
         if let Some(place) = (0..effects.len()).find(|place| self.starting(*place, at_s) > 0.0) {
             let alone = self.plan.services[place].replicas <= 1.0;
-            effects[place].down = if alone { 0.0 } else { 1.0 / self.plan.services[place].replicas * 0.1 };
+            effects[place].down = if alone {
+                0.0
+            } else {
+                1.0 / self.plan.services[place].replicas * 0.1
+            };
         }
         effects
     }
@@ -199,25 +261,47 @@ impl Town<'_> {
     }
 
     fn memory_level(&self, place: usize, at_s: f64) -> f64 {
-        let deployed = self.deployed.filter(|deploy| deploy.place == place && at_s >= deploy.at_s);
+        let deployed = self
+            .deployed
+            .filter(|deploy| deploy.place == place && at_s >= deploy.at_s);
         deployed.map_or(1.0, |deploy| deploy.memory_times)
     }
 }
 
 fn edges(plan: &Plan) -> Vec<Edge> {
-    let edge = |from: &str, to: String, how| Edge { from: from.to_owned(), to, how };
+    let edge = |from: &str, to: String, how| Edge {
+        from: from.to_owned(),
+        to,
+        how,
+    };
     let mut all = Vec::new();
     for service in &plan.services {
         let called = |to: usize| plan.services[to].name.clone();
-        all.extend(service.calls.iter().map(|call| edge(&service.name, called(call.to), How::Calls)));
-        all.push(edge(&service.name, format!("node/n{}", service.node), How::RunsOn));
+        all.extend(
+            service
+                .calls
+                .iter()
+                .map(|call| edge(&service.name, called(call.to), How::Calls)),
+        );
+        all.push(edge(
+            &service.name,
+            format!("node/n{}", service.node),
+            How::RunsOn,
+        ));
     }
     all
 }
 
 fn objects(plan: &Plan) -> BTreeMap<String, Object> {
-    let object = |kind| Object { kind, facts: BTreeMap::new() };
-    let services = plan.services.iter().map(|service| (service.name.clone(), object(picture::Kind::Service)));
-    let nodes = (0..plan.nodes.len()).map(|node| (format!("node/n{node}"), object(picture::Kind::Node)));
+    let object = |kind| Object {
+        kind,
+        facts: BTreeMap::new(),
+    };
+    let services = plan
+        .services
+        .iter()
+        .map(|service| (service.name.clone(), object(picture::Kind::Service)));
+    let nodes =
+        (0..plan.nodes.len()).map(|node| (format!("node/n{node}"), object(picture::Kind::Node)));
     services.chain(nodes).collect()
 }

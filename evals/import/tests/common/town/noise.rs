@@ -24,7 +24,11 @@ impl Instrument {
     pub fn draw(dice: &mut Dice, steps: usize, noise: f64) -> Self {
         let cron = dice.happens(0.08).then(|| {
             let every = dice.one(&[60.0, 300.0, 600.0, 900.0]);
-            (dice.between(0.1, 0.8), every, dice.between(2.0, every / 6.0))
+            (
+                dice.between(0.1, 0.8),
+                every,
+                dice.between(2.0, every / 6.0),
+            )
         });
         let hole = if dice.happens(0.05) {
             let (from, long) = (dice.below(steps), dice.count(2, 12));
@@ -37,13 +41,29 @@ impl Instrument {
         };
         Self {
             noise: noise * dice.scaled(0.5, 2.0),
-            keeps: if dice.happens(0.5) { dice.between(0.3, 0.9) } else { 0.0 },
+            keeps: if dice.happens(0.5) {
+                dice.between(0.3, 0.9)
+            } else {
+                0.0
+            },
             error: 0.0,
-            wild: if dice.happens(0.3) { dice.scaled(0.001, 0.02) } else { 0.0 },
+            wild: if dice.happens(0.3) {
+                dice.scaled(0.001, 0.02)
+            } else {
+                0.0
+            },
             cron,
-            held: if dice.happens(0.1) { dice.count(2, 4) } else { 1 },
+            held: if dice.happens(0.1) {
+                dice.count(2, 4)
+            } else {
+                1
+            },
             shown: 0.0,
-            missing: if dice.happens(0.3) { dice.scaled(0.001, 0.05) } else { 0.0 },
+            missing: if dice.happens(0.3) {
+                dice.scaled(0.001, 0.05)
+            } else {
+                0.0
+            },
             hole,
         }
     }
@@ -81,7 +101,11 @@ impl Garbage {
     pub fn draw(dice: &mut Dice, memory_bytes: f64) -> Self {
         let collects = dice.happens(0.4);
         Self {
-            bytes: if collects { memory_bytes * dice.between(0.03, 0.3) } else { 0.0 },
+            bytes: if collects {
+                memory_bytes * dice.between(0.03, 0.3)
+            } else {
+                0.0
+            },
             every_s: dice.scaled(15.0, 900.0),
             phase: dice.share(),
         }

@@ -51,24 +51,50 @@ pub fn step(plan: &Plan, asked: f64, effects: &[Effect], last: &[State]) -> Vec<
         hand_down(plan, asked, effects, &mut states);
         let busy = machines(plan, effects, &states);
         for place in (0..plan.services.len()).rev() {
-            states[place] = answer(plan, place, effects, &states, busy[plan.services[place].node]);
+            states[place] = answer(
+                plan,
+                place,
+                effects,
+                &states,
+                busy[plan.services[place].node],
+            );
         }
         look_from_above(plan, effects, &mut states);
     }
     states
 }
 
-/// Sets every pool as people do: some times what is usually under way when all is well.
+/// Nobody sets a time-out below so many times of what is usual.
+const PATIENT: f64 = 6.0;
+/// A load is borne where at most so many times as much time is taken, and almost nothing fails.
+const BORNE_TIMES: f64 = 1.3;
+const BORNE_FAILED: f64 = 0.001;
+
+/// What a load comes to when nothing else happens.
+fn calm(plan: &Plan, asked: f64) -> Vec<State> {
+    let effects = vec![NONE; plan.services.len()];
+    let nothing = vec![State::default(); plan.services.len()];
+    (0..3).fold(nothing, |states, _| step(plan, asked, &effects, &states))
+}
+
+/// Sets pools and time-outs as people do: some times what is usual when all is well.
 pub fn settle(plan: &mut Plan, times: &[f64]) {
-    let calm = vec![NONE; plan.services.len()];
-    let mut states = vec![State::default(); plan.services.len()];
-    for _ in 0..3 {
-        states = step(plan, 1.0, &calm, &states);
-    }
+    let states = calm(plan, 1.0);
     for ((service, state), times) in plan.services.iter_mut().zip(&states).zip(times) {
         service.usual_at_once = (state.rate * state.time_s).max(0.01);
         service.pool = (service.usual_at_once * times).max(16.0);
+        for call in &mut service.calls {
+            call.timeout_s = call.timeout_s.max(PATIENT * states[call.to].time_s);
+        }
     }
+}
+
+/// Whether so much more than usual does nobody harm.
+pub fn borne(plan: &Plan, asked: f64) -> bool {
+    let (usual, then) = (calm(plan, 1.0), calm(plan, asked));
+    usual.iter().zip(&then).all(|(usual, then)| {
+        then.time_s <= BORNE_TIMES * usual.time_s && then.failed <= BORNE_FAILED
+    })
 }
 
 /// A call: how likely a try fails, and how long it takes.
@@ -120,7 +146,8 @@ fn machines(plan: &Plan, effects: &[Effect], states: &[State]) -> Vec<Busy> {
         let wanted = rate * service.demand_s * effect.demand_times + effect.hog_cores;
         let node = &plan.nodes[service.node];
         busy[service.node].cores += wanted.min(service.cores) / node.cores;
-        busy[service.node].disk += (rate * service.disk_bytes + effect.disk_bytes) / node.disk_bytes;
+        busy[service.node].disk +=
+            (rate * service.disk_bytes + effect.disk_bytes) / node.disk_bytes;
     }
     busy
 }
@@ -142,7 +169,11 @@ fn answer(plan: &Plan, place: usize, effects: &[Effect], states: &[State], busy:
     let (called_s, called_failed) = called(service, place, effects, states);
     state.time_s = cpu_s + disk_s + called_s;
     let pool = (service.pool * up.max(0.01)).min(service.usual_at_once * effect.room);
-    let held = if effect.room.is_finite() { service.pool - pool } else { 0.0 };
+    let held = if effect.room.is_finite() {
+        service.pool - pool
+    } else {
+        0.0
+    };
     let wanted_at_once = state.rate * state.time_s;
     let crowd = wanted_at_once / pool;
     let refused = (1.0 - 1.0 / crowd.max(1e-9)).max(0.0);
@@ -150,13 +181,18 @@ fn answer(plan: &Plan, place: usize, effects: &[Effect], states: &[State], busy:
     state.time_s *= 1.0 + crowd.min(1.0).powi(4);
     let fine = (1.0 - effect.errors) * (1.0 - called_failed) * (1.0 - turned_away);
     // Replicas that are down are found out after a moment: the others get most of the requests.
-    let lost = if service.replicas > 1.0 && effect.down < 1.0 { effect.down * 0.3 } else { effect.down };
+    let lost = if service.replicas > 1.0 && effect.down < 1.0 {
+        effect.down * 0.3
+    } else {
+        effect.down
+    };
     state.failed = 1.0 - fine * (1.0 - refused) * (1.0 - lost);
     state.time_s *= 1.0 - 0.9 * lost;
     state.reached = state.rate * (1.0 - lost);
     state.under_way = (state.rate * state.time_s).min(pool) + held;
     state.cores = (wanted.min(given * 0.98) + effect.hog_cores).min(given) * up;
-    state.disk = (state.rate * (1.0 - lost) * service.disk_bytes + effect.disk_bytes) / busy.disk.max(1.0);
+    state.disk =
+        (state.rate * (1.0 - lost) * service.disk_bytes + effect.disk_bytes) / busy.disk.max(1.0);
     state.wire = state.rate * (1.0 - 0.7 * state.failed) * service.wire_bytes * (1.0 + effect.loss);
     state
 }
@@ -198,7 +234,11 @@ fn look_from_above(plan: &Plan, effects: &[Effect], states: &mut [State]) {
             let (failed, time) = one_try(call, place, effects, states);
             let weight = states[place].rate * call.times + 1e-9;
             let sum = &mut sums[call.to];
-            *sum = [sum[0] + weight, sum[1] + weight * time, sum[2] + weight * failed];
+            *sum = [
+                sum[0] + weight,
+                sum[1] + weight * time,
+                sum[2] + weight * failed,
+            ];
         }
     }
     for (state, [weight, time, failed]) in states.iter_mut().zip(sums) {

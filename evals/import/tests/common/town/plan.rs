@@ -110,7 +110,7 @@ impl Plan {
         let mut disk = vec![0.0; nodes];
         for (service, rate) in self.services.iter_mut().zip(&rates) {
             let used = rate * service.demand_s;
-            service.cores = (used / dice.between(0.08, 0.6)).max(0.1);
+            service.cores = (used / dice.between(0.08, 0.45)).max(0.1);
             cores[service.node] += used + 0.05;
             disk[service.node] += rate * service.disk_bytes;
         }
@@ -118,7 +118,7 @@ impl Plan {
             .iter()
             .zip(&disk)
             .map(|(used, bytes)| Node {
-                cores: (used / dice.between(0.15, 0.6)).ceil().max(2.0),
+                cores: (used / dice.between(0.15, 0.5)).ceil().max(2.0),
                 disk_bytes: (bytes / dice.between(0.03, 0.35)).max(50e6),
             })
             .collect();
@@ -132,11 +132,7 @@ fn service(dice: &mut Dice, place: usize, role: Role, nodes: usize) -> Service {
         name: format!("s{:02}{:03}", place, dice.below(1000)),
         role,
         node: dice.below(nodes),
-        replicas: if stores {
-            1.0
-        } else {
-            dice.count(1, 4) as f64
-        },
+        replicas: if stores { 1.0 } else { dice.count(1, 4) as f64 },
         cores: 0.0,
         demand_s: dice.scaled(0.0003, 0.01),
         wait_s: if stores {

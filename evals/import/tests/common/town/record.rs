@@ -27,7 +27,14 @@ impl Monitoring {
     pub fn draw(dice: &mut Dice) -> Self {
         use Measure::{Cpu, Disk, Errors, Latency, Load, Memory, Network, Rate, Restarts};
         let mut measured = vec![Cpu, Memory, Latency];
-        let often = [(Rate, 0.9), (Errors, 0.85), (Disk, 0.7), (Network, 0.75), (Load, 0.35), (Restarts, 0.25)];
+        let often = [
+            (Rate, 0.9),
+            (Errors, 0.85),
+            (Disk, 0.7),
+            (Network, 0.75),
+            (Load, 0.35),
+            (Restarts, 0.25),
+        ];
         for (measure, chance) in often {
             if dice.happens(chance) {
                 measured.push(measure);
@@ -46,19 +53,33 @@ impl Monitoring {
 
     /// The value of a measure while a step lasts, without anybody's error.
     fn value(&self, dice: &mut Dice, measure: Measure, seen: &Seen<'_>) -> f64 {
-        let Seen { plan, place, state, .. } = *seen;
+        let Seen {
+            plan, place, state, ..
+        } = *seen;
         let service = &plan.services[place];
         match measure {
             Measure::Rate => dice.poisson(state.reached * seen.step_s) / seen.step_s,
             Measure::Errors => {
-                let share = if self.from_callers { state.seen_failed } else { state.failed * state.reached / state.rate.max(1e-9) };
+                let share = if self.from_callers {
+                    state.seen_failed
+                } else {
+                    state.failed * state.reached / state.rate.max(1e-9)
+                };
                 // Something fails now and then, everywhere.
                 let mean = state.rate * seen.step_s * (share + seen.flaky);
                 let count = dice.poisson(mean);
-                if self.shares { (count / (state.rate * seen.step_s).max(1.0)).min(1.0) } else { count / seen.step_s }
+                if self.shares {
+                    (count / (state.rate * seen.step_s).max(1.0)).min(1.0)
+                } else {
+                    count / seen.step_s
+                }
             }
             Measure::Latency => {
-                let time = if self.from_callers { state.seen_s } else { state.time_s };
+                let time = if self.from_callers {
+                    state.seen_s
+                } else {
+                    state.time_s
+                };
                 let answered = (state.reached * seen.step_s).max(0.3);
                 // Few requests tell their time badly; of a gamma distribution of order two.
                 let luck = (dice.normal() * (0.5 / answered).sqrt()).exp();
@@ -66,17 +87,27 @@ impl Monitoring {
             }
             Measure::Cpu => {
                 let cores = state.cores + 0.003 + seen.starting * service.cores * 0.3;
-                if self.percent { 100.0 * cores / service.cores } else { cores }
+                if self.percent {
+                    100.0 * cores / service.cores
+                } else {
+                    cores
+                }
             }
             Measure::Memory => {
                 let up = 1.0 - 0.7 * state.down;
-                let bytes = (service.memory_bytes * seen.level + state.under_way * service.held_bytes) * up
-                    + seen.extra_bytes + seen.garbage_bytes;
+                let bytes =
+                    (service.memory_bytes * seen.level + state.under_way * service.held_bytes) * up
+                        + seen.extra_bytes
+                        + seen.garbage_bytes;
                 if self.megabytes { bytes / 1e6 } else { bytes }
             }
             Measure::Disk => state.disk + 2000.0,
             Measure::Network => {
-                let called: f64 = service.calls.iter().map(|call| call.times * plan.services[call.to].wire_bytes).sum();
+                let called: f64 = service
+                    .calls
+                    .iter()
+                    .map(|call| call.times * plan.services[call.to].wire_bytes)
+                    .sum();
                 state.wire + 0.5 * state.rate * (1.0 - state.failed) * called + 500.0
             }
             Measure::Load => state.under_way,
@@ -116,14 +147,25 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(dice: &mut Dice, monitoring: &Monitoring, plan: &Plan, place: usize, steps: usize) -> Self {
+    pub fn new(
+        dice: &mut Dice,
+        monitoring: &Monitoring,
+        plan: &Plan,
+        place: usize,
+        steps: usize,
+    ) -> Self {
         let service = &plan.services[place];
         let series = monitoring.measured.iter().map(|measure| {
             let (name, noise) = titled(*measure, monitoring.quantile);
             let exact = matches!(measure, Measure::Restarts | Measure::Errors | Measure::Rate);
             let instrument = Instrument::draw(dice, steps, if exact { 0.0 } else { noise });
             Series {
-                signal: Signal { object: service.name.clone(), measure: *measure, name: name.to_owned(), points: Vec::with_capacity(steps) },
+                signal: Signal {
+                    object: service.name.clone(),
+                    measure: *measure,
+                    name: name.to_owned(),
+                    points: Vec::with_capacity(steps),
+                },
                 instrument,
                 started: false,
             }
@@ -131,11 +173,22 @@ impl Writer {
         Self {
             series: series.collect(),
             garbage: Garbage::draw(dice, service.memory_bytes),
-            flaky: if dice.happens(0.4) { dice.scaled(1e-5, 5e-3) } else { 0.0 },
+            flaky: if dice.happens(0.4) {
+                dice.scaled(1e-5, 5e-3)
+            } else {
+                0.0
+            },
         }
     }
 
-    pub fn write(&mut self, dice: &mut Dice, monitoring: &Monitoring, step: usize, at_s: f64, seen: &Seen<'_>) {
+    pub fn write(
+        &mut self,
+        dice: &mut Dice,
+        monitoring: &Monitoring,
+        step: usize,
+        at_s: f64,
+        seen: &Seen<'_>,
+    ) {
         for series in &mut self.series {
             let measure = series.signal.measure;
             let value = monitoring.value(dice, measure, seen);
