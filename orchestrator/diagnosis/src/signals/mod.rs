@@ -22,6 +22,7 @@ pub mod anomaly;
 pub(crate) mod asked;
 pub(crate) mod cause;
 pub(crate) mod deviation;
+pub(crate) mod effect;
 pub(crate) mod flow;
 pub(crate) mod onset;
 pub(crate) mod resource;
@@ -100,6 +101,7 @@ fn findings(picture: &Picture, deviations: &[Deviation<'_>]) -> Vec<Finding> {
             all.entry(object).or_default().push(suspicion);
         }
     }
+    effect::damp(picture, deviations, &mut all);
     let rising = cause::rising(picture, deviations);
     let by_place: BTreeMap<usize, &Deviation<'_>> =
         deviations.iter().map(|d| (d.index, d)).collect();
