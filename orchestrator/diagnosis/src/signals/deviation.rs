@@ -23,6 +23,9 @@ const LATEST: usize = 12;
 /// A hole this many usual steps wide ends what is called the latest points.
 const HOLE: f64 = 3.0;
 
+/// Into about so many points those after the notice are gathered.
+const GATHERED: usize = 12;
+
 /// What a signal did.
 #[derive(Debug, Clone)]
 pub(crate) struct Deviation<'a> {
@@ -60,7 +63,30 @@ pub(crate) fn of(
 ) -> Option<Deviation<'_>> {
     let cut = signal.points.partition_point(|(at, _)| *at < noticed);
     let (before, after) = signal.points.split_at_checked(cut)?;
+    if signal.measure == Measure::Errors {
+        let (before, after) = gathered(before, after);
+        return beyond(index, signal, &before, &after, explained);
+    }
     beyond(index, signal, before, after, explained)
+}
+
+/// Errors come seldom: where a point holds none or one, only several points together tell how many.
+fn gathered(before: &[(f64, f64)], after: &[(f64, f64)]) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+    let each = (after.len() / GATHERED).max(1);
+    let mean = |points: &[(f64, f64)]| {
+        let sum: f64 = points.iter().map(|(_, value)| value).sum();
+        Some((points.first()?.0, sum / points.len() as f64))
+    };
+    let mut earlier: Vec<_> = before.rchunks(each).filter_map(mean).collect();
+    earlier.reverse();
+    (earlier, after.chunks(each).filter_map(mean).collect())
+}
+
+/// By how much the signal fell, whichever way is bad for it.
+pub(crate) fn fallen(index: usize, signal: &Signal, noticed: f64) -> Option<Deviation<'_>> {
+    let cut = signal.points.partition_point(|(at, _)| *at < noticed);
+    let (before, after) = signal.points.split_at_checked(cut)?;
+    towards(index, signal, before, after, (-1.0, 1.0))
 }
 
 /// What a count did that nobody had begun before `noticed`, though its owner was watched: many
@@ -218,7 +244,7 @@ fn floor(signal: &Signal, usual: f64) -> f64 {
         // Shares come from 0 to 1 or from 0 to 100.
         Measure::Availability if largest(signal) > 1.5 => 0.1,
         Measure::Availability => 0.001,
-        Measure::Errors if counted(signal) => 1.0,
+        Measure::Errors if counted(signal) => 0.2,
         Measure::Errors => 0.001,
         Measure::Restarts => 0.2,
         _ => f64::MIN_POSITIVE,

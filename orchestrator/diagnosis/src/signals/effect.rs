@@ -64,7 +64,10 @@ fn ill<'a>(deviations: &[Deviation<'a>]) -> BTreeSet<(&'a str, Measure)> {
 /// Who uses far more of something than what it is asked explains.
 fn lacking<'a>(found: &BTreeMap<&'a str, Vec<Suspicion>>) -> BTreeSet<&'a str> {
     let lacks = |s: &Suspicion| {
-        let given = matches!(s.measure, Measure::Cpu | Measure::Memory | Measure::Disk);
+        let given = matches!(
+            s.measure,
+            Measure::Cpu | Measure::Memory | Measure::Disk | Measure::Restarts
+        );
         given && s.weight >= LACKS
     };
     let all = found.iter().filter(|(_, found)| found.iter().any(lacks));

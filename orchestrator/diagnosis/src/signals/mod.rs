@@ -28,6 +28,7 @@ pub(crate) mod onset;
 pub(crate) mod resource;
 pub(crate) mod season;
 pub(crate) mod stats;
+pub(crate) mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +57,7 @@ pub fn rank(picture: &Picture) -> Diagnosis {
         };
     };
     let deviations = deviations(picture, noticed);
-    let mut findings = findings(picture, &deviations);
+    let mut findings = findings(picture, &deviations, noticed);
     findings.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
@@ -86,8 +87,17 @@ fn deviations(picture: &Picture, noticed: f64) -> Vec<Deviation<'_>> {
     moved.collect()
 }
 
-fn findings(picture: &Picture, deviations: &[Deviation<'_>]) -> Vec<Finding> {
+fn findings(picture: &Picture, deviations: &[Deviation<'_>], noticed: f64) -> Vec<Finding> {
     let mut all = resource::suspicions(deviations);
+    let mut by_place: BTreeMap<usize, Deviation<'_>> =
+        deviations.iter().map(|d| (d.index, d.clone())).collect();
+    for (object, suspicion, deviation) in stopped::suspicions(picture, noticed) {
+        by_place.insert(deviation.index, deviation);
+        let held = all.entry(object).or_default();
+        if held.iter().all(|one| one.signal != suspicion.signal) {
+            held.push(suspicion);
+        }
+    }
     let near = near(picture);
     if let Some(near) = &near {
         for (_, found) in all.iter_mut().filter(|(object, _)| !near.contains(*object)) {
@@ -103,8 +113,6 @@ fn findings(picture: &Picture, deviations: &[Deviation<'_>]) -> Vec<Finding> {
     }
     effect::damp(picture, deviations, &mut all);
     let rising = cause::rising(picture, deviations);
-    let by_place: BTreeMap<usize, &Deviation<'_>> =
-        deviations.iter().map(|d| (d.index, d)).collect();
     let finding = |(object, found): (&str, Vec<Suspicion>)| Finding {
         object: object.to_owned(),
         cause: cause::name(&found, rising.contains(object)).map(str::to_owned),
