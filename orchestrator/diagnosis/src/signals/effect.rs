@@ -15,6 +15,8 @@ use super::flow::Suspicion;
 const SURE: f64 = 6.0;
 /// What an object lacks must weigh this much to explain something elsewhere.
 const LACKS: f64 = 0.5;
+/// So many times slower is slower by far.
+const SLOWER: f64 = 2.0;
 /// What is left of trouble that other trouble explains.
 const LEFT: f64 = 0.4;
 
@@ -27,6 +29,7 @@ pub(crate) fn damp<'a>(
 ) {
     let ill = ill(deviations);
     let lacking = lacking(found);
+    let slowness = slowness(deviations);
     let around = Around::of(picture);
     for (object, suspicions) in found.iter_mut() {
         if lacking.contains(object) {
@@ -39,7 +42,10 @@ pub(crate) fn damp<'a>(
                     .any(|(who, measure)| who == callee && *measure != suspicion.measure)
             };
             let calls_ill = around.callees(object).any(|callee| other(&callee));
-            if starved || calls_ill {
+            let gives_up = around.calls.is_empty()
+                && suspicion.measure != Measure::Latency
+                && slower(object, &slowness);
+            if starved || calls_ill || gives_up {
                 suspicion.weight *= LEFT;
             }
         }
@@ -59,6 +65,21 @@ fn ill<'a>(deviations: &[Deviation<'a>]) -> BTreeSet<(&'a str, Measure)> {
     let ill = deviations.iter().filter(sure);
     ill.map(|d| (d.signal.object.as_str(), d.signal.measure))
         .collect()
+}
+
+/// How many times its usual time each that is surely slow takes longer.
+fn slowness<'a>(deviations: &[Deviation<'a>]) -> BTreeMap<&'a str, f64> {
+    let slow = |d: &&Deviation<'_>| d.signal.measure == Measure::Latency && d.surprise >= SURE;
+    let times = |d: &Deviation<'_>| d.change / d.level.abs().max(f64::MIN_POSITIVE);
+    let slow = deviations.iter().filter(slow);
+    slow.map(|d| (d.signal.object.as_str(), times(d))).collect()
+}
+
+/// Whether somebody else became slower by far: then this one may have failed for want of patience.
+fn slower(object: &str, slowness: &BTreeMap<&str, f64>) -> bool {
+    let own = slowness.get(object).copied().unwrap_or_default();
+    let most = slowness.values().copied().fold(0.0, f64::max);
+    most >= SLOWER && most >= SLOWER * own
 }
 
 /// Who uses far more of something than what it is asked explains.
