@@ -21,7 +21,7 @@ use ostler_diagnosis::finding::Diagnosis;
 use ostler_diagnosis::knowledge::Knowledge;
 use ostler_evals_import::case::{Case, Truth};
 use tally::{healthy, place, share};
-use town::fault::KINDS;
+use town::fault::{KINDS, Kind};
 use town::{CALM, Happening, incident};
 
 /// Seeds that were in view while the engine was changed.
@@ -36,22 +36,32 @@ struct Named {
     first: usize,
     third: usize,
     average: f64,
+    /// Victim first, with a word for what is really wrong with it.
+    told: usize,
 }
 
 impl Named {
-    fn count(&mut self, diagnosis: &Diagnosis, truth: &Truth) {
+    fn count(&mut self, diagnosis: &Diagnosis, truth: &Truth, words: &[&str]) {
         let place = place(diagnosis, truth).unwrap_or(usize::MAX);
+        let first = diagnosis.findings.first();
+        let word = first.and_then(|finding| finding.cause.as_deref());
+        self.told += usize::from(place == 0 && word.is_some_and(|word| words.contains(&word)));
         self.cases += 1;
         self.first += usize::from(place == 0);
         self.third += usize::from(place < 3);
         self.average += (0..5).filter(|k| place <= *k).count() as f64 / 5.0;
     }
 
+    fn shares(&self) -> [f64; 4] {
+        let [first, third, told] =
+            [self.first, self.third, self.told].map(|part| share(part, self.cases));
+        [first, third, self.average / self.cases as f64, told]
+    }
+
     fn print(&self, name: &str) {
-        let average = self.average / self.cases as f64;
-        let [first, third] = [self.first, self.third].map(|part| share(part, self.cases));
+        let [first, third, average, told] = self.shares();
         println!(
-            "{name:<32} {:5}  {first:.3}  {third:.3}  {average:.3}",
+            "{name:<32} {:5}  {first:.3}  {third:.3}  {average:.3}  {told:.3}",
             self.cases
         );
     }
@@ -60,8 +70,8 @@ impl Named {
 #[derive(Default)]
 struct Table {
     faulty: BTreeMap<String, Named>,
-    /// Healthy ones: how many, and how many were called so.
-    calm: BTreeMap<String, [usize; 2]>,
+    /// Healthy ones: how many, how many had nobody suspected, how many were called healthy.
+    calm: BTreeMap<String, [usize; 3]>,
 }
 
 impl Table {
@@ -72,8 +82,13 @@ impl Table {
         for (kind, happening) in (0..).zip(faults.iter().chain(&CALM)) {
             for seed in 0..seeds {
                 let made = incident(*happening, first_seed + kind * 10_000 + seed);
-                let blind = without_graph(&made.case);
-                for (how, case) in [("graph", &made.case), ("no graph", &blind)] {
+                let (blind, late) = (without_graph(&made.case), unnoticed(&made.case));
+                let ways = [
+                    ("graph", &made.case),
+                    ("no graph", &blind),
+                    ("unnoticed", &late),
+                ];
+                for (how, case) in ways {
                     table.count(how, &made, case, &diagnose(&case.picture, &knowledge));
                 }
             }
@@ -92,7 +107,12 @@ impl Table {
         if case.truth == Truth::Healthy {
             for name in ["all", &what] {
                 let counted = self.calm.entry(format!("{how}: {name}")).or_default();
-                *counted = [counted[0] + 1, counted[1] + usize::from(healthy(diagnosis))];
+                let (calm, quiet) = (diagnosis.findings.is_empty(), healthy(diagnosis));
+                *counted = [
+                    counted[0] + 1,
+                    counted[1] + usize::from(calm),
+                    counted[2] + usize::from(quiet),
+                ];
             }
             return;
         }
@@ -104,21 +124,39 @@ impl Table {
         let clock = format!("each {:02} s", made.step_s);
         for name in ["all", &what, plain, &clock] {
             let counted = self.faulty.entry(format!("{how}: {name}")).or_default();
-            counted.count(diagnosis, &case.truth);
+            counted.count(diagnosis, &case.truth, words(made.happening));
         }
     }
 
     fn print(&self) {
-        println!("{:<32} cases    A@1    A@3  Avg@5", "");
+        println!("{:<32} cases    A@1    A@3  Avg@5  cause", "");
         for (name, named) in &self.faulty {
             named.print(name);
         }
-        for (name, [cases, quiet]) in &self.calm {
-            println!(
-                "{name:<32} {cases:5}  called healthy {:.3}",
-                share(*quiet, *cases)
-            );
+        for (name, [cases, calm, quiet]) in &self.calm {
+            let [calm, quiet] = [calm, quiet].map(|part| share(*part, *cases));
+            println!("{name:<32} {cases:5}  nobody suspected {calm:.3}, called healthy {quiet:.3}");
         }
+    }
+}
+
+/// What the engine may call what is wrong.
+fn words(happening: Happening) -> &'static [&'static str] {
+    let Happening::Fault(kind) = happening else {
+        return &[];
+    };
+    match kind {
+        Kind::CpuHog => &["cpu_saturated", "cpu_starved"],
+        Kind::MemoryLeak | Kind::MemoryJump => &["memory_growth"],
+        Kind::DiskStress => &["disk_pressure"],
+        Kind::NetworkDelay | Kind::PacketLoss => {
+            &["slow", "network_of_instance_slow", "network_change"]
+        }
+        Kind::CrashLoop => &["restarts"],
+        Kind::Connections => &["errors", "queue_growth"],
+        Kind::SlowStore => &["slow", "network_of_instance_slow"],
+        Kind::SlowCode => &["slow", "network_of_instance_slow", "cpu_saturated"],
+        Kind::ErrorsOfCode | Kind::WrongAddress => &["errors"],
     }
 }
 
@@ -155,6 +193,12 @@ fn missed(how: &str, what: &str, made: &town::Incident, diagnosis: &Diagnosis) {
         place(diagnosis, &made.case.truth),
         said.join("\n    ")
     );
+}
+
+fn unnoticed(case: &Case) -> Case {
+    let mut case = case.clone();
+    case.picture.noticed = None;
+    case
 }
 
 fn without_graph(case: &Case) -> Case {

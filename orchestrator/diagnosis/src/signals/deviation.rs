@@ -64,14 +64,14 @@ pub(crate) fn of(
     let cut = signal.points.partition_point(|(at, _)| *at < noticed);
     let (before, after) = signal.points.split_at_checked(cut)?;
     if signal.measure == Measure::Errors {
-        let (before, after) = gathered(before, after);
+        let [before, after] = gathered(before, after);
         return beyond(index, signal, &before, &after, explained);
     }
     beyond(index, signal, before, after, explained)
 }
 
 /// Errors come seldom: where a point holds none or one, only several points together tell how many.
-fn gathered(before: &[(f64, f64)], after: &[(f64, f64)]) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+fn gathered(before: &[(f64, f64)], after: &[(f64, f64)]) -> [Vec<(f64, f64)>; 2] {
     let each = (after.len() / GATHERED).max(1);
     let mean = |points: &[(f64, f64)]| {
         let sum: f64 = points.iter().map(|(_, value)| value).sum();
@@ -79,7 +79,7 @@ fn gathered(before: &[(f64, f64)], after: &[(f64, f64)]) -> (Vec<(f64, f64)>, Ve
     };
     let mut earlier: Vec<_> = before.rchunks(each).filter_map(mean).collect();
     earlier.reverse();
-    (earlier, after.chunks(each).filter_map(mean).collect())
+    [earlier, after.chunks(each).filter_map(mean).collect()]
 }
 
 /// By how much the signal fell, whichever way is bad for it.

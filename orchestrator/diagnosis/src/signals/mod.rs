@@ -1,19 +1,20 @@
 //! From numbers over time to ranked causes.
 //!
-//! On the data's way this stands between the picture and the diagnosis: [`deviation`] says how far
-//! each signal left its normal, [`flow`] and [`resource`] say whom that speaks against, and here it
-//! is put together. It reads signals and dependencies only; texts are not looked at.
+//! On the data's way this stands between the picture and the diagnosis: [`asked`] says what a change
+//! of load explains, [`deviation`] how far each signal left its normal beyond that, [`flow`],
+//! [`resource`] and [`stopped`] whom that speaks against, [`effect`] what of it follows from the rest,
+//! and here it is put together. It reads signals and dependencies only; texts are not looked at.
 //!
 //! Causes that are named:
 //!
 //! | cause | when |
 //! |---|---|
 //! | `memory_growth` | it uses far more memory than before |
-//! | `cpu_saturated` | it uses far more processor than before |
-//! | `disk_pressure` | its disk's use or traffic changed much |
-//! | `network_change` | its traffic changed much |
-//! | `queue_growth` | far more work is queued or under way |
-//! | `restarts` | it is started anew again and again |
+//! | `cpu_saturated` | it uses far more processor than before and than it is asked more |
+//! | `disk_pressure` | its disk's use or traffic changed much, and not with what it is asked |
+//! | `network_change` | its traffic changed much, and not with what it is asked |
+//! | `queue_growth` | far more work is queued or under way than its requests and their time explain |
+//! | `restarts` | it is started anew again and again, or lost its memory and its work |
 //! | `overload` | slow or failing, and asked far more than before by nobody that is itself asked more |
 //! | `errors` | failures arise in it |
 //! | `slow` | the time is lost in it |
