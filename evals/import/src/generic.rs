@@ -2,15 +2,16 @@
 //!
 //! | file | columns | must be there |
 //! |---|---|---|
-//! | `metrics.csv` | `time,object,measure,name,value` – a point a row; `measure` as in [`Measure`] (`latency`, `cpu`, …); or a series a column, see [`crate::wide`] | yes |
+//! | `metrics.csv` | `time,object,measure,name,value` – a point a row; `measure` as in [`Measure`] (`latency`, `cpu`, …); or a series a column, see `wide.rs` | yes |
 //! | `truth.yaml` | `healthy: true`, or `objects: [...]` with an optional `cause`; optionally `noticed` (a time) and `symptom` | yes |
 //! | `graph.csv` | `from,to,how` – who depends on whom; `how` as in [`How`] (`calls`, `runs_on`, `part_of`, `uses`) | no |
 //! | `events.csv` | `time,object,reason,message,count` | no |
 //! | `logs.csv` | `time,object,line,count` | no |
 //!
-//! Times are seconds, or whatever else [`crate::time`] reads. Rows come in any order; columns too, and
-//! more columns do no harm. An empty cell is not known, nor is `NaN` or `null`, and never zero; an empty `count` is one. `noticed` and `symptom` were known when it happened, and
-//! go into the picture; the rest of the truth does not. A folder may also hold such folders, a case each.
+//! Times are seconds, or whatever else `time.rs` reads. Rows come in any order; columns too, and where
+//! a row is a point, more columns do no harm. An empty cell is not known, nor is `NaN` or `null`, and
+//! never zero; an empty `count` is one. `noticed` and `symptom` were known when it happened, and go into
+//! the picture; the rest of the truth does not. A folder may also hold such folders, a case each.
 
 use std::collections::BTreeMap;
 use std::path::Path;
