@@ -11,3 +11,5 @@ pub mod nab;
 pub mod petshop;
 pub mod rcd;
 mod table;
+mod time;
+mod wide;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::case::ImportError;
+use crate::time;
 
 /// A table in memory. Rows may be shorter than the header.
 pub(crate) struct Table {
@@ -53,12 +54,16 @@ impl Table {
             .iter()
             .position(|column| column == name)
             .ok_or_else(|| {
+                let one = self.header.len() == 1;
+                let hint = if one && self.header.iter().any(|cell| cell.contains([';', '\t'])) {
+                    "; commas must separate the cells"
+                } else {
+                    ""
+                };
+                let columns = self.header.join("`, `");
                 self.error(
                     1,
-                    format!(
-                        "has no column `{name}`; its columns are `{}`",
-                        self.header.join("`, `")
-                    ),
+                    format!("has no column `{name}`; its columns are `{columns}`{hint}"),
                 )
             })
     }
@@ -77,7 +82,7 @@ impl Table {
         row: &[String],
         column: usize,
     ) -> Result<Option<f64>, ImportError> {
-        let Some(cell) = Self::text(row, column) else {
+        let Some(cell) = Self::text(row, column).filter(|cell| !is_nothing(cell)) else {
             return Ok(None);
         };
         let number: f64 = cell.parse().map_err(|_| {
@@ -89,6 +94,27 @@ impl Table {
         Ok(Some(number).filter(|number| number.is_finite()))
     }
 
+    /// The time in a cell, in seconds; nothing where it is empty.
+    pub(crate) fn moment(
+        &self,
+        line: u64,
+        row: &[String],
+        column: usize,
+    ) -> Result<Option<f64>, ImportError> {
+        let Some(cell) = Self::text(row, column).filter(|cell| !is_nothing(cell)) else {
+            return Ok(None);
+        };
+        let read = time::moment(cell).map(Some);
+        read.ok_or_else(|| {
+            self.error(
+                line,
+                format!(
+                    "`{cell}` is no time; write seconds like `1396310700` or `2014-04-01T00:05:00Z`"
+                ),
+            )
+        })
+    }
+
     /// An error at a line of this file.
     pub(crate) fn error(&self, line: u64, words: impl Into<String>) -> ImportError {
         ImportError {
@@ -96,6 +122,12 @@ impl Table {
             words: words.into(),
         }
     }
+}
+
+/// What others write where there is no value.
+fn is_nothing(cell: &str) -> bool {
+    let nothing = ["nan", "null", "none", "nil", "na", "n/a", "-"];
+    nothing.iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
 /// An error about a whole file or folder.

@@ -126,6 +126,65 @@ fn a_folder_of_cases_is_read_in_order() {
 }
 
 #[test]
+fn a_series_a_column_reads_as_a_point_a_row() {
+    let wide = "\u{feff}time,front-end_latency_p90,db:CPU,app/load_generator_cpu\n\
+        2014-04-01T00:06:00Z,9,NaN,1\n2014-04-01T00:05:00Z,7,0.5,null\n";
+    let told = "objects: [db]\nnoticed: 2014-04-01T00:06:00Z\n";
+    let folder = Folder::new("wide")
+        .with("metrics.csv", wide)
+        .with("truth.yaml", told)
+        .with(
+            "graph.csv",
+            "from,to,how\nfront-end,db,CALLS\ndb,worker-1,runs_on\n",
+        );
+    let cases = generic::read(folder.path()).unwrap();
+    let picture = &cases[0].picture;
+    let read = picture.signals.iter();
+    let read: Vec<_> = read
+        .map(|s| {
+            (
+                s.object.as_str(),
+                s.measure,
+                s.name.as_str(),
+                s.points.as_slice(),
+            )
+        })
+        .collect();
+    let (early, late) = (1_396_310_700.0, 1_396_310_760.0);
+    assert_eq!(
+        read,
+        [
+            ("app/load_generator", Measure::Cpu, "", &[(late, 1.0)][..]),
+            ("db", Measure::Cpu, "", &[(early, 0.5)][..]),
+            (
+                "front-end",
+                Measure::Latency,
+                "p90",
+                &[(early, 7.0), (late, 9.0)][..]
+            ),
+        ]
+    );
+    assert_eq!(picture.noticed, Some(late));
+    assert_eq!(picture.objects["worker-1"].kind, Kind::Node);
+}
+
+#[test]
+fn times_in_thousandths_are_seconds() {
+    let rows =
+        "time,object,measure,name,value\n1396310700500,web,Cpu,,1\n1396310701000,web,cpu,,2\n";
+    let folder = Folder::new("thousandths")
+        .with("metrics.csv", rows)
+        .with("truth.yaml", "objects: [web]\nnoticed: 1396310701000\n");
+    let cases = generic::read(folder.path()).unwrap();
+    let picture = &cases[0].picture;
+    assert_eq!(
+        picture.signals[0].points,
+        [(1_396_310_700.5, 1.0), (1_396_310_701.0, 2.0)]
+    );
+    assert_eq!(picture.noticed, Some(1_396_310_701.0));
+}
+
+#[test]
 fn mistakes_are_named_with_file_and_line() {
     let mistakes = [
         (
@@ -154,6 +213,31 @@ fn mistakes_are_named_with_file_and_line() {
             "logs.csv",
             "time,object,line,count\n1,a,b,many\n",
             "`many` is no count",
+        ),
+        (
+            "metrics.csv",
+            "time;object;measure;name;value\n",
+            "commas must separate the cells",
+        ),
+        (
+            "metrics.csv",
+            "time,web_speed\n1,2\n",
+            "metrics.csv:1: column `web_speed`",
+        ),
+        (
+            "metrics.csv",
+            "time,web:cpu\n1,2\n2,much\n",
+            "metrics.csv:3: `much` is no number",
+        ),
+        (
+            "truth.yaml",
+            "healthy: true\nnoticed: soon\n",
+            "`soon`, which is no time",
+        ),
+        (
+            "truth.yaml",
+            "healthy: true\nnoticed: 1396310700\n",
+            "goes from 0 to 59",
         ),
         ("truth.yaml", "cause: slow\n", "either `healthy: true`"),
         ("truth.yaml", "healthy: true\nobjets: [a]\n", "objets"),

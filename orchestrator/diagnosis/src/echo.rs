@@ -14,12 +14,7 @@ const SURE: f64 = 0.4;
 /// A change that has no bad side: traffic changes wherever anything does.
 const SIDELESS: [&str; 1] = ["network_change"];
 /// Whoever waits for a slow callee holds more of these meanwhile.
-const HELD: [&str; 4] = [
-    "memory_growth",
-    "cpu_saturated",
-    "queue_growth",
-    "disk_pressure",
-];
+const HELD: [&str; 3] = ["memory_growth", "cpu_saturated", "queue_growth"];
 
 /// Takes weight from what signals say of an object where it has no bad side, or where the object waits
 /// for the one that the knowledge base names first.

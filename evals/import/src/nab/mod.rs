@@ -5,13 +5,13 @@
 //! benchmark does.
 
 pub mod score;
-mod time;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::case::ImportError;
 use crate::table::{Table, error, folders, name};
+use crate::time;
 
 /// The kinds that the published figures for infrastructure were counted on: metrics of servers
 /// and balancers in a cloud, and failures whose cause is known.

@@ -81,7 +81,7 @@ pub(crate) fn evidence(suspicion: &Suspicion, deviation: &Deviation<'_>) -> Opti
         surprise,
         ..
     } = deviation;
-    let what = measured(suspicion.measure)?;
+    let what = measured(deviation.signal.measure)?;
     let how_far = surprise.min(999.0);
     Some(Evidence {
         from: format!("signals/{}", suspicion.signal),

@@ -3,6 +3,7 @@
 
 use crate::picture::{Measure, Signal};
 
+use super::asked::{Explained, UNCHANGED};
 use super::season;
 use super::stats::{median, quantile, sorted, spread};
 
@@ -21,6 +22,9 @@ const FEW_WIDER: f64 = 5.0;
 const LATEST: usize = 12;
 /// A hole this many usual steps wide ends what is called the latest points.
 const HOLE: f64 = 3.0;
+
+/// Into about so many points those after the notice are gathered.
+const GATHERED: usize = 12;
 
 /// What a signal did.
 #[derive(Debug, Clone)]
@@ -49,22 +53,84 @@ enum Bad {
     Either,
 }
 
-/// What the signal did from `noticed` on; nothing where either side of it is not known.
-pub(crate) fn of(index: usize, signal: &Signal, noticed: f64) -> Option<Deviation<'_>> {
+/// What the signal did from `noticed` on, beyond what is explained; nothing where either side of it is
+/// not known.
+pub(crate) fn of(
+    index: usize,
+    signal: &Signal,
+    noticed: f64,
+    explained: Explained,
+) -> Option<Deviation<'_>> {
     let cut = signal.points.partition_point(|(at, _)| *at < noticed);
     let (before, after) = signal.points.split_at_checked(cut)?;
-    between(index, signal, before, after)
+    if signal.measure == Measure::Errors {
+        let [before, after] = gathered(before, after);
+        return beyond(index, signal, &before, &after, explained);
+    }
+    beyond(index, signal, before, after, explained)
 }
 
-/// The same for two given stretches of its points.
+/// Errors come seldom: where a point holds none or one, only several points together tell how many.
+fn gathered(before: &[(f64, f64)], after: &[(f64, f64)]) -> [Vec<(f64, f64)>; 2] {
+    let each = (after.len() / GATHERED).max(1);
+    let mean = |points: &[(f64, f64)]| {
+        let sum: f64 = points.iter().map(|(_, value)| value).sum();
+        Some((points.first()?.0, sum / points.len() as f64))
+    };
+    let mut earlier: Vec<_> = before.rchunks(each).filter_map(mean).collect();
+    earlier.reverse();
+    [earlier, after.chunks(each).filter_map(mean).collect()]
+}
+
+/// By how much the signal fell, whichever way is bad for it.
+pub(crate) fn fallen(index: usize, signal: &Signal, noticed: f64) -> Option<Deviation<'_>> {
+    let cut = signal.points.partition_point(|(at, _)| *at < noticed);
+    let (before, after) = signal.points.split_at_checked(cut)?;
+    towards(index, signal, before, after, (-1.0, 1.0))
+}
+
+/// What a count did that nobody had begun before `noticed`, though its owner was watched: many
+/// monitors know a count from the first thing that is counted.
+pub(crate) fn first_counted(index: usize, signal: &Signal, noticed: f64) -> Option<Deviation<'_>> {
+    let (first, _) = signal.points.first()?;
+    let counts = matches!(signal.measure, Measure::Errors | Measure::Restarts);
+    if !counts || *first < noticed {
+        return None;
+    }
+    let stands = quantile(
+        &sorted(signal.points.iter().map(|(_, value)| *value)),
+        STANDS_FOR,
+    )?;
+    Some(Deviation {
+        index,
+        signal,
+        level: 0.0,
+        after: stands,
+        change: stands.max(0.0),
+        surprise: stands / (floor(signal, 0.0) * FEW_WIDER),
+        usual: 0.0,
+    })
+}
+
+/// The same for two given stretches of its points, with nothing explained.
 pub(crate) fn between<'a>(
     index: usize,
     signal: &'a Signal,
     before: &[(f64, f64)],
     after: &[(f64, f64)],
 ) -> Option<Deviation<'a>> {
-    let up = || towards(index, signal, before, after, 1.0);
-    let down = || towards(index, signal, before, after, -1.0);
+    beyond(index, signal, before, after, UNCHANGED)
+}
+
+fn beyond<'a>(
+    index: usize,
+    signal: &'a Signal,
+    before: &[(f64, f64)],
+    after: &[(f64, f64)],
+    explained: Explained,
+) -> Option<Deviation<'a>> {
+    let up = || towards(index, signal, before, after, (1.0, explained.most));
+    let down = || towards(index, signal, before, after, (-1.0, explained.least));
     match bad(signal.measure) {
         Bad::Up => up(),
         Bad::Down => down(),
@@ -97,7 +163,7 @@ fn towards<'a>(
     signal: &'a Signal,
     before: &[(f64, f64)],
     after: &[(f64, f64)],
-    sign: f64,
+    (sign, times): (f64, f64),
 ) -> Option<Deviation<'a>> {
     let values = |points: &[(f64, f64)]| sorted(points.iter().map(|(_, value)| value * sign));
     let history = values(&season::alike(before, after));
@@ -105,20 +171,16 @@ fn towards<'a>(
     if history.is_empty() || now.is_empty() {
         return None;
     }
-    let latest = values(latest(before));
     let usual = median(&history)?;
-    let level = if now.len() < LONG {
-        median(&latest)?
+    let (level, known) = if now.len() < LONG {
+        let latest = values(latest(before));
+        (median(&latest)?, latest.len())
     } else {
-        usual
+        (usual, history.len())
     };
-    let known = if now.len() < LONG {
-        latest.len()
-    } else {
-        history.len()
-    };
+    let level = level * times;
     let wider = if history.len() < FEW { FEW_WIDER } else { 1.0 };
-    let scale = spread(&history)?.max(floor(signal, usual) * wider);
+    let scale = spread(&history)?.max(floor(signal, usual) * wider) * times.max(1.0);
     let stands = quantile(&now, STANDS_FOR)?;
     // A level that few points tell is itself uncertain.
     let doubt = (1.0 + 1.0 / known as f64).sqrt();
@@ -132,6 +194,26 @@ fn towards<'a>(
         surprise: (stands - level) / (scale * doubt),
         usual: as_bad as f64 / history.len() as f64,
     })
+}
+
+/// The level that a stretch of points is compared with.
+pub(crate) fn level(before: &[(f64, f64)], after: &[(f64, f64)]) -> Option<f64> {
+    let points = if after.len() < LONG {
+        latest(before)
+    } else {
+        before
+    };
+    median(&sorted(points.iter().map(|(_, value)| *value)))
+}
+
+/// Whether errors are a count and not a share: shares come from 0 to 1.
+pub(crate) fn counted(signal: &Signal) -> bool {
+    largest(signal) > 1.5
+}
+
+fn largest(signal: &Signal) -> f64 {
+    let sizes = signal.points.iter().map(|(_, value)| value.abs());
+    sizes.fold(0.0, f64::max)
 }
 
 /// The points right before the notice, back to the first hole.
@@ -158,16 +240,11 @@ fn gaps(points: &[(f64, f64)]) -> impl DoubleEndedIterator<Item = f64> + '_ {
 
 /// The smallest spread that is believed, in the signal's units.
 fn floor(signal: &Signal, usual: f64) -> f64 {
-    let largest = signal
-        .points
-        .iter()
-        .map(|(_, value)| value.abs())
-        .fold(0.0, f64::max);
     let one_in_a_thousand = match signal.measure {
         // Shares come from 0 to 1 or from 0 to 100.
-        Measure::Availability if largest > 1.5 => 0.1,
+        Measure::Availability if largest(signal) > 1.5 => 0.1,
         Measure::Availability => 0.001,
-        Measure::Errors if largest > 1.5 => 1.0,
+        Measure::Errors if counted(signal) => 0.2,
         Measure::Errors => 0.001,
         Measure::Restarts => 0.2,
         _ => f64::MIN_POSITIVE,
@@ -205,25 +282,25 @@ mod tests {
         let mut step = calm.clone();
         step.extend([40.0, 41.0, 39.0]);
         let step = signal(Measure::Latency, &step);
-        assert!(of(0, &step, 40.0).unwrap().surprise > 20.0);
+        assert!(of(0, &step, 40.0, UNCHANGED).unwrap().surprise > 20.0);
         let calm = signal(Measure::Latency, &calm);
-        assert!(of(0, &calm, 37.0).unwrap().surprise < 3.0);
+        assert!(of(0, &calm, 37.0, UNCHANGED).unwrap().surprise < 3.0);
     }
 
     #[test]
     fn good_availability_that_falls_is_bad_and_latency_that_falls_is_not() {
         let fell = signal(Measure::Availability, &[100.0, 100.0, 100.0, 90.0, 91.0]);
-        let deviation = of(0, &fell, 3.0).unwrap();
+        let deviation = of(0, &fell, 3.0, UNCHANGED).unwrap();
         assert!(deviation.surprise > 5.0 && deviation.change > 8.0);
         let faster = signal(Measure::Latency, &[10.0, 10.0, 10.0, 1.0, 1.0]);
-        assert!(of(0, &faster, 3.0).unwrap().surprise < 0.0);
+        assert!(of(0, &faster, 3.0, UNCHANGED).unwrap().surprise < 0.0);
     }
 
     #[test]
     fn one_side_alone_says_nothing() {
         let all_after = signal(Measure::Cpu, &[1.0, 2.0, 3.0]);
-        assert!(of(0, &all_after, 0.0).is_none());
-        assert!(of(0, &all_after, 9.0).is_none());
+        assert!(of(0, &all_after, 0.0, UNCHANGED).is_none());
+        assert!(of(0, &all_after, 9.0, UNCHANGED).is_none());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use petgraph::graphmap::DiGraphMap;
 
 use crate::picture::{How, Kind, Measure, Picture};
 
-use super::deviation::Deviation;
+use super::deviation::{self, Deviation};
 
 /// A symptom counts from here, in standard deviations, if something below it is surer.
 const SYMPTOM: f64 = 1.5;
@@ -52,10 +52,22 @@ pub(crate) fn suspicions<'a>(
     let shown = representative(deviations, measure);
     let graph = calls(picture);
     let rates = rates(deviations);
+    let trouble = Trouble {
+        picture,
+        burdens: burdens(&graph, &shown, &rates),
+        graph,
+        shown,
+    };
+    let starts = starts(picture, &trouble.graph, &trouble.shown);
+    let places: Vec<_> = starts
+        .into_iter()
+        .map(|start| (start, reach(start, &trouble.graph, &trouble.shown)))
+        .filter(|(start, seen)| trouble.is_sure(start, seen))
+        .collect();
+    let most = trouble.most(places.iter().flat_map(|(_, seen)| seen));
     let mut all = BTreeMap::new();
-    for start in starts(picture, &graph, &shown) {
-        let seen = reach(start, &graph, &shown);
-        for (object, suspicion) in weigh(picture, start, &seen, &graph, &shown, &rates) {
+    for (start, seen) in &places {
+        for (object, suspicion) in trouble.weigh(start, seen, most) {
             match all.get(object) {
                 Some(Suspicion { weight, .. }) if *weight >= suspicion.weight => {}
                 _ => drop(all.insert(object, suspicion)),
@@ -154,67 +166,98 @@ fn reach<'a>(start: &'a str, graph: &Calls<'a>, shown: &Shown<'_, 'a>) -> BTreeS
     seen
 }
 
-fn weigh<'a>(
-    picture: &Picture,
-    start: &str,
-    seen: &BTreeSet<&'a str>,
+/// How much trouble each object shows, to compare objects by.
+///
+/// With a graph: added seconds or failures in all, so that what callees show can be taken away from
+/// what their callers show. Without one nothing can be taken away: then whose requests got worse by the
+/// most, each for itself, since a caller does other things beside waiting for the one at fault.
+fn burdens<'a>(
     graph: &Calls<'a>,
     shown: &Shown<'_, 'a>,
     rates: &BTreeMap<&str, f64>,
-) -> Vec<(&'a str, Suspicion)> {
-    let surprise = |object: &str| shown.get(object).map_or(0.0, |d| d.surprise);
-    let alone = seen.len() == 1 && shown.get(start).is_some_and(|d| d.usual > UNUSUAL);
-    if alone || !seen.iter().any(|object| surprise(object) >= SURE) {
-        return Vec::new();
-    }
-    let opaque = |object: &str| {
-        picture
-            .objects
-            .get(object)
-            .is_some_and(|known| known.kind == Kind::External)
+) -> BTreeMap<&'a str, f64> {
+    let counted = shown.values().any(|d| deviation::counted(d.signal));
+    let burden = |object: &str, d: &Deviation<'_>| {
+        let rate = rates.get(object).copied();
+        let counts = d.signal.measure == Measure::Errors && counted;
+        match (graph.edge_count() > 0, d.signal.measure) {
+            (true, _) if counts => d.change,
+            (true, _) => d.change * rate.unwrap_or(1.0),
+            (false, Measure::Errors) if counts => {
+                d.change / rate.filter(|rate| *rate > 0.0).unwrap_or(1.0)
+            }
+            (false, Measure::Latency) => d.change / d.level.abs().max(f64::MIN_POSITIVE),
+            (false, _) => d.change,
+        }
     };
-    let burden = |object: &str| {
-        let rate = rates
-            .get(object)
-            .or_else(|| rates.get(start))
-            .copied()
-            .unwrap_or(1.0);
-        shown.get(object).map_or(0.0, |d| d.change * rate)
-    };
-    let most = seen
-        .iter()
-        .filter(|o| !opaque(o))
-        .map(|o| burden(o))
-        .fold(0.0, f64::max);
-    let most = if most > 0.0 { most } else { 1.0 };
-    let clear = (surprise(start) / CERTAIN).min(1.0);
-    let weigh_one = |object: &'a str| {
-        let whole = burden(object);
-        let below = graph
-            .neighbors(object)
-            .filter(|callee| seen.contains(callee) && !opaque(callee));
-        let handed: f64 = below.map(|callee| burden(callee).min(whole)).sum();
-        let own = (whole - handed).max(0.0);
-        let share = own / most + REMNANT * (whole / most).min(1.0);
-        let certain = (surprise(object) / CERTAIN).clamp(0.0, 1.0);
-        let seen_through = if opaque(object) { OPAQUE } else { 1.0 };
-        let deviation = shown.get(object)?;
-        let weight = (clear * certain * share * seen_through).min(1.0);
-        let own = if whole > 0.0 { own / whole } else { 0.0 };
-        let measure = deviation.signal.measure;
-        Some((
-            object,
-            Suspicion {
-                signal: deviation.index,
-                measure,
-                weight,
-                own,
-            },
-        ))
-    };
-    seen.iter()
-        .copied()
-        .filter_map(weigh_one)
-        .filter(|(_, s)| s.weight > 0.0)
+    let all = shown.iter();
+    all.map(|(object, d)| (*object, burden(object, d)))
         .collect()
+}
+
+/// One kind of trouble and the way that it takes.
+struct Trouble<'d, 'a> {
+    picture: &'a Picture,
+    graph: Calls<'a>,
+    shown: Shown<'d, 'a>,
+    burdens: BTreeMap<&'a str, f64>,
+}
+
+impl<'a> Trouble<'_, 'a> {
+    fn surprise(&self, object: &str) -> f64 {
+        self.shown.get(object).map_or(0.0, |d| d.surprise)
+    }
+
+    fn burden(&self, object: &str) -> f64 {
+        self.burdens.get(object).copied().unwrap_or(0.0)
+    }
+
+    fn is_opaque(&self, object: &str) -> bool {
+        let known = self.picture.objects.get(object);
+        known.is_some_and(|known| known.kind == Kind::External)
+    }
+
+    fn is_sure(&self, start: &str, seen: &BTreeSet<&str>) -> bool {
+        let alone = seen.len() == 1 && self.shown.get(start).is_some_and(|d| d.usual > UNUSUAL);
+        !alone && seen.iter().any(|object| self.surprise(object) >= SURE)
+    }
+
+    /// What the worst of them shows; one where none shows anything.
+    fn most<'s>(&self, seen: impl Iterator<Item = &'s &'a str>) -> f64
+    where
+        'a: 's,
+    {
+        let burdens = seen
+            .filter(|object| !self.is_opaque(object))
+            .map(|object| self.burden(object));
+        let most = burdens.fold(0.0, f64::max);
+        if most > 0.0 { most } else { 1.0 }
+    }
+
+    fn weigh(&self, start: &str, seen: &BTreeSet<&'a str>, most: f64) -> Vec<(&'a str, Suspicion)> {
+        let clear = (self.surprise(start) / CERTAIN).min(1.0);
+        let weigh_one = |object: &'a str| {
+            let whole = self.burden(object);
+            let below = self
+                .graph
+                .neighbors(object)
+                .filter(|callee| seen.contains(callee) && !self.is_opaque(callee));
+            let handed: f64 = below.map(|callee| self.burden(callee).min(whole)).sum();
+            let own = (whole - handed).max(0.0);
+            let share = own / most + REMNANT * (whole / most).min(1.0);
+            let certain = (self.surprise(object) / CERTAIN).clamp(0.0, 1.0);
+            let seen_through = if self.is_opaque(object) { OPAQUE } else { 1.0 };
+            let deviation = self.shown.get(object)?;
+            let suspicion = Suspicion {
+                signal: deviation.index,
+                measure: deviation.signal.measure,
+                weight: (clear * certain * share * seen_through).min(1.0),
+                own: if whole > 0.0 { own / whole } else { 0.0 },
+            };
+            Some((object, suspicion))
+        };
+        let all = seen.iter().copied().filter_map(weigh_one);
+        all.filter(|(_, suspicion)| suspicion.weight > 0.0)
+            .collect()
+    }
 }

@@ -1,36 +1,40 @@
 //! From numbers over time to ranked causes.
 //!
-//! On the data's way this stands between the picture and the diagnosis: [`deviation`] says how far
-//! each signal left its normal, [`flow`] and [`resource`] say whom that speaks against, and here it
-//! is put together. It reads signals and dependencies only; texts are not looked at.
+//! On the data's way this stands between the picture and the diagnosis: [`asked`] says what a change
+//! of load explains, [`deviation`] how far each signal left its normal beyond that, [`flow`],
+//! [`resource`] and [`stopped`] whom that speaks against, [`effect`] what of it follows from the rest,
+//! and here it is put together. It reads signals and dependencies only; texts are not looked at.
 //!
 //! Causes that are named:
 //!
 //! | cause | when |
 //! |---|---|
 //! | `memory_growth` | it uses far more memory than before |
-//! | `cpu_saturated` | it uses far more processor than before |
-//! | `disk_pressure` | its disk's use or traffic changed much |
-//! | `network_change` | its traffic changed much |
-//! | `queue_growth` | far more work is queued or under way |
-//! | `restarts` | it is started anew again and again |
+//! | `cpu_saturated` | it uses far more processor than before and than it is asked more |
+//! | `disk_pressure` | its disk's use or traffic changed much, and not with what it is asked |
+//! | `network_change` | its traffic changed much, and not with what it is asked |
+//! | `queue_growth` | far more work is queued or under way than its requests and their time explain |
+//! | `restarts` | it is started anew again and again, or lost its memory and its work |
 //! | `overload` | slow or failing, and asked far more than before by nobody that is itself asked more |
 //! | `errors` | failures arise in it |
 //! | `slow` | the time is lost in it |
 
 pub mod anomaly;
+pub(crate) mod asked;
 pub(crate) mod cause;
 pub(crate) mod deviation;
+pub(crate) mod effect;
 pub(crate) mod flow;
 pub(crate) mod onset;
 pub(crate) mod resource;
 pub(crate) mod season;
 pub(crate) mod stats;
+pub(crate) mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Diagnosis, Finding, Verdict};
-use crate::picture::{Measure, Picture};
+use crate::picture::{Measure, Picture, Signal};
 
 use deviation::Deviation;
 use flow::Suspicion;
@@ -53,11 +57,8 @@ pub fn rank(picture: &Picture) -> Diagnosis {
             findings: Vec::new(),
         };
     };
-    let signals = picture.signals.iter().enumerate();
-    let deviations: Vec<_> = signals
-        .filter_map(|(i, s)| deviation::of(i, s, noticed))
-        .collect();
-    let mut findings = findings(picture, &deviations);
+    let deviations = deviations(picture, noticed);
+    let mut findings = findings(picture, &deviations, noticed);
     findings.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
@@ -71,8 +72,33 @@ pub fn rank(picture: &Picture) -> Diagnosis {
     Diagnosis { verdict, findings }
 }
 
-fn findings(picture: &Picture, deviations: &[Deviation<'_>]) -> Vec<Finding> {
+/// What left its normal, beyond what a change of load explains.
+fn deviations(picture: &Picture, noticed: f64) -> Vec<Deviation<'_>> {
+    let asked = asked::Asked::of(picture, noticed);
+    let before = |signal: &&Signal| signal.points.first().is_some_and(|(at, _)| *at < noticed);
+    let watched: BTreeSet<&str> = (picture.signals.iter().filter(before))
+        .map(|signal| signal.object.as_str())
+        .collect();
+    let signals = picture.signals.iter().enumerate();
+    let moved = signals.filter_map(|(index, signal)| {
+        let known = watched.contains(signal.object.as_str());
+        let newly = || known.then(|| deviation::first_counted(index, signal, noticed))?;
+        deviation::of(index, signal, noticed, asked.explains(signal)).or_else(newly)
+    });
+    moved.collect()
+}
+
+fn findings(picture: &Picture, deviations: &[Deviation<'_>], noticed: f64) -> Vec<Finding> {
     let mut all = resource::suspicions(deviations);
+    let mut by_place: BTreeMap<usize, Deviation<'_>> =
+        deviations.iter().map(|d| (d.index, d.clone())).collect();
+    for (object, suspicion, deviation) in stopped::suspicions(picture, noticed) {
+        by_place.insert(deviation.index, deviation);
+        let held = all.entry(object).or_default();
+        if held.iter().all(|one| one.signal != suspicion.signal) {
+            held.push(suspicion);
+        }
+    }
     let near = near(picture);
     if let Some(near) = &near {
         for (_, found) in all.iter_mut().filter(|(object, _)| !near.contains(*object)) {
@@ -86,9 +112,8 @@ fn findings(picture: &Picture, deviations: &[Deviation<'_>]) -> Vec<Finding> {
             all.entry(object).or_default().push(suspicion);
         }
     }
+    effect::damp(picture, deviations, &mut all);
     let rising = cause::rising(picture, deviations);
-    let by_place: BTreeMap<usize, &Deviation<'_>> =
-        deviations.iter().map(|d| (d.index, d)).collect();
     let finding = |(object, found): (&str, Vec<Suspicion>)| Finding {
         object: object.to_owned(),
         cause: cause::name(&found, rising.contains(object)).map(str::to_owned),

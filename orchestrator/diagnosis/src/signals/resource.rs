@@ -13,6 +13,8 @@ use super::stats::{median, sorted};
 const SURE: f64 = 6.0;
 /// Changes below this share of what is usual for such objects do not matter.
 const MATTERS: f64 = 0.25;
+/// Nothing matters more than this many times what is usual: ten times nothing has no end.
+const UTMOST: f64 = 1e6;
 
 /// Suspicions by object, weightiest first.
 pub(crate) fn suspicions<'a>(deviations: &[Deviation<'a>]) -> BTreeMap<&'a str, Vec<Suspicion>> {
@@ -24,6 +26,7 @@ pub(crate) fn suspicions<'a>(deviations: &[Deviation<'a>]) -> BTreeMap<&'a str, 
             continue;
         };
         let size = deviation.change / deviation.level.abs().max(*peers).max(f64::MIN_POSITIVE);
+        let size = size.min(UTMOST);
         if size >= MATTERS {
             let found = Suspicion {
                 signal: deviation.index,

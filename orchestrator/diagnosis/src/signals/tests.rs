@@ -257,3 +257,105 @@ fn what_the_symptom_does_not_depend_on_counts_less() {
     };
     assert_eq!(rank(&unknown).findings.first().unwrap().object, "stranger");
 }
+
+#[test]
+fn slowness_below_explains_failures_above_and_lack_on_the_machine_explains_slowness() {
+    let signals = vec![
+        signal("web", Measure::Errors, 0.0, &[0.2, 0.2, 0.2]),
+        signal("web", Measure::Latency, 100.0, &[101.0, 101.0, 101.0]),
+        signal("db", Measure::Latency, 10.0, &[90.0, 90.0, 90.0]),
+    ];
+    let slow = picture(signals, vec![calls("web", "db")]);
+    assert_eq!(rank(&slow).findings.first().unwrap().object, "db");
+    let on = |object: &str| Edge {
+        how: How::RunsOn,
+        ..calls(object, "node/a")
+    };
+    let signals = vec![
+        signal("cart", Measure::Disk, 1.0, &[50.0, 50.0, 50.0]),
+        signal("db", Measure::Latency, 10.0, &[90.0, 90.0, 90.0]),
+    ];
+    let edges = vec![calls("web", "db"), on("cart"), on("db")];
+    let crowded = rank(&picture(signals, edges));
+    assert_eq!(crowded.findings.first().unwrap().object, "cart");
+}
+
+#[test]
+fn who_lost_memory_and_work_was_started_anew_and_who_lost_work_alone_was_not() {
+    let half = |measure| signal("cart", measure, 100.0, &[40.0, 40.0, 40.0]);
+    let anew = rank(&picture(
+        vec![half(Measure::Memory), half(Measure::Cpu)],
+        Vec::new(),
+    ));
+    let first = anew.findings.first().unwrap();
+    assert_eq!(first.cause.as_deref(), Some("restarts"));
+    assert!(
+        first.evidence[0]
+            .shows
+            .starts_with("memory use went from 10"),
+        "{first:?}"
+    );
+    for alone in [Measure::Memory, Measure::Cpu] {
+        let idle = rank(&picture(vec![half(alone)], Vec::new()));
+        assert_eq!(idle.findings, Vec::new());
+    }
+}
+
+#[test]
+fn a_count_that_begins_was_none_before_where_its_owner_was_watched() {
+    let mut errors = signal("web", Measure::Errors, 0.0, &[0.3, 0.3, 0.3]);
+    errors.points.drain(..40);
+    let unknown = picture(vec![errors.clone()], Vec::new());
+    assert_eq!(rank(&unknown).verdict, Verdict::Healthy);
+    let watched = picture(
+        vec![errors, signal("web", Measure::Cpu, 1.0, &[1.0, 1.0, 1.0])],
+        Vec::new(),
+    );
+    let found = rank(&watched);
+    assert_eq!(
+        found.findings.first().unwrap().cause.as_deref(),
+        Some("errors")
+    );
+}
+
+#[test]
+fn seldom_errors_are_added_up() {
+    let every_fifth: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i % 5 == 0))).collect();
+    let seldom = signal("web", Measure::Errors, 0.0, &every_fifth);
+    let found = rank(&picture(vec![seldom], Vec::new()));
+    assert_eq!(found.verdict, Verdict::Found);
+}
+
+#[test]
+fn more_of_everything_because_more_is_asked_is_no_trouble() {
+    let doubled = |measure| signal("web", measure, 10.0, &[20.0, 20.0, 20.0]);
+    let measures = [Measure::Cpu, Measure::Network, Measure::Disk, Measure::Load];
+    let mut signals: Vec<Signal> = measures.into_iter().map(doubled).collect();
+    let alone = rank(&picture(signals.clone(), Vec::new()));
+    assert_eq!(alone.verdict, Verdict::Found);
+    signals.push(doubled(Measure::Rate));
+    let asked = rank(&picture(signals, Vec::new()));
+    assert_eq!(asked.findings, Vec::new());
+}
+
+#[test]
+fn without_a_graph_who_became_worst_for_its_own_measure_is_first() {
+    let signals = vec![
+        signal("web", Measure::Latency, 500.0, &[900.0, 900.0, 900.0]),
+        signal("db", Measure::Latency, 5.0, &[105.0, 105.0, 105.0]),
+    ];
+    let found = rank(&picture(signals, Vec::new()));
+    assert_eq!(found.findings.first().unwrap().object, "db");
+}
+
+#[test]
+fn restarts_of_what_never_restarted_are_counted() {
+    let signals = vec![
+        signal("web", Measure::Restarts, 0.0, &[3.0, 4.0, 5.0]),
+        signal("db", Measure::Restarts, 0.0, &[0.0, 0.0, 0.0]),
+    ];
+    let found = rank(&picture(signals, Vec::new()));
+    let first = found.findings.first().unwrap();
+    assert_eq!(first.object, "web");
+    assert!((0.0..=1.0).contains(&first.score), "{}", first.score);
+}
