@@ -2,10 +2,10 @@
 //!
 //! Two kinds of look are taken, which err in different places: [`aspects`] of the series that break their
 //! own records, and [`shape`]s of its last points that are like none met before, at several paces. A point is
-//! as strange as they find together (the root of the mean square: two that half agree count for less than one
-//! that is sure). After an alarm, further ones need a while: one incident, one alarm.
+//! as strange as they find together (the root of the mean square, either kind counting half: two that half
+//! agree count for less than one that is sure). After an alarm, further ones need a while: one incident, one alarm.
 //!
-//! Memory is bounded (about 90,000 numbers), work per point too; nothing looks ahead, nor needs
+//! Memory is bounded (about 120,000 numbers), work per point too; nothing looks ahead, nor needs
 //! a series' range or length told.
 
 mod aspects;
@@ -20,7 +20,7 @@ use aspects::Aspects;
 use shape::{PACES, Shape};
 
 /// Points below this need no attention. One for all kinds of series.
-pub const ALARM: f64 = 0.42;
+pub const ALARM: f64 = 0.375;
 
 /// So many points come before the first one that is judged.
 const LEARNING: u64 = 100;
@@ -29,8 +29,9 @@ const QUIET: f64 = 30.0;
 /// What either kind of look finds where it alone would be worth attention.
 const RECORDS_ALARM: f64 = 0.573;
 const SHAPES_ALARM: f64 = 0.5;
-/// How much the shapes count beside the records.
-const SHAPES: f64 = 0.5;
+/// The power of the odds of broken records. A record that is just reached again has nearly even odds and is
+/// nothing new (a spike of every day does it), so they are told apart more steeply.
+const RECORDS_STEEP: i32 = 3;
 
 /// Scores one series, point by point.
 #[derive(Debug, Clone)]
@@ -84,17 +85,23 @@ impl Scorer {
 
     /// What both kinds of look find together.
     fn strange(&mut self, at: f64, value: f64) -> f64 {
-        let records = even(self.aspects.next(at, value), RECORDS_ALARM).powi(2);
+        let records = even(self.aspects.next(at, value), RECORDS_ALARM);
         let paces = self.shapes.iter_mut().map(|shape| shape.next(value));
         let squares: f64 = paces.map(|new| even(new, SHAPES_ALARM).powi(2)).sum();
         let shapes = squares / PACES.len() as f64;
-        ((records + shapes * SHAPES) / (1.0 + SHAPES)).sqrt()
+        f64::midpoint(steep(records, RECORDS_STEEP).powi(2), shapes).sqrt()
     }
 }
 
 /// Moves a strangeness so that `alarm` becomes a half, and 0 and 1 stay: its odds by those of `alarm`.
 fn even(strange: f64, alarm: f64) -> f64 {
     let (yes, no) = (strange * (1.0 - alarm), (1.0 - strange) * alarm);
+    yes / (yes + no)
+}
+
+/// Raises the odds of a strangeness to a power; 0, a half and 1 stay.
+fn steep(strange: f64, power: i32) -> f64 {
+    let (yes, no) = (strange.powi(power), (1.0 - strange).powi(power));
     yes / (yes + no)
 }
 
@@ -134,6 +141,14 @@ mod tests {
         );
     }
 
+    #[test]
+    fn steeper_odds_keep_both_ends_and_the_middle() {
+        for same in [0.0, 0.5, 1.0] {
+            assert!((steep(same, RECORDS_STEEP) - same).abs() < 1e-12);
+        }
+        assert!(steep(0.4, RECORDS_STEEP) < 0.3 && steep(0.6, RECORDS_STEEP) > 0.7);
+    }
+
     /// One of every day among noise may alarm now and then (its form is never quite the same), the higher
     /// one does for certain.
     #[test]
@@ -144,6 +159,20 @@ mod tests {
         assert!(days.clone().filter(|strange| **strange > ALARM).count() <= 1);
         let most = days.copied().fold(0.0, f64::max);
         assert!(strange[288 * 8 + 100] > most + 0.1);
+    }
+
+    #[test]
+    fn spikes_that_come_every_day_alarm_on_few_of_their_days() {
+        let (mut alarms, mut days) = (0, 0);
+        for series in 0..4 {
+            let from = series * 100_000;
+            let daily = |i: usize| if i % 288 == 100 { 5.0 } else { noise(from + i) };
+            let strange = scores((0..4_000).map(daily));
+            let known = strange.iter().skip(1_000);
+            alarms += known.filter(|strange| **strange > ALARM).count();
+            days += 3_000 / 288;
+        }
+        assert!(alarms * 4 < days, "{alarms} alarms on {days} days");
     }
 
     #[test]

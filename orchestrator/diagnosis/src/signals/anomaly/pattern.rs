@@ -97,8 +97,15 @@ impl Pattern {
         }
     }
 
-    /// `shares` are the sample's values as shares of `span`.
-    fn likeness(&self, sample: &Sample, shares: &[f64; WINDOW], span: Span) -> Likeness {
+    /// `shares` are the sample's values as shares of `span`. Nothing where the whole could not reach `least`,
+    /// which spares most patterns the powers.
+    fn likeness(
+        &self,
+        sample: &Sample,
+        shares: &[f64; WINDOW],
+        span: Span,
+        least: f64,
+    ) -> Option<Likeness> {
         let form = self.form.iter().copied().zip(&sample.form);
         let values = self.values.iter().map(|side| side.on(span)).zip(shares);
         let (mut tight, mut stays, mut latest) = (0.0, 0.0, 0.0);
@@ -109,10 +116,11 @@ impl Pattern {
             latest = is / was.max(LOOSEST);
         }
         let whole: f64 = stays / f64::max(tight, LOOSEST);
-        Likeness {
+        // Both are 1 at most, so their powers are no more than the whole.
+        (whole >= least).then(|| Likeness {
             whole: whole.powf(WHOLE) * latest.powf(LATEST),
             latest,
-        }
+        })
     }
 
     fn widen(&mut self, sample: &Sample, met: u64) {
@@ -157,7 +165,10 @@ impl Patterns {
         let shares = sample.values.map(|value| span.share(value));
         let mut best = Likeness::default();
         for pattern in &mut self.held {
-            let likeness = pattern.likeness(sample, &shares, span);
+            let least = usual.min(best.whole);
+            let Some(likeness) = pattern.likeness(sample, &shares, span, least) else {
+                continue;
+            };
             if likeness.whole >= usual {
                 pattern.widen(sample, self.met);
             }

@@ -9,7 +9,7 @@ use super::pattern::{Patterns, Sample, Span, WINDOW};
 use super::window::Window;
 
 /// Points a block, the paces that are watched.
-pub(crate) const PACES: [usize; 6] = [1, 2, 3, 4, 5, 7];
+pub(crate) const PACES: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 /// Windows that come before the first one that is judged.
 const LEARNING: u64 = 30;
 /// Within this share of the series' width from the middle, a block is at the middle.
