@@ -20,7 +20,7 @@ use aspects::Aspects;
 use shape::{PACES, Shape};
 
 /// Points below this need no attention. One for all kinds of series.
-pub const ALARM: f64 = 0.375;
+pub const ALARM: f64 = 0.37;
 
 /// So many points come before the first one that is judged.
 const LEARNING: u64 = 100;

@@ -221,13 +221,37 @@ mod tests {
         assert!(patterns.meet(&flat(0.9), SPAN) > 0.7);
     }
 
+    /// A sample that is another one for each `i`.
+    fn odd(i: u32) -> Sample {
+        let numbers = |step: u32| {
+            std::array::from_fn(|j| f64::from((i * 31 + j as u32 * step) % 101) / 101.0)
+        };
+        Sample {
+            form: numbers(57),
+            values: numbers(13),
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_is_not_alike_enough() {
+        let mut passed = 0;
+        for i in 0..500 {
+            let (pattern, sample) = (Pattern::of(&odd(i * 7), 0), odd(i));
+            let told = pattern.likeness(&sample, &sample.values, SPAN, 0.0).unwrap();
+            if pattern.likeness(&sample, &sample.values, SPAN, 0.6).is_none() {
+                assert!(told.whole < 0.6);
+                passed += 1;
+            }
+        }
+        assert!((1..500).contains(&passed), "{passed}");
+    }
+
     #[test]
     fn memory_is_bounded() {
         let mut patterns = Patterns::new();
         for i in 0..2_000_u32 {
             let mut sample = flat(f64::from(i % 89) / 89.0);
-            sample.form =
-                std::array::from_fn(|j| f64::from((i * 31 + j as u32 * 57) % 101) / 101.0);
+            sample.form = odd(i).form;
             let _ = patterns.meet(&sample, SPAN);
         }
         assert!(patterns.held.len() <= MOST);
