@@ -237,8 +237,13 @@ mod tests {
         let mut passed = 0;
         for i in 0..500 {
             let (pattern, sample) = (Pattern::of(&odd(i * 7), 0), odd(i));
-            let told = pattern.likeness(&sample, &sample.values, SPAN, 0.0).unwrap();
-            if pattern.likeness(&sample, &sample.values, SPAN, 0.6).is_none() {
+            let told = pattern
+                .likeness(&sample, &sample.values, SPAN, 0.0)
+                .unwrap();
+            if pattern
+                .likeness(&sample, &sample.values, SPAN, 0.6)
+                .is_none()
+            {
                 assert!(told.whole < 0.6);
                 passed += 1;
             }
