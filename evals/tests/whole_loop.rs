@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test may stop at the first surprise"
 )]
 
@@ -102,7 +103,17 @@ async fn nothing_is_done_before_the_yes_then_it_acts_verifies_and_resolves() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_help_is_taken_back_and_a_person_called() {
-    let mut replay = Replay::new(&bundle("bad-change-crash-loop")).unwrap();
+    taken_back("bad-change-crash-loop").await;
+}
+
+/// What was changed is another than whom it was to help.
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_was_sent_back_for_in_vain_is_taken_back_too() {
+    taken_back("caller-sends-more").await;
+}
+
+async fn taken_back(name: &str) {
+    let mut replay = Replay::new(&bundle(name)).unwrap();
     replay.world().approves = true;
     replay.start();
     until(&replay, proposal_is(ProposalState::Undone)).await;
@@ -136,6 +147,37 @@ async fn killed_between_acting_and_writing_it_down_it_does_not_act_twice() {
     until(&replay, proposal_is(ProposalState::Verified)).await;
     assert_eq!(count(&replay, "rollback_service"), 1);
     assert_eq!(replay.seen().incidents.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_it_does_not_send_a_caller_back_twice() {
+    let mut replay = Replay::new(&bundle("caller-sends-more")).unwrap();
+    replay.world().approves = true;
+    replay.start();
+    until(&replay, |replay| count(replay, "rollback_service") == 1).await;
+    replay.kill();
+    for proposal in replay.world().records.proposals.values_mut() {
+        (proposal.state, proposal.done) = (ProposalState::Acting, 0);
+    }
+    replay.start();
+    until(&replay, proposal_is(ProposalState::Verifying)).await;
+    assert_eq!(count(&replay, "rollback_service"), 1);
+    assert_eq!(replay.seen().incidents.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_for_a_caller_waits_for_its_yes_as_long_as_the_trouble_lasts() {
+    let mut replay = Replay::new(&bundle("caller-sends-more")).unwrap();
+    replay.start();
+    until(&replay, proposal_is(ProposalState::Waiting)).await;
+    for restarts in 0..2 {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let seen = replay.seen();
+        let stands = (seen.incidents.len(), seen.proposals[0].state);
+        assert_eq!(stands, (1, ProposalState::Waiting), "after {restarts}");
+        replay.kill();
+        replay.start();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 //! Before a call the proposal says `acting`; after it, how many calls are done. A process that finds
 //! a proposal acting without having begun itself reads the history of changes first.
 
+use std::collections::BTreeMap;
+
 use ostler_core::{
     event::{Event, Happening},
     incident::IncidentState,
@@ -106,13 +108,17 @@ impl Agent {
         &self,
         proposal: &Proposal,
     ) -> Result<Vec<PastChangeInfo>, CallError> {
-        let changes = world::changes(&*self.caller, &proposal.body.verify.service)
-            .await?
-            .value
-            .changes;
+        // What is changed may be another than whom that is to help.
+        let mut services = proposal.services.clone();
+        services.insert(proposal.body.verify.service.clone());
+        let mut all = BTreeMap::new();
+        for service in &services {
+            let changes = world::changes(&*self.caller, service).await?.value.changes;
+            all.extend(changes.into_iter().map(|change| (change.revision, change)));
+        }
         let ours =
             |change: &PastChangeInfo| change.principal == self.me && change.at >= proposal.at;
-        Ok(changes.into_iter().filter(ours).collect())
+        Ok(all.into_values().rev().filter(ours).collect())
     }
 
     /// A call was not carried out: the world moved, or it failed.

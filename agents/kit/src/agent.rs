@@ -159,16 +159,12 @@ impl Agent {
         symptoms: &[Symptom],
         now: Time,
     ) -> Result<(), CallError> {
-        let ill = symptoms
-            .iter()
-            .any(|symptom| symptom.service == case.patient);
-        case.feel(
-            ill || matches!(
-                self.state_of(&case.patient),
-                Some(ServiceState::Down | ServiceState::Degraded)
-            ),
-            now,
-        );
+        let is_ill = |service: &ServiceKey| {
+            let state = self.state_of(service);
+            matches!(state, Some(ServiceState::Down | ServiceState::Degraded))
+                || symptoms.iter().any(|symptom| &symptom.service == service)
+        };
+        case.feel(is_ill(&case.patient) || is_ill(&case.culprit), now);
         let detail = self.proposal_of(case).await?;
         let foretold = detail.as_ref().and_then(|detail| detail.forecast.as_ref());
         if let Some(foretold) = foretold {
@@ -189,7 +185,7 @@ impl Agent {
             verify_symptom: symptoms
                 .iter()
                 .any(|symptom| &symptom.service == watched && concerns(symptom, proposal.as_ref())),
-            verify_state: self.state_of(watched),
+            verify_state: self.worst_of(proposal.as_ref(), watched),
             proposals_limit: self.parts.budget.proposals_per_incident,
             news: case.news(symptoms),
             worse: worse.as_deref(),
@@ -269,12 +265,22 @@ impl Agent {
         .await
     }
 
-    fn state_of(&self, service: &ServiceKey) -> Option<ServiceState> {
+    pub(crate) fn state_of(&self, service: &ServiceKey) -> Option<ServiceState> {
         let services = &self.look.glance()?.services.value.services;
         services
             .iter()
             .find(|summary| &summary.service == service)?
             .state
+    }
+
+    /// The state of the service to verify; of what else the proposal changed, where that is not well.
+    fn worst_of(&self, proposal: Option<&Proposal>, watched: &ServiceKey) -> Option<ServiceState> {
+        let changed = proposal.into_iter().flat_map(|proposal| &proposal.services);
+        let others = changed.filter(|service| *service != watched);
+        let mut unwell = others
+            .filter_map(|service| self.state_of(service))
+            .filter(|state| !matches!(state, ServiceState::Healthy | ServiceState::Idle));
+        unwell.next().or_else(|| self.state_of(watched))
     }
 
     async fn proposal_of(&self, case: &Case) -> Result<Option<ProposalDetail>, CallError> {

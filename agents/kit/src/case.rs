@@ -196,7 +196,7 @@ impl Case {
     }
 
     fn has(&self, symptom: &Symptom) -> bool {
-        symptom.service == self.patient
+        symptom.service == self.patient || symptom.service == self.culprit
     }
 
     fn calm_for(&self, span: Span, now: Time) -> bool {

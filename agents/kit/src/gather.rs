@@ -76,9 +76,9 @@ impl<'a> Gather<'a> {
                 situation.facts.insert(service, facts);
             }
         }
-        self.callers(&mut situation).await?;
         self.nodes(&mut situation).await?;
         self.past(&mut situation).await?;
+        self.callers(&mut situation).await?;
         Ok(situation)
     }
 

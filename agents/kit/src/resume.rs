@@ -56,6 +56,7 @@ impl Agent {
         };
         let mut case = Case::new(incident.id.clone(), culprit, phase);
         case.services.insert(incident.service.clone());
+        case.patient = incident.service.clone();
         case.proposals = u32::try_from(incident.proposals.len()).unwrap_or(u32::MAX);
         case.known.clone_from(&incident.symptoms);
         for proposal in &incident.proposals {

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use ostler_core::{
     id::ServiceKey,
     incident::IncidentState,
+    plan::ServiceState,
     time::{Span, Time},
 };
 use ostler_tools::proposals::LEASED;
@@ -177,7 +178,15 @@ impl Agent {
             looks: 0,
             again_at: now,
         };
+        let ill = symptoms.iter().any(|symptom| symptom.service == culprit);
+        let down = matches!(
+            self.state_of(&culprit),
+            Some(ServiceState::Down | ServiceState::Degraded)
+        );
         let mut case = Case::new(incident, culprit, phase);
+        if !ill && !down {
+            case.patient = subject.clone();
+        }
         case.services.insert(subject.clone());
         Ok(case)
     }

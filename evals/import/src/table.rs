@@ -41,11 +41,22 @@ impl Table {
             ));
         }
         let (_, header) = rows.remove(0);
-        Ok(Self {
+        let table = Self {
             path: shown,
             header,
             rows,
-        })
+        };
+        let columns = table.header.len();
+        match table.rows.iter().find(|(_, row)| row.len() > columns) {
+            Some((line, row)) => {
+                let cells = row.len();
+                let words = format!(
+                    "has {cells} cells, and the first line names {columns}; a comma within a number or text?"
+                );
+                Err(table.error(*line, words))
+            }
+            None => Ok(table),
+        }
     }
 
     /// The place of a column that must be there.
@@ -82,16 +93,9 @@ impl Table {
         row: &[String],
         column: usize,
     ) -> Result<Option<f64>, ImportError> {
-        let Some(cell) = Self::text(row, column).filter(|cell| !is_nothing(cell)) else {
-            return Ok(None);
-        };
-        let number: f64 = cell.parse().map_err(|_| {
-            self.error(
-                line,
-                format!("`{cell}` is no number; write one like `0.25`, or nothing"),
-            )
-        })?;
-        Ok(Some(number).filter(|number| number.is_finite()))
+        let what = "number; write one like `0.25`, or nothing";
+        let number = self.cell(line, row, column, what, |cell| cell.parse().ok())?;
+        Ok(number.filter(|number| number.is_finite()))
     }
 
     /// The time in a cell, in seconds; nothing where it is empty.
@@ -101,18 +105,23 @@ impl Table {
         row: &[String],
         column: usize,
     ) -> Result<Option<f64>, ImportError> {
+        let what = "time; write seconds like `1396310700` or `2014-04-01T00:05:00Z`";
+        self.cell(line, row, column, what, time::moment)
+    }
+
+    fn cell(
+        &self,
+        line: u64,
+        row: &[String],
+        column: usize,
+        what: &str,
+        read: impl Fn(&str) -> Option<f64>,
+    ) -> Result<Option<f64>, ImportError> {
         let Some(cell) = Self::text(row, column).filter(|cell| !is_nothing(cell)) else {
             return Ok(None);
         };
-        let read = time::moment(cell).map(Some);
-        read.ok_or_else(|| {
-            self.error(
-                line,
-                format!(
-                    "`{cell}` is no time; write seconds like `1396310700` or `2014-04-01T00:05:00Z`"
-                ),
-            )
-        })
+        let value = read(cell).map(Some);
+        value.ok_or_else(|| self.error(line, format!("`{cell}` is no {what}")))
     }
 
     /// An error at a line of this file.

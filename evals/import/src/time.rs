@@ -13,36 +13,42 @@ pub(crate) fn moment(text: &str) -> Option<f64> {
         }
         return Some(number).filter(|number| number.is_finite());
     }
-    let (local, ahead) = zone(text.trim());
+    let (local, ahead) = zone(text.trim())?;
     let fraction = local.rsplit_once('.').map_or(Some(0.0), |(_, digits)| {
         format!("0.{digits}").parse::<f64>().ok()
     });
     Some(seconds(local)? + fraction? - ahead)
 }
 
-/// A text without its zone, and by how many seconds that is ahead of UTC.
-fn zone(text: &str) -> (&str, f64) {
+/// A text without its zone, and by how many seconds that is ahead of UTC; nothing where it is no zone.
+fn zone(text: &str) -> Option<(&str, f64)> {
     let utc = text
         .strip_suffix(['Z', 'z'])
         .or_else(|| text.strip_suffix(" UTC"));
     if let Some(local) = utc {
-        return (local, 0.0);
+        return Some((local, 0.0));
     }
     let from = text
         .rfind(['+', '-'])
         .filter(|from| text.get(..*from).is_some_and(|t| t.contains(':')));
     let parts = from.and_then(|from| text.split_at_checked(from));
     let Some((local, zone)) = parts else {
-        return (text, 0.0);
+        return Some((text, 0.0));
     };
-    let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
-    let number = |from: usize| {
-        digits
-            .get(from..from + 2)
-            .and_then(|part| part.parse::<f64>().ok())
+    let ahead = ahead(zone.get(1..)?)?;
+    Some((local, if zone.starts_with('-') { -ahead } else { ahead }))
+}
+
+/// Seconds in `02:00`, `0200` or `02`.
+fn ahead(zone: &str) -> Option<f64> {
+    let (hours, minutes) = match (zone.len(), zone.split_once(':')) {
+        (5, Some((hours, minutes))) => (hours, minutes),
+        (4, None) => zone.split_at_checked(2)?,
+        (2, None) => (zone, "0"),
+        _ => return None,
     };
-    let ahead = number(0).unwrap_or_default() * 3600.0 + number(2).unwrap_or_default() * 60.0;
-    (local, if zone.starts_with('-') { -ahead } else { ahead })
+    let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours <= 14 && minutes < 60).then(|| f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0)
 }
 
 /// Seconds; nothing where the text is no such time. Fractions of a second are left out.
@@ -107,7 +113,14 @@ mod tests {
         }
         assert_eq!(moment("2014-04-01T00:05:00.250Z"), Some(1_396_310_700.25));
         assert_eq!(moment("12.5"), Some(12.5));
-        for wrong in ["soon", "NaN", "2014-04-31x", ""] {
+        for wrong in [
+            "soon",
+            "NaN",
+            "2014-04-31x",
+            "",
+            "2014-04-01T02:05:00+2",
+            "2014-04-01T02:05:00+200",
+        ] {
             assert_eq!(moment(wrong), None, "{wrong}");
         }
     }

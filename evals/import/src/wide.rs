@@ -1,9 +1,9 @@
 //! Metrics with a column a series, as most tools write them: `time,cart:cpu,cart:latency:p90,db_memory`.
 //!
-//! A column is `<object>:<measure>` or `<object>_<measure>`, and whatever follows the measure is the
-//! name of the series. Where an object's name holds a measure too, the last one counts.
+//! A column is `<object>:<measure>`, or `<object>_<measure>` where that is plain, and whatever follows the measure is the
+//! name of the series.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_diagnosis::picture::{Measure, Signal};
 use serde_json::Value;
@@ -33,6 +33,10 @@ pub(crate) fn signals(table: &Table) -> Result<Vec<Signal>, ImportError> {
     let keys: Vec<_> = others
         .map(|(column, title)| Ok((column, key(title).ok_or_else(|| unknown(table, title))?)))
         .collect::<Result<_, ImportError>>()?;
+    if let Some((column, _)) = twice(&keys) {
+        let title = table.header.get(*column).map_or("", String::as_str);
+        return Err(table.error(1, format!("column `{title}` is there twice")));
+    }
     let mut found = BTreeMap::new();
     for (line, row) in &table.rows {
         let at = table.moment(*line, row, time)?;
@@ -43,6 +47,12 @@ pub(crate) fn signals(table: &Table) -> Result<Vec<Signal>, ImportError> {
         }
     }
     Ok(in_order(found))
+}
+
+/// A column that another is the same as.
+fn twice<K: Ord>(keys: &[(usize, K)]) -> Option<&(usize, K)> {
+    let mut seen = BTreeSet::new();
+    keys.iter().find(|(_, key)| !seen.insert(key))
 }
 
 fn unknown(table: &Table, title: &str) -> ImportError {
@@ -57,14 +67,29 @@ fn unknown(table: &Table, title: &str) -> ImportError {
     )
 }
 
-/// Object, measure and name in a title.
+/// Object, measure and name in a title. With a colon the first one that a measure follows divides; without one
+/// it must be plain which word is the measure, and no more than that: `cart_error_rate` is no rate of `cart_error`.
 fn key(title: &str) -> Option<(String, Measure, String)> {
-    let places = title.match_indices([':', '_']).collect::<Vec<_>>();
-    places.into_iter().rev().find_map(|(at, between)| {
-        let (object, rest) = title.split_at_checked(at)?;
-        let rest = rest.strip_prefix(between)?;
-        let (word, name) = rest.split_once([':', '_']).unwrap_or((rest, ""));
-        let measure = serde_json::from_value(Value::String(word.to_ascii_lowercase())).ok()?;
-        (!object.is_empty()).then(|| (object.to_owned(), measure, name.to_owned()))
-    })
+    let divided = |between: char| {
+        let places = title.match_indices(between);
+        places.filter_map(move |(at, _)| {
+            let (object, rest) = title.split_at_checked(at)?;
+            let rest = rest.strip_prefix(between)?;
+            let (word, name) = rest.split_once([':', '_']).unwrap_or((rest, ""));
+            let measure = serde_json::from_value(Value::String(word.to_ascii_lowercase())).ok()?;
+            (!object.is_empty()).then(|| (object.to_owned(), measure, name.to_owned()))
+        })
+    };
+    if title.contains(':') {
+        return divided(':').next();
+    }
+    let mut all = divided('_');
+    let (Some(only), None) = (all.next(), all.next()) else {
+        return None;
+    };
+    let (_, last) = only.0.rsplit_once('_').unwrap_or(("", &only.0));
+    let of_it = [
+        "error", "errors", "request", "requests", "failure", "failures",
+    ];
+    (!of_it.iter().any(|word| last.eq_ignore_ascii_case(word))).then_some(only)
 }

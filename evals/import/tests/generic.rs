@@ -186,7 +186,7 @@ fn times_in_thousandths_are_seconds() {
 
 #[test]
 fn mistakes_are_named_with_file_and_line() {
-    let mistakes = [
+    each_is_named(&[
         (
             "metrics.csv",
             "time,object,measure,name,value\n1,a,latency,m,1\nx,a,latency,m,1\n",
@@ -220,16 +220,6 @@ fn mistakes_are_named_with_file_and_line() {
             "commas must separate the cells",
         ),
         (
-            "metrics.csv",
-            "time,web_speed\n1,2\n",
-            "metrics.csv:1: column `web_speed`",
-        ),
-        (
-            "metrics.csv",
-            "time,web:cpu\n1,2\n2,much\n",
-            "metrics.csv:3: `much` is no number",
-        ),
-        (
             "truth.yaml",
             "healthy: true\nnoticed: soon\n",
             "`soon`, which is no time",
@@ -241,12 +231,51 @@ fn mistakes_are_named_with_file_and_line() {
         ),
         ("truth.yaml", "cause: slow\n", "either `healthy: true`"),
         ("truth.yaml", "healthy: true\nobjets: [a]\n", "objets"),
-    ];
+    ]);
+}
+
+#[test]
+fn titles_that_do_not_say_what_they_hold_are_named() {
+    each_is_named(&[
+        (
+            "metrics.csv",
+            "time,web_speed\n1,2\n",
+            "metrics.csv:1: column `web_speed`",
+        ),
+        (
+            "metrics.csv",
+            "time,web_error_rate\n1,2\n",
+            "metrics.csv:1: column `web_error_rate`",
+        ),
+        (
+            "metrics.csv",
+            "time,web_cpu,web:CPU\n1,2,3\n",
+            "metrics.csv:1: column `web:CPU` is there twice",
+        ),
+        (
+            "metrics.csv",
+            "time,object,measure,name,value\n1,a,cpu,m,0,25\n",
+            "metrics.csv:2: has 6 cells",
+        ),
+        (
+            "metrics.csv",
+            "time,web:cpu\n1,2\n2,much\n",
+            "metrics.csv:3: `much` is no number",
+        ),
+    ]);
+}
+
+/// File, content, and what the error says.
+fn each_is_named(mistakes: &[(&str, &str, &str)]) {
     for (file, text, expected) in mistakes {
         let folder = incident("wrong").with(file, text);
         let said = generic::read(folder.path()).unwrap_err().to_string();
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn a_folder_without_metrics_is_none() {
     let nothing = Folder::new("nothing");
     assert!(
         generic::read(nothing.path())

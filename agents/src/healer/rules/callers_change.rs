@@ -1,29 +1,28 @@
 //! **A change of who calls it**: since a caller was changed it sends more than this one can bear: it tries again more
 //! often, asks for each thing by itself, remembers nothing any more.
 //!
-//! Symptoms: broken promises. Tests: its own spec was not changed before the trouble; requests came half as often
-//! again as before; one of those who call it, and only one, was changed at most half an hour before, in what can make
-//! it send more; and that one was not asked for more itself, so that its own callers are not behind it.
-//! Remedy: the caller goes back to its last good generation.
-//! Confidence: 0.65, more when that generation is known good or the trouble came at once.
+//! Symptoms: broken promises. Tests: its own spec was not changed before the trouble; nobody calls it from outside,
+//! and all who do are known; one of them, and only one, was changed in what can make it send more, and the trouble
+//! came within minutes of that; requests are half as often again as before that change; and none of its callers is
+//! asked for more itself, so that theirs are not behind it. Who of them sends the more is not measured: that only one
+//! changed is what tells.
+//! Remedy: that caller goes back to its last good generation.
+//! Confidence: 0.75, more when that generation is known good.
 
-use ostler_agents_kit::{situation::ServiceFacts, trend};
+use ostler_agents_kit::situation::ServiceFacts;
 use ostler_core::{
     incident::Evidence,
-    signal::SignalKind,
     time::{Span, Time},
 };
 
 use super::{
-    Diagnosis, Judged, Remedy, out,
+    Diagnosis, Judged, Remedy,
+    asked::{Asked, MORE},
+    out,
     patient::{Patient, RecentChange, Trouble},
 };
 
-/// Over how long requests are counted.
-const RECENT: Span = Span::minutes(1);
-/// So many times as many requests are more.
-pub(super) const MORE: f64 = 1.5;
-/// A caller that is asked for so much more passes on what others send.
+/// A caller that is asked for so many times as much passes on what others send.
 const PASSES_ON: f64 = 1.2;
 /// Trouble this soon after a change speaks against the change.
 const AT_ONCE: Span = Span::minutes(5);
@@ -37,123 +36,106 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     if patient.recent_change().is_ok() {
         return out("its own spec was changed before the trouble");
     }
-    let onset = patient.onset();
-    let Some(growth) = growth(patient.facts, onset, patient.situation.now) else {
-        return out("nothing is known of its requests before the trouble");
-    };
-    if growth.times() < MORE {
-        return out("it is not asked for more than before");
+    if let Some(why) = cannot_tell(patient) {
+        return out(why);
     }
-    let mut changed = patient.situation.callers.values().filter_map(|caller| {
-        let change = suspect(patient, caller, onset)?;
-        Some((caller, change))
-    });
+    let callers = patient.situation.callers.values();
+    let mut changed = callers.filter_map(|caller| suspect(patient, caller));
     let (Some((caller, change)), None) = (changed.next(), changed.next()) else {
-        return out("not exactly one of its callers was changed before the trouble");
+        return out("not exactly one of its callers was changed just before the trouble");
     };
-    let Some(own) = self::growth(caller, onset, patient.situation.now) else {
-        let name = caller.key();
-        return out(format!(
-            "how much `{name}` itself is asked for is not known"
-        ));
+    let Some(asked) = asked(patient, patient.facts, change.at) else {
+        return out("nothing is known of its requests before its caller was changed");
     };
-    if own.times() >= PASSES_ON {
-        let name = caller.key();
-        return out(format!(
-            "`{name}`, which calls it, is itself asked for more"
-        ));
+    if asked.times() < MORE {
+        return out("it is not asked for more than before its caller was changed");
     }
-    Judged::Fits(diagnosis(patient, caller, &change, &growth, &own))
+    if let Some(other) = passes_on(patient, change.at) {
+        let other = other.key();
+        let words = format!("`{other}`, which calls it, may be asked for more itself");
+        return out(words);
+    }
+    Judged::Fits(diagnosis(patient, &caller, &change, asked))
 }
 
-/// The change of a caller that came before the trouble, with a way back, and can make it send more.
+/// Where requests may come from somebody that is not looked at.
+fn cannot_tell(patient: &Patient<'_>) -> Option<&'static str> {
+    let ports = &patient.facts.detail.value.spec.ports;
+    if ports.iter().any(|port| port.publish.is_some()) {
+        return Some("it is called from outside too");
+    }
+    let callers = patient.situation.web().callers_of(patient.facts.key());
+    let all = callers.count() == patient.situation.callers.len();
+    (!all).then_some("not all of its callers are known")
+}
+
+/// A caller that was changed just before the trouble, with a way back, in what can make it send more.
 fn suspect<'a>(
     patient: &Patient<'a>,
-    caller: &'a ServiceFacts,
-    onset: Time,
-) -> Option<RecentChange<'a>> {
-    let caller = Patient {
-        facts: caller,
-        ..*patient
+    facts: &'a ServiceFacts,
+) -> Option<(Patient<'a>, RecentChange<'a>)> {
+    let caller = Patient { facts, ..*patient };
+    let change = caller.change_before(patient.onset()).ok()?;
+    let at_once = change.onset.since(change.at) <= AT_ONCE;
+    (at_once && change.touches(SENDS_MORE)).then_some((caller, change))
+}
+
+fn asked(patient: &Patient<'_>, of: &ServiceFacts, changed: Time) -> Option<Asked> {
+    Asked::of(of, changed, patient.situation.now)
+}
+
+/// A caller that is asked for more since then, or of which that is not known.
+fn passes_on<'a>(patient: &Patient<'a>, changed: Time) -> Option<&'a ServiceFacts> {
+    let same = |caller: &&ServiceFacts| {
+        let asked = asked(patient, caller, changed);
+        asked.is_some_and(|asked| asked.times() < PASSES_ON)
     };
-    let change = caller.change_before(onset).ok()?;
-    change.touches(SENDS_MORE).then_some(change)
-}
-
-/// Requests a second, before the trouble and now.
-struct Growth {
-    before: f64,
-    now: f64,
-}
-
-impl Growth {
-    fn times(&self) -> f64 {
-        self.now / self.before.max(0.1)
-    }
-
-    fn in_words(&self) -> String {
-        let (before, now) = (self.before, self.now);
-        format!("{now:.0} requests a second, {before:.0} before the trouble")
-    }
-}
-
-fn growth(facts: &ServiceFacts, onset: Time, now: Time) -> Option<Growth> {
-    let rate = facts.points(SignalKind::RequestRate);
-    Some(Growth {
-        before: trend::mean(trend::before(rate, onset))?,
-        now: trend::mean(trend::since(rate, onset.max(now - RECENT)))?,
-    })
+    let mut callers = patient.situation.callers.values();
+    callers.find(|caller| !same(caller))
 }
 
 fn diagnosis(
     patient: &Patient<'_>,
-    caller: &ServiceFacts,
+    caller: &Patient<'_>,
     change: &RecentChange<'_>,
-    growth: &Growth,
-    own: &Growth,
+    asked: Asked,
 ) -> Diagnosis {
-    let (name, victim) = (caller.key(), patient.facts.key());
+    let (name, victim) = (caller.facts.key(), patient.facts.key());
     let explanation = format!(
-        "`{name}` sends `{victim}` {:.1} times the requests since generation {} of it changed {}; it is not asked \
-         for more itself, and `{victim}` was not changed",
-        growth.times(),
-        caller.generation(),
+        "`{victim}` gets {:.1} times the requests since generation {} of `{name}`, which calls it, changed {}; \
+         `{victim}` was not changed, and none of its callers is asked for more itself",
+        asked.times(),
+        caller.facts.generation(),
         change.fields(),
     );
-    let mut confidence: f64 = 0.65;
-    if change.back.last_good {
-        confidence += 0.1;
-    }
-    if change.onset.since(change.at) <= AT_ONCE {
-        confidence += 0.1;
-    }
+    let good = if change.back.last_good { 0.1 } else { 0.0 };
     Diagnosis {
-        confidence,
+        confidence: 0.75 + good,
         explanation,
-        evidence: evidence(patient, caller, change, growth, own),
+        evidence: evidence(patient, caller, change),
         remedy: Remedy::RollBackCaller(name.clone(), change.back.generation),
     }
 }
 
 fn evidence(
     patient: &Patient<'_>,
-    caller: &ServiceFacts,
+    caller: &Patient<'_>,
     change: &RecentChange<'_>,
-    growth: &Growth,
-    own: &Growth,
 ) -> Vec<Evidence> {
-    let (name, victim) = (caller.key(), patient.facts.key());
     let mut evidence = patient.symptoms();
-    let needs = format!("`{name}` needs `{victim}`");
+    let needs = format!("`{}` needs `{}`", caller.facts.key(), patient.facts.key());
     evidence.push(patient.situation.graph.claim(needs));
-    for (facts, growth) in [(patient.facts, growth), (caller, own)] {
-        let words = format!("`{}`: {}", facts.key(), growth.in_words());
-        evidence.extend(facts.signals.as_ref().map(|signals| signals.claim(words)));
+    for facts in [patient.facts, caller.facts] {
+        let asked = asked(patient, facts, change.at);
+        let signals = facts.signals.as_ref();
+        evidence.extend(signals.zip(asked).map(|(signals, asked)| {
+            signals.claim(format!(
+                "`{}`: {} the change",
+                facts.key(),
+                asked.in_words()
+            ))
+        }));
     }
-    let as_patient = Patient {
-        facts: caller,
-        ..*patient
-    };
-    evidence.extend(as_patient.change_evidence(change));
+    evidence.extend(caller.change_evidence(change));
     evidence
 }

@@ -4,6 +4,7 @@
 //! text that workloads wrote only folded and marked; such text supports a cause, it never is the
 //! whole of one, and never chooses an action by itself.
 
+mod asked;
 mod bad_change;
 mod bad_image;
 mod bad_probe;

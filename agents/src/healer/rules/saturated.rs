@@ -6,17 +6,15 @@
 //! Confidence: 0.7.
 
 use ostler_agents_kit::trend;
-use ostler_core::{signal::SignalKind, time::Span};
+use ostler_core::signal::SignalKind;
 
 use super::{
     Diagnosis, Judged, Remedy,
-    callers_change::MORE,
+    asked::{Asked, MORE, RECENT},
     out,
     patient::{Patient, Trouble},
 };
 
-/// Over how long use is looked at.
-const RECENT: Span = Span::minutes(1);
 /// Share of the limit from which all is used.
 const FULL: f64 = 0.9;
 
@@ -44,25 +42,20 @@ pub(super) fn judge(patient: &Patient<'_>) -> Judged {
     if used.is_empty() || used.iter().any(|used| *used < cores * FULL) {
         return out("it does not use all the CPU that it may");
     }
-    let rate = patient.facts.points(SignalKind::RequestRate);
-    let (Some(before), Some(now)) = (
-        trend::mean(trend::before(rate, patient.onset())),
-        trend::mean(trend::since(rate, from)),
-    ) else {
+    let asked = Asked::of(patient.facts, patient.onset(), patient.situation.now);
+    let Some(asked) = asked else {
         return out("nothing is known of its load before the trouble");
     };
-    if now < before * MORE {
+    if asked.times() < MORE {
         return out("its load did not grow");
     }
     let mut evidence = patient.symptoms();
     if let Some(signals) = &patient.facts.signals {
-        evidence.push(signals.claim(format!(
-            "{now:.0} requests a second, {before:.0} before the trouble"
-        )));
+        evidence.push(signals.claim(format!("{} the trouble", asked.in_words())));
     }
     let explanation = format!(
         "it gets {:.1} times the usual requests and uses all of its {limit} CPU an instance",
-        now / before.max(0.1)
+        asked.times()
     );
     let advice = "add instances, raise its CPU limit, or find out who sends so much".to_owned();
     Judged::Fits(Diagnosis {

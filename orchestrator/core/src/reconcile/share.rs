@@ -1,5 +1,5 @@
-//! Which part of its service's load each instance bears: its version's part of the traffic, where that is weighed, shared
-//! evenly by those of it that bear any; cold ones count as half.
+//! Which part of its service's load each instance may bear: an even one, or its version's part of the traffic where that
+//! is weighed and more, shared by those of it that bear any; cold ones count as half.
 
 use std::collections::BTreeMap;
 
@@ -43,10 +43,11 @@ impl Shares {
         }
     }
 
-    /// The part of all load that is meant for this instance.
+    /// The part of all load that this instance may bear. Calls between services go round the proxy, to each instance
+    /// as often: so an even part at least, and while versions are weighed the parts add up to more than all.
     pub fn share(&self, group: &Group, member: &Member) -> f64 {
         let own = self.of_version.get(&version(group, member));
-        own.copied().unwrap_or(self.even)
+        own.map_or(self.even, |own| own.max(self.even))
     }
 }
 

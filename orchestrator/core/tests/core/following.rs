@@ -270,14 +270,15 @@ fn canary(port: &str) -> Fleet {
 #[test]
 fn who_bears_more_of_the_traffic_gets_more() {
     let weighed = canary(", appProtocol: http");
-    let most = [("a", 1_580), ("b", 1_580), ("c", 1_580)];
-    assert_eq!(given(&weighed), of(&most), "the new one has enough");
+    let most = [("a", 1_580), ("b", 1_580), ("c", 1_580), ("d", 1_320)];
+    assert_eq!(given(&weighed), of(&most), "and nobody less than evenly");
     let even = canary("");
     let all = [("a", 1_320), ("b", 1_320), ("c", 1_320), ("d", 1_320)];
     assert_eq!(given(&even), of(&all), "connections know no weight");
     // The share of one that died goes to its own version; of the last of a version, to the other.
     let died = canary(", appProtocol: http").edit("b", ended(vec![exit(137, 1)]));
-    assert_eq!(given(&died), of(&[("a", 2_370), ("c", 2_370)]));
+    let others = [("a", 2_370), ("c", 2_370), ("d", 1_750)];
+    assert_eq!(given(&died), of(&others));
     let died = canary(", appProtocol: http").edit("d", ended(vec![exit(137, 1)]));
     let others = [("a", 1_750), ("b", 1_750), ("c", 1_750)];
     assert_eq!(given(&died), of(&others));

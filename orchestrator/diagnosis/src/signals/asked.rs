@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::picture::{Measure, Picture, Signal};
+use crate::picture::{How, Measure, Picture, Signal};
 
 use super::deviation;
 use super::stats::{median, quantile, sorted};
 
 /// The share of points after the notice that lie below what stands for them, and above.
 const STANDS_FOR: f64 = 0.75;
-/// Fewer objects than this tell nothing of what all of them do.
+/// Fewer owners than this tell nothing of what all of them do.
 const MANY: usize = 5;
 
 /// How many times more and less than before is explained; one is always between both.
@@ -77,7 +77,7 @@ impl<'a> Asked<'a> {
             times: owned(Measure::Latency),
             common: follows
                 .into_iter()
-                .filter_map(|measure| Some((measure, common(&moved, measure)?)))
+                .filter_map(|measure| Some((measure, common(picture, &owned(measure))?)))
                 .collect(),
         }
     }
@@ -100,13 +100,23 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What most objects do alike is the load of all, not the fault of one.
-fn common(moved: &[(&Signal, Explained)], measure: Measure) -> Option<Explained> {
-    let of = || moved.iter().filter(|(signal, _)| signal.measure == measure);
-    let middle = |end: fn(&Explained) -> f64| median(&sorted(of().map(|(_, one)| end(one))));
-    if of().count() < MANY {
+/// What most do alike is the load of all, not the fault of one. Instances of a service count as one: what all of them do
+/// is what it does.
+fn common(picture: &Picture, moved: &BTreeMap<&str, Explained>) -> Option<Explained> {
+    let part_of = picture.edges.iter().filter(|edge| edge.how == How::PartOf);
+    let owners: BTreeMap<&str, &str> = part_of
+        .map(|edge| (edge.from.as_str(), edge.to.as_str()))
+        .collect();
+    let mut of_owner: BTreeMap<&str, Explained> = BTreeMap::new();
+    for (object, explained) in moved {
+        let owner = owners.get(object).unwrap_or(object);
+        let held = of_owner.entry(owner).or_insert(*explained);
+        *held = held.or(*explained);
+    }
+    if of_owner.len() < MANY {
         return None;
     }
+    let middle = |end: fn(&Explained) -> f64| median(&sorted(of_owner.values().map(end)));
     Some(Explained::of(
         middle(|one| one.least)?,
         middle(|one| one.most)?,

@@ -76,17 +76,23 @@ pub(crate) fn evidence(suspicion: &Suspicion, deviation: &Deviation<'_>) -> Opti
         ""
     };
     let Deviation {
+        before,
         level,
         after,
         surprise,
         ..
     } = deviation;
+    let explained = if (level - before).abs() > 0.05 * before.abs() {
+        format!(" (its load explains {level:.4})")
+    } else {
+        String::new()
+    };
     let what = measured(deviation.signal.measure)?;
     let how_far = surprise.min(999.0);
     Some(Evidence {
         from: format!("signals/{}", suspicion.signal),
         shows: format!(
-            "{what} went from {level:.4} to {after:.4}, {how_far:.0} times its usual swing{own}"
+            "{what} went from {before:.4} to {after:.4}{explained}, {how_far:.0} times its usual swing{own}"
         ),
     })
 }

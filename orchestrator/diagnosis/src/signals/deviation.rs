@@ -34,6 +34,8 @@ pub(crate) struct Deviation<'a> {
     /// The signal.
     pub signal: &'a Signal,
     /// Its normal level.
+    pub before: f64,
+    /// The level that what it is asked for explains.
     pub level: f64,
     /// What it came to.
     pub after: f64,
@@ -104,6 +106,7 @@ pub(crate) fn first_counted(index: usize, signal: &Signal, noticed: f64) -> Opti
     Some(Deviation {
         index,
         signal,
+        before: 0.0,
         level: 0.0,
         after: stands,
         change: stands.max(0.0),
@@ -178,7 +181,7 @@ fn towards<'a>(
     } else {
         (usual, history.len())
     };
-    let level = level * times;
+    let (before, level) = (level, level * times);
     let wider = if history.len() < FEW { FEW_WIDER } else { 1.0 };
     let scale = spread(&history)?.max(floor(signal, usual) * wider) * times.max(1.0);
     let stands = quantile(&now, STANDS_FOR)?;
@@ -188,6 +191,7 @@ fn towards<'a>(
     Some(Deviation {
         index,
         signal,
+        before: before * sign,
         level: level * sign,
         after: stands * sign,
         change: (stands - level).max(0.0),
