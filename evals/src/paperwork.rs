@@ -1,7 +1,9 @@
 //! What the agent writes down in a bundle's world: incidents and proposals.
 
+use std::collections::BTreeSet;
+
 use ostler_core::{
-    id::{IncidentId, ProposalId},
+    id::{IncidentId, ProposalId, ServiceKey},
     incident::{Cause, Entry, IncidentState},
     proposal::{Proposal, ProposalBody, ProposalState},
     time::Time,
@@ -114,11 +116,11 @@ impl World {
             by: self.agent.to_string(),
             at: now,
             state,
+            services: named_in(&body),
             body,
             approval: None,
             done: 0,
             outcome: None,
-            services: Default::default(),
             lease_until: None,
             another: None,
         };
@@ -130,4 +132,11 @@ impl World {
             words: String::new(),
         })
     }
+}
+
+/// The services that a proposal's calls name.
+fn named_in(body: &ProposalBody) -> BTreeSet<ServiceKey> {
+    let calls = body.calls.iter();
+    let named = calls.filter_map(|call| call.arguments.get("service")?.as_str());
+    named.filter_map(|name| name.parse().ok()).collect()
 }

@@ -267,8 +267,9 @@ fn titles_that_do_not_say_what_they_hold_are_named() {
 
 /// File, content, and what the error says.
 fn each_is_named(mistakes: &[(&str, &str, &str)]) {
-    for (file, text, expected) in mistakes {
-        let folder = incident("wrong").with(file, text);
+    for (index, (file, text, expected)) in mistakes.iter().enumerate() {
+        let name = format!("wrong {} {index}", mistakes.len());
+        let folder = incident(&name).with(file, text);
         let said = generic::read(folder.path()).unwrap_err().to_string();
         assert!(said.contains(expected), "{said}");
     }
