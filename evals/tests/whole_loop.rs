@@ -128,12 +128,9 @@ async fn taken_back(name: &str) {
     assert_eq!(replay.seen().incidents[0].state, IncidentState::NeedsPerson);
 }
 
-#[tokio::test(start_paused = true)]
-async fn killed_between_acting_and_writing_it_down_it_does_not_act_twice() {
-    let (clock, mut replay) = (
-        ReplayClock::start(),
-        Replay::new(&bundle("bad-change-crash-loop")).unwrap(),
-    );
+/// Kills the agent between its call and the word of it, and starts it again until it watches what came of that.
+async fn killed_while_acting(name: &str) -> Replay {
+    let mut replay = Replay::new(&bundle(name)).unwrap();
     replay.world().approves = true;
     replay.start();
     until(&replay, |replay| count(replay, "rollback_service") == 1).await;
@@ -143,6 +140,13 @@ async fn killed_between_acting_and_writing_it_down_it_does_not_act_twice() {
     }
     replay.start();
     until(&replay, proposal_is(ProposalState::Verifying)).await;
+    replay
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_between_acting_and_writing_it_down_it_does_not_act_twice() {
+    let clock = ReplayClock::start();
+    let replay = killed_while_acting("bad-change-crash-loop").await;
     replay.world().heal(&cart(), clock.now());
     until(&replay, proposal_is(ProposalState::Verified)).await;
     assert_eq!(count(&replay, "rollback_service"), 1);
@@ -151,16 +155,7 @@ async fn killed_between_acting_and_writing_it_down_it_does_not_act_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn killed_it_does_not_send_a_caller_back_twice() {
-    let mut replay = Replay::new(&bundle("caller-sends-more")).unwrap();
-    replay.world().approves = true;
-    replay.start();
-    until(&replay, |replay| count(replay, "rollback_service") == 1).await;
-    replay.kill();
-    for proposal in replay.world().records.proposals.values_mut() {
-        (proposal.state, proposal.done) = (ProposalState::Acting, 0);
-    }
-    replay.start();
-    until(&replay, proposal_is(ProposalState::Verifying)).await;
+    let replay = killed_while_acting("caller-sends-more").await;
     assert_eq!(count(&replay, "rollback_service"), 1);
     assert_eq!(replay.seen().incidents.len(), 1);
 }
