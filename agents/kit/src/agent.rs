@@ -23,6 +23,7 @@ use crate::{
     planner::Planner,
     refused::Refused,
     shadow::Shadow,
+    situation::Web,
     symptom::{Notice, Symptom},
     world,
 };
@@ -159,12 +160,8 @@ impl Agent {
         symptoms: &[Symptom],
         now: Time,
     ) -> Result<(), CallError> {
-        let is_ill = |service: &ServiceKey| {
-            let state = self.state_of(service);
-            matches!(state, Some(ServiceState::Down | ServiceState::Degraded))
-                || symptoms.iter().any(|symptom| &symptom.service == service)
-        };
-        case.feel(is_ill(&case.patient) || is_ill(&case.culprit), now);
+        let ill = [&case.patient, &case.culprit].map(|service| self.is_unwell(service, symptoms));
+        case.feel(ill.contains(&true), now);
         let detail = self.proposal_of(case).await?;
         let foretold = detail.as_ref().and_then(|detail| detail.forecast.as_ref());
         if let Some(foretold) = foretold {
@@ -265,7 +262,17 @@ impl Agent {
         .await
     }
 
-    pub(crate) fn state_of(&self, service: &ServiceKey) -> Option<ServiceState> {
+    /// Whether a service is unwell by its state or by a symptom, as of the last look.
+    pub(crate) fn is_unwell(&self, service: &ServiceKey, symptoms: &[Symptom]) -> bool {
+        let web = self.look.glance().map(|glance| Web {
+            services: &glance.services.value,
+            graph: &glance.graph.value,
+            symptoms,
+        });
+        web.is_some_and(|web| web.is_unwell(service))
+    }
+
+    fn state_of(&self, service: &ServiceKey) -> Option<ServiceState> {
         let services = &self.look.glance()?.services.value.services;
         services
             .iter()

@@ -7,7 +7,6 @@ use std::{sync::Arc, time::Duration};
 use ostler_core::{
     id::ServiceKey,
     incident::IncidentState,
-    plan::ServiceState,
     time::{Span, Time},
 };
 use ostler_tools::proposals::LEASED;
@@ -178,13 +177,9 @@ impl Agent {
             looks: 0,
             again_at: now,
         };
-        let ill = symptoms.iter().any(|symptom| symptom.service == culprit);
-        let down = matches!(
-            self.state_of(&culprit),
-            Some(ServiceState::Down | ServiceState::Degraded)
-        );
+        let ill = self.is_unwell(&culprit, symptoms);
         let mut case = Case::new(incident, culprit, phase);
-        if !ill && !down {
+        if !ill {
             case.patient = subject.clone();
         }
         case.services.insert(subject.clone());

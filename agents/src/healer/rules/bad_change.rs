@@ -23,11 +23,9 @@ use ostler_core::{
 
 use super::{
     Diagnosis, Judged, Remedy, out,
-    patient::{Patient, RecentChange, Trouble},
+    patient::{AT_ONCE, Patient, RecentChange, Trouble},
 };
 
-/// Trouble this soon after a change speaks against the change.
-const AT_ONCE: Span = Span::minutes(5);
 /// Where a limit stands in a list of changed fields.
 const MEMORY_LIMIT: &str = "spec.resources.limits.memory";
 /// Services that fell ill within this of each other fell ill together.

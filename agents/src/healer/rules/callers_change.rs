@@ -10,22 +10,17 @@
 //! Confidence: 0.75, more when that generation is known good.
 
 use ostler_agents_kit::situation::ServiceFacts;
-use ostler_core::{
-    incident::Evidence,
-    time::{Span, Time},
-};
+use ostler_core::{incident::Evidence, time::Time};
 
 use super::{
     Diagnosis, Judged, Remedy,
     asked::{Asked, MORE},
     out,
-    patient::{Patient, RecentChange, Trouble},
+    patient::{AT_ONCE, Patient, RecentChange, Trouble},
 };
 
 /// A caller that is asked for so many times as much passes on what others send.
 const PASSES_ON: f64 = 1.2;
-/// Trouble this soon after a change speaks against the change.
-const AT_ONCE: Span = Span::minutes(5);
 /// What can make a service send more.
 const SENDS_MORE: &[&str] = &["image", "command", "args", "env", "configs"];
 

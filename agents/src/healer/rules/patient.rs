@@ -15,6 +15,8 @@ use ostler_tools::answer::{GenerationInfo, InstanceInfo, PastChangeInfo};
 
 /// A change older than this before the onset is not suspected.
 pub const CHANGE_WINDOW: Span = Span::minutes(30);
+/// Trouble this soon after a change speaks against the change.
+pub const AT_ONCE: Span = Span::minutes(5);
 /// Ends further back than this no longer count.
 const EXITS_WINDOW: Span = Span::minutes(15);
 /// A change and its record may differ in time by this much.
